@@ -1,0 +1,27 @@
+"""Calls to other services."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from sanic_ms.config.groups.databases import Databases
+from sanic_ms.config.groups.types import Seconds
+
+__all__ = ["Services"]
+
+
+class Services(Databases, frozen=True, kw_only=True):
+    """Calls to other services."""
+
+    services: Annotated[
+        dict[str, str], Meta(description="base URLs of other services, by their name")
+    ] = msgspec.field(default_factory=dict)
+    client_timeout: Annotated[
+        Seconds, Meta(description="seconds for a whole call to another service")
+    ] = 10.0
+    client_connect_timeout: Annotated[
+        Seconds, Meta(description="seconds to connect to another service")
+    ] = 2.0

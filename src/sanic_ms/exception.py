@@ -1,0 +1,610 @@
+"""Every error of the framework, in one tree.
+
+::
+
+    SanicMSError
+    ├── ConfigError                      a setting is wrong or missing
+    ├── MissingDependency                an extra is not installed (also an ImportError)
+    ├── LifecycleError                   a component did not start, or an illegal move
+    ├── MigrationError                   a migration cannot be made, applied or taken back
+    │   └── MigrationFailed              a migration was started and raised
+    └── HTTPError                        an error with an HTTP answer
+        ├── ClientError                  4xx
+        │   ├── BadRequest 400 … UnavailableForLegalReasons 451
+        │   └── ValidationError 422      with one entry for each wrong field
+        └── ServerError 500
+            ├── NotImplementedByServer 501 … NetworkAuthenticationRequired 511
+            ├── DatabaseError 500        a statement failed; the driver's text goes to the log only
+            │   ├── IntegrityError 409   ├── UniqueViolation ├── ForeignKeyViolation
+            │   │                        ├── NotNullViolation └── CheckViolation
+            │   ├── DataError 400        a value that the column's type cannot hold
+            │   ├── StatementError 500   bad SQL, unknown table or column, wrong number of arguments
+            │   ├── TransactionConflict 503  serialization failure or deadlock: try again
+            │   ├── ReadOnlyViolation 500
+            │   ├── StorageFull 507
+            │   ├── QueryTimeout 504
+            │   └── DatabaseUnavailable 503
+            │       └── PoolExhausted 503
+            └── ServiceCallError 502     another service could not be reached or understood
+                └── ServiceTimeout 504
+
+An answer made from an `HTTPError` has its ``status``, its ``code`` (10000 + status unless given),
+its ``message`` (the status' reason phrase unless given) and its ``error``. Everything else about
+the exception, its ``str()`` included, is for the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import ClassVar, NamedTuple
+
+__all__ = [
+    "BadGateway",
+    "BadRequest",
+    "CheckViolation",
+    "ClientError",
+    "ConfigError",
+    "Conflict",
+    "DataError",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "ExpectationFailed",
+    "FailedDependency",
+    "FieldError",
+    "Forbidden",
+    "ForeignKeyViolation",
+    "GatewayTimeout",
+    "Gone",
+    "HTTPError",
+    "HTTPVersionNotSupported",
+    "InsufficientStorage",
+    "IntegrityError",
+    "LengthRequired",
+    "LifecycleError",
+    "Locked",
+    "MethodNotAllowed",
+    "MigrationError",
+    "MigrationFailed",
+    "MisdirectedRequest",
+    "MissingDependency",
+    "NetworkAuthenticationRequired",
+    "NotAcceptable",
+    "NotFound",
+    "NotImplementedByServer",
+    "NotNullViolation",
+    "PayloadTooLarge",
+    "PaymentRequired",
+    "PoolExhausted",
+    "PreconditionFailed",
+    "PreconditionRequired",
+    "ProxyAuthenticationRequired",
+    "QueryTimeout",
+    "RangeNotSatisfiable",
+    "ReadOnlyViolation",
+    "RequestHeaderFieldsTooLarge",
+    "RequestTimeout",
+    "SanicMSError",
+    "ServerError",
+    "ServiceCallError",
+    "ServiceTimeout",
+    "ServiceUnavailable",
+    "StatementError",
+    "StorageFull",
+    "TooEarly",
+    "TooManyRequests",
+    "TransactionConflict",
+    "URITooLong",
+    "Unauthorized",
+    "UnavailableForLegalReasons",
+    "UniqueViolation",
+    "UnsupportedMediaType",
+    "UpgradeRequired",
+    "ValidationError",
+    "error_for_status",
+    "reason",
+]
+
+
+class SanicMSError(Exception):
+    """The root: catch this to catch everything that the framework itself raises."""
+
+
+class ConfigError(SanicMSError):
+    """A setting has a wrong value, or one that is needed is missing. The text is one line."""
+
+
+class MissingDependency(SanicMSError, ImportError):
+    """An optional library is needed and not installed. The text names the pip command."""
+
+
+class LifecycleError(SanicMSError):
+    """A component failed to start, or was asked for something that its state does not allow."""
+
+
+class MigrationError(SanicMSError):
+    """A migration cannot be made, applied or taken back as asked; nothing was changed."""
+
+
+class MigrationFailed(MigrationError):
+    """A migration was started and raised. The text names file and line, and says what stayed."""
+
+
+class FieldError(NamedTuple):
+    """One wrong field of a request: its dotted path (``items[2].price``) and what is wrong."""
+
+    field: str
+    message: str
+
+
+class HTTPError(SanicMSError):
+    """An error that has an HTTP answer. Raise a subclass; make your own by setting ``status``.
+
+    Args:
+        error: What went wrong, for the caller to read. Text, or any JSON value.
+        code: The application's number for it; default 10000 + ``status``.
+        message: The short name of the error; default the reason phrase of the status.
+        status: The HTTP status, to override that of the class.
+        headers: Headers to add to the answer (``Retry-After``, ``WWW-Authenticate`` …).
+
+    Raises:
+        ValueError: ``status`` is not between 400 and 599.
+    """
+
+    status: int = 500
+
+    def __init__(
+        self,
+        error: object = None,
+        code: int | None = None,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        if status is not None:
+            if not 400 <= status <= 599:
+                raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
+            self.status = status
+        self.error = error
+        self.code = 10000 + self.status if code is None else code
+        self.message = reason(self.status) if message is None else message
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(self.message if error is None else error)
+
+    def __str__(self) -> str:
+        text = f"{self.status} {self.message}"
+        return text if self.error is None else f"{text}: {self.error}"
+
+
+def reason(status: int) -> str:
+    """The reason phrase of an HTTP status, `"Error"` for one that has none."""
+    if status in _PHRASES:
+        return _PHRASES[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+# RFC 9110 renamed these; the standard library follows only from Python 3.13 on.
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
+# --- 4xx -----------------------------------------------------------------------------------------
+
+
+class ClientError(HTTPError):
+    """The request is at fault: 4xx."""
+
+    status = 400
+
+
+class BadRequest(ClientError):
+    """400: the request cannot be understood (broken JSON, a malformed header …)."""
+
+    status = 400
+
+
+class Unauthorized(ClientError):
+    """401: no credentials, or wrong ones. Give ``headers={"WWW-Authenticate": …}``."""
+
+    status = 401
+
+
+class PaymentRequired(ClientError):
+    """402."""
+
+    status = 402
+
+
+class Forbidden(ClientError):
+    """403: the caller is known and may not do this."""
+
+    status = 403
+
+
+class NotFound(ClientError):
+    """404: there is no such resource."""
+
+    status = 404
+
+
+class MethodNotAllowed(ClientError):
+    """405: the resource exists and does not know this method."""
+
+    status = 405
+
+
+class NotAcceptable(ClientError):
+    """406: no representation fits the request's ``Accept``."""
+
+    status = 406
+
+
+class ProxyAuthenticationRequired(ClientError):
+    """407."""
+
+    status = 407
+
+
+class RequestTimeout(ClientError):
+    """408: the request did not arrive whole in time."""
+
+    status = 408
+
+
+class Conflict(ClientError):
+    """409: the request contradicts the state of the resource."""
+
+    status = 409
+
+
+class Gone(ClientError):
+    """410: the resource existed and will not come back."""
+
+    status = 410
+
+
+class LengthRequired(ClientError):
+    """411."""
+
+    status = 411
+
+
+class PreconditionFailed(ClientError):
+    """412: an ``If-…`` header does not hold."""
+
+    status = 412
+
+
+class PayloadTooLarge(ClientError):
+    """413: the body is over ``REQUEST_MAX_SIZE``."""
+
+    status = 413
+
+
+class URITooLong(ClientError):
+    """414."""
+
+    status = 414
+
+
+class UnsupportedMediaType(ClientError):
+    """415: the body's content type is not one that the route reads."""
+
+    status = 415
+
+
+class RangeNotSatisfiable(ClientError):
+    """416."""
+
+    status = 416
+
+
+class ExpectationFailed(ClientError):
+    """417."""
+
+    status = 417
+
+
+class MisdirectedRequest(ClientError):
+    """421."""
+
+    status = 421
+
+
+class Locked(ClientError):
+    """423: the resource is locked."""
+
+    status = 423
+
+
+class FailedDependency(ClientError):
+    """424."""
+
+    status = 424
+
+
+class TooEarly(ClientError):
+    """425."""
+
+    status = 425
+
+
+class UpgradeRequired(ClientError):
+    """426."""
+
+    status = 426
+
+
+class PreconditionRequired(ClientError):
+    """428: the route wants an ``If-Match`` so that no update is lost."""
+
+    status = 428
+
+
+class TooManyRequests(ClientError):
+    """429: a rate limit. Give ``headers={"Retry-After": "<seconds>"}``."""
+
+    status = 429
+
+
+class RequestHeaderFieldsTooLarge(ClientError):
+    """431."""
+
+    status = 431
+
+
+class UnavailableForLegalReasons(ClientError):
+    """451."""
+
+    status = 451
+
+
+class ValidationError(ClientError):
+    """422: the request is well-formed and its values do not fit.
+
+    Args:
+        errors: Every wrong field, as `FieldError` or ``(field, message)`` pairs. A field is named
+            by its path in the part of the request it stands in: ``address.city``, ``items[2]``;
+            the whole body is ``body``.
+        error: A sentence for the whole; default counts the fields.
+
+    The other arguments are those of `HTTPError`.
+    """
+
+    status = 422
+
+    def __init__(
+        self,
+        errors: Sequence[tuple[str, str]],
+        error: object = None,
+        code: int | None = None,
+        message: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.errors = tuple(FieldError(*entry) for entry in errors)
+        if error is None:
+            count = len(self.errors)
+            error = "1 field is not valid" if count == 1 else f"{count} fields are not valid"
+        super().__init__(error, code, message, headers=headers)
+
+
+# --- 5xx -----------------------------------------------------------------------------------------
+
+
+class ServerError(HTTPError):
+    """500: the service is at fault."""
+
+    status = 500
+
+
+class NotImplementedByServer(ServerError):
+    """501."""
+
+    status = 501
+
+
+class BadGateway(ServerError):
+    """502: a service behind this one gave an unusable answer."""
+
+    status = 502
+
+
+class ServiceUnavailable(ServerError):
+    """503: not now. Give ``headers={"Retry-After": "<seconds>"}``."""
+
+    status = 503
+
+
+class GatewayTimeout(ServerError):
+    """504: a service behind this one did not answer in time."""
+
+    status = 504
+
+
+class HTTPVersionNotSupported(ServerError):
+    """505."""
+
+    status = 505
+
+
+class InsufficientStorage(ServerError):
+    """507: the disk is full."""
+
+    status = 507
+
+
+class NetworkAuthenticationRequired(ServerError):
+    """511."""
+
+    status = 511
+
+
+class ServiceCallError(BadGateway):
+    """502: a call to another service failed before an answer was understood.
+
+    Args:
+        error: What the caller may know. It names the service, never an address or a credential.
+        service: The name of the service that was called.
+    """
+
+    def __init__(
+        self, error: object = None, *, service: str | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(error, status=status)
+        self.service = service
+
+
+class ServiceTimeout(ServiceCallError):
+    """504: another service did not answer in time."""
+
+    status = 504
+
+
+# --- databases -----------------------------------------------------------------------------------
+
+
+class DatabaseError(ServerError):
+    """500: a statement failed.
+
+    Args:
+        detail: The driver's text. It may hold values and names of the schema, so it is for the
+            log (``str(exc)``) and never for the answer.
+        sqlstate: The database's own code of the error, where it has one (``"23505"``).
+        constraint: The name of the violated constraint, where the database says it.
+
+    ``error`` is the sentence that the answer shows, `public` of the class.
+    """
+
+    status = 500
+    public: ClassVar[str | None] = None
+    retry_after: ClassVar[int | None] = None
+
+    def __init__(
+        self, detail: str = "", *, sqlstate: str | None = None, constraint: str | None = None
+    ) -> None:
+        headers = None if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        super().__init__(self.public, headers=headers)
+        self.detail = detail
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+    def __str__(self) -> str:
+        return self.detail or super().__str__()
+
+
+class IntegrityError(DatabaseError):
+    """409: the row would break a constraint."""
+
+    status = 409
+    public = "the change conflicts with existing data"
+
+
+class UniqueViolation(IntegrityError):
+    """409: another row has the same unique value."""
+
+    public = "a row with the same unique value already exists"
+
+
+class ForeignKeyViolation(IntegrityError):
+    """409: a referenced row is missing, or the row is still referenced."""
+
+    public = "a referenced row does not exist or is still in use"
+
+
+class NotNullViolation(IntegrityError):
+    """409: a column that must have a value got none."""
+
+    public = "a required value is missing"
+
+
+class CheckViolation(IntegrityError):
+    """409: a check of the table does not hold."""
+
+    public = "a value breaks a rule of the table"
+
+
+class DataError(DatabaseError):
+    """400: a value does not fit the column's type (too long, out of range, not a date …)."""
+
+    status = 400
+    public = "a value does not fit its column"
+
+
+class StatementError(DatabaseError):
+    """500: the statement itself is wrong: syntax, an unknown name, the number of arguments."""
+
+
+class TransactionConflict(DatabaseError):
+    """503: a deadlock or a serialization failure. The same transaction may succeed if repeated."""
+
+    status = 503
+    public = "the transaction conflicted with another one; try again"
+    retry_after = 1
+
+
+class ReadOnlyViolation(DatabaseError):
+    """500: a write was tried in a read-only transaction or on a read-only database."""
+
+
+class StorageFull(DatabaseError):
+    """507: the database's disk is full. The transaction was rolled back."""
+
+    status = 507
+    public = "the database cannot store more data"
+
+
+class QueryTimeout(DatabaseError):
+    """504: a statement ran longer than its timeout and was cancelled."""
+
+    status = 504
+    public = "the database did not answer in time"
+
+
+class DatabaseUnavailable(DatabaseError):
+    """503: the database cannot be reached, or the connection was lost in the middle."""
+
+    status = 503
+    public = "the database is not available"
+    retry_after = 1
+
+
+class PoolExhausted(DatabaseUnavailable):
+    """503: no connection became free in time, or too many callers wait already."""
+
+    public = "the database is busy"
+
+
+def error_for_status(status: int) -> type[HTTPError]:
+    """The class of the tree for an HTTP status: `NotFound` for 404, `ClientError` or `ServerError`
+    for one that has no class of its own.
+
+    Raises:
+        ValueError: ``status`` is not between 400 and 599.
+    """
+    if not 400 <= status <= 599:
+        raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
+    return _BY_STATUS.get(status, ClientError if status < 500 else ServerError)
+
+
+_BY_STATUS: Mapping[int, type[HTTPError]] = {
+    cls.status: cls
+    for cls in (
+        BadRequest, Unauthorized, PaymentRequired, Forbidden, NotFound, MethodNotAllowed,
+        NotAcceptable, ProxyAuthenticationRequired, RequestTimeout, Conflict, Gone, LengthRequired,
+        PreconditionFailed, PayloadTooLarge, URITooLong, UnsupportedMediaType, RangeNotSatisfiable,
+        ExpectationFailed, MisdirectedRequest, ValidationError, Locked, FailedDependency, TooEarly,
+        UpgradeRequired, PreconditionRequired, TooManyRequests, RequestHeaderFieldsTooLarge,
+        UnavailableForLegalReasons, ServerError, NotImplementedByServer, BadGateway,
+        ServiceUnavailable, GatewayTimeout, HTTPVersionNotSupported, InsufficientStorage,
+        NetworkAuthenticationRequired,
+    )
+}  # fmt: skip
