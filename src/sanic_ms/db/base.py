@@ -1,0 +1,206 @@
+"""The contract of a database driver: what the pool asks of every kind of database.
+
+A `Driver` knows one database's address and opens `Session`\\ s, its physical connections. A session
+runs one thing at a time and raises nothing but errors of `sanic_ms.exception` and `CancelledError`:
+the driver's own are translated in the leaf modules, where the table of each stands.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sanic_ms.db.placeholders import Dialect
+from sanic_ms.db.statement import Statement
+
+__all__ = [
+    "Arguments",
+    "Driver",
+    "FetchedRows",
+    "Isolation",
+    "Row",
+    "Rows",
+    "Session",
+    "TransactionOptions",
+]
+
+Row = dict[str, Any]
+Arguments = Sequence[Any]
+Isolation = Literal["read_uncommitted", "read_committed", "repeatable_read", "serializable"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionOptions:
+    """How a transaction is to run; None as isolation is the database's default."""
+
+    isolation: Isolation | None = None
+    readonly: bool = False
+    deferrable: bool = False
+
+
+class Rows(ABC):
+    """The rows of one statement, fetched a part at a time with constant memory."""
+
+    @abstractmethod
+    async def fetch(self, count: int) -> list[Row]:
+        """The next rows, at most ``count``; an empty list at the end."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give up what is left. Calling it again does nothing."""
+
+
+class FetchedRows(Rows):
+    """Rows that are all here already."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: list[Row]) -> None:
+        self._rows = rows
+
+    async def fetch(self, count: int) -> list[Row]:
+        """The next rows."""
+        part, self._rows = self._rows[:count], self._rows[count:]
+        return part
+
+    async def close(self) -> None:
+        """Forget the rest."""
+        self._rows = []
+
+
+class Session(ABC):
+    """One physical connection.
+
+    Attributes:
+        unsettled: It must be reset before the next user gets it: a statement was interrupted.
+        changed: Its session may differ from a new one: SET, LISTEN, a temporary table …
+        aborted: The database ended the open transaction by itself, and what follows would run
+            outside of it. Set by drivers whose database goes on in silence; cleared by `rollback`.
+        unsent: It was lost before the last statement was sent: nothing of that can have happened.
+        retired: It is to be closed at its next release.
+        fresh: It was used since the pool last looked: the pool's own mark.
+        born, idle_since: Loop times in seconds, the pool's own.
+    """
+
+    __slots__ = ("aborted", "born", "changed", "fresh", "idle_since", "retired", "unsent",
+                 "unsettled")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.unsettled = False
+        self.changed = False
+        self.aborted = False
+        self.unsent = False
+        self.retired = False
+        self.fresh = True
+        self.born = 0.0
+        self.idle_since = 0.0
+
+    @property
+    @abstractmethod
+    def raw(self) -> Any:
+        """The driver library's own connection."""
+
+    @abstractmethod
+    async def fetch(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> list[Row]:
+        """Every row."""
+
+    @abstractmethod
+    async def fetchrow(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> Row | None:
+        """The first row, None if there is none."""
+
+    @abstractmethod
+    async def fetchval(
+        self, statement: Statement, args: Arguments, column: int, timeout: float | None
+    ) -> Any:
+        """One value of the first row, None if there is no row."""
+
+    @abstractmethod
+    async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
+        """The number of rows that were inserted, updated or deleted; 0 for anything else."""
+
+    @abstractmethod
+    async def executemany(
+        self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
+    ) -> None:
+        """Run it for each row of arguments: all of them or none."""
+
+    @abstractmethod
+    async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
+        """Begin to fetch a part at a time; ``timeout`` is that of each part."""
+
+    @abstractmethod
+    async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
+        """Begin a transaction."""
+
+    @abstractmethod
+    async def commit(self, timeout: float | None) -> None:
+        """Commit the open transaction."""
+
+    @abstractmethod
+    async def rollback(self, timeout: float | None) -> None:
+        """Roll the open transaction back, also one that the database has ended itself."""
+
+    @abstractmethod
+    async def command(self, text: str, timeout: float | None) -> None:
+        """Run SAVEPOINT and its kin."""
+
+    @abstractmethod
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, as far as the last answer told."""
+
+    @abstractmethod
+    def is_closed(self) -> bool:
+        """Whether it is known to be lost. Cheap: asks no one."""
+
+    @abstractmethod
+    async def reset(self) -> None:
+        """Bring it back to what a new one is, for the next user: no statement running, no
+        transaction, no changed session. Raises where that cannot be had; it is closed then."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Raise if the database does not answer."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Say goodbye and close."""
+
+    def give_up(self) -> None:
+        """Its user has gone while another task is in the middle of a statement, whose answer must
+        reach no one else."""
+        self.terminate()
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Close at once, whatever it does. Never raises; calling it again does nothing."""
+
+
+class Driver(ABC):
+    """One database.
+
+    Attributes:
+        dialect: How its SQL is written.
+        max_sessions: How many sessions it can have; None: as many as the pool wants.
+        keeps_data: The data live in the session, which is therefore never closed for its age.
+    """
+
+    dialect: Dialect
+    max_sessions: int | None = None
+    keeps_data: bool = False
+
+    @abstractmethod
+    async def connect(self, timeout: float) -> Session:
+        """Open a session, within ``timeout`` seconds.
+
+        Raises:
+            DatabaseUnavailable: it cannot be reached or refuses. The text says why.
+        """
+
+    async def close(self) -> None:  # noqa: B027 - most have nothing of their own to close
+        """Give back what belongs to no session. All sessions are closed before."""

@@ -1,0 +1,394 @@
+"""What a handler works with: one connection of the pool, lent until its release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sanic_ms.context import RequestContext, current_request
+from sanic_ms.db.base import Arguments, Row, Session, TransactionOptions
+from sanic_ms.db.rows import OpenRows, RowIterator
+from sanic_ms.db.statement import Statement
+from sanic_ms.db.transaction import Transaction, transaction_options
+from sanic_ms.exception import (
+    DatabaseUnavailable,
+    LifecycleError,
+    StatementError,
+    TransactionConflict,
+)
+from sanic_ms.lifecycle import State
+
+if TYPE_CHECKING:
+    from sanic_ms.db.pool import ConnectionPool
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """A connection lent by a pool, by its `acquire` and its `transaction`.
+
+    A statement is SQL text with ``$1``, ``$2`` …, on every database; or a Peewee query, or a
+    SQLAlchemy Core statement, which bring their own values. Rows are plain dicts.
+
+    ``timeout`` is in seconds: None is the pool's ``statement_timeout``, ``math.inf`` is none.
+
+    Every method raises `LifecycleError` after the release or while another task uses the
+    connection, `StatementError` for wrong SQL or a wrong number of arguments, `QueryTimeout`,
+    `DatabaseUnavailable` when the connection is lost, and the other errors of
+    `sanic_ms.exception.DatabaseError` as the database answers.
+    """
+
+    __slots__ = ("_busy", "_cursors", "_fresh", "_pool", "_request", "_session", "transactions")
+
+    def __init__(
+        self, pool: ConnectionPool, session: Session, request: RequestContext | None
+    ) -> None:
+        self._pool = pool
+        self._session: Session | None = session
+        self._busy = False
+        self._fresh = True
+        self._cursors: list[OpenRows] = []
+        self.transactions: list[Transaction] = []
+        self._request = request
+
+    # --- statements ------------------------------------------------------------------------------
+
+    async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
+        """Every row, as a list of dicts."""
+        session, known, args_ = self._prepare(statement, args)
+        watch = self._pool.watch.statement
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            return await watch(known, session.fetch(known, args_, self._pool.limit(timeout)))
+        except DatabaseUnavailable as exc:
+            session = await self._replaced(session, exc)
+            return await watch(known, session.fetch(known, args_, self._pool.limit(timeout)))
+        finally:
+            self._busy = self._fresh = False
+
+    async def fetchrow(
+        self, statement: object, *args: Any, timeout: float | None = None
+    ) -> Row | None:
+        """The first row as a dict, None if there is none."""
+        session, known, args_ = self._prepare(statement, args)
+        watch = self._pool.watch.statement
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            return await watch(known, session.fetchrow(known, args_, self._pool.limit(timeout)))
+        except DatabaseUnavailable as exc:
+            session = await self._replaced(session, exc)
+            return await watch(known, session.fetchrow(known, args_, self._pool.limit(timeout)))
+        finally:
+            self._busy = self._fresh = False
+
+    async def fetchval(
+        self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
+    ) -> Any:
+        """One value of the first row, None if there is no row.
+
+        Args:
+            column: Which one, from 0.
+
+        Raises:
+            StatementError: the row has no such column.
+        """
+        session, known, args_ = self._prepare(statement, args)
+        watch = self._pool.watch.statement
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            return await watch(
+                known, session.fetchval(known, args_, column, self._pool.limit(timeout))
+            )
+        except DatabaseUnavailable as exc:
+            session = await self._replaced(session, exc)
+            return await watch(
+                known, session.fetchval(known, args_, column, self._pool.limit(timeout))
+            )
+        finally:
+            self._busy = self._fresh = False
+
+    async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
+        """Run it and give the number of rows inserted, updated or deleted; 0 for anything else.
+
+        An UPDATE counts the rows that it matched, on every database.
+        """
+        session, known, args_ = self._prepare(statement, args)
+        watch = self._pool.watch.statement
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            return await watch(known, session.execute(known, args_, self._pool.limit(timeout)))
+        except DatabaseUnavailable as exc:
+            session = await self._replaced(session, exc)
+            return await watch(known, session.execute(known, args_, self._pool.limit(timeout)))
+        finally:
+            self._busy = self._fresh = False
+
+    async def executemany(
+        self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
+    ) -> None:
+        """Run it for each row of arguments, in as few messages as the database allows.
+
+        All of them or none: outside of a transaction it is one by itself.
+
+        Args:
+            statement: SQL text.
+            rows: Sequences of arguments; any iterable, read once.
+        """
+        if not isinstance(statement, str):
+            raise StatementError("executemany() takes SQL text: a query brings its own values")
+        session = self._usable()
+        known = self._pool.statements.find(statement)
+        if self._cursors:
+            await self._settle_cursors()
+        if known.changes_session:
+            session.changed = True
+        self._busy = True
+        try:
+            await self._pool.watch.batch(
+                known, session.executemany(known, rows, self._pool.limit(timeout))
+            )
+        finally:
+            self._busy = self._fresh = False
+
+    def iterate(
+        self,
+        statement: object,
+        *args: Any,
+        prefetch: int = 500,
+        timeout: float | None = None,
+    ) -> RowIterator:
+        """An asynchronous iterator over the rows, with a server-side cursor: constant memory.
+
+        Inside a transaction other statements may run in between. Outside of one they may not,
+        until the iteration has ended: at the last row, at ``break``, or by its `aclose`.
+
+        Args:
+            prefetch: Rows fetched from the database at a time.
+            timeout: Of each of those fetches.
+
+        Raises:
+            ValueError: ``prefetch`` is not positive.
+        """
+        return RowIterator(self, statement, args, prefetch, timeout)
+
+    # --- transactions ----------------------------------------------------------------------------
+
+    def transaction(
+        self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
+    ) -> Transaction:
+        """A transaction for ``async with``; inside another one, a savepoint.
+
+        Args:
+            isolation: ``"read_uncommitted"``, ``"read_committed"``, ``"repeatable_read"`` or
+                ``"serializable"``; None is the database's default. SQLite is always serializable.
+            readonly: The database refuses to write in it.
+            deferrable: With serializable and readonly, PostgreSQL waits for a snapshot that can
+                not conflict. The other databases ignore it.
+
+        Raises:
+            ValueError: an unknown isolation.
+        """
+        return Transaction(self, transaction_options(isolation, readonly, deferrable))
+
+    @property
+    def raw(self) -> Any:
+        """The driver library's own connection (asyncpg, sqlite3, asyncmy), for what is not here.
+
+        The pool cannot see what is done with it, so the session is reset at its release.
+        """
+        session = self._usable()
+        session.changed = True
+        return session.raw
+
+    @property
+    def request(self) -> RequestContext | None:
+        """The request that this connection works for: the one that the pool was given, else the one
+        that the current task serves."""
+        return self._request if self._request is not None else current_request.get()
+
+    def is_released(self) -> bool:
+        """Whether it went back to the pool."""
+        return self._session is None
+
+    # --- for the rooms' own modules --------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """The physical connection.
+
+        Raises:
+            LifecycleError: the connection was released.
+        """
+        return self.check_owned()
+
+    def check_owned(self) -> Session:
+        """The session, or an error if it went back to the pool."""
+        session = self._session
+        if session is None:
+            raise LifecycleError(
+                "this connection was released to the pool: use it inside of the `async with` "
+                "that acquired it, and acquire another one for later"
+            )
+        return session
+
+    async def begin(self, options: TransactionOptions) -> None:
+        """Begin a transaction on the session."""
+        session = self._usable()
+        watch = self._pool.watch.command
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            await watch("BEGIN", session.begin(options, self._pool.statement_timeout))
+        except DatabaseUnavailable as exc:
+            # Whether it was sent or not: a transaction that only began has done nothing.
+            session.unsent = True
+            session = await self._replaced(session, exc)
+            await watch("BEGIN", session.begin(options, self._pool.statement_timeout))
+        finally:
+            self._busy = self._fresh = False
+
+    async def commit(self) -> None:
+        """Commit on the session, whose cursors end with it."""
+        for cursor in list(self._cursors):
+            await self.close_rows(cursor)
+        session = self._usable()
+        self._busy = True
+        try:
+            work = session.commit(self._pool.statement_timeout)
+            await self._pool.watch.command("COMMIT", work)
+        finally:
+            self._busy = False
+
+    async def rollback(self) -> None:
+        """Roll back on the session."""
+        session = self.check_owned()
+        self._cursors.clear()
+        self._busy = True
+        try:
+            work = session.rollback(self._pool.statement_timeout)
+            await self._pool.watch.command("ROLLBACK", work)
+        finally:
+            self._busy = False
+
+    async def command(self, text: str) -> None:
+        """Run SAVEPOINT and its kin on the session."""
+        session = self._usable()
+        self._busy = True
+        try:
+            work = session.command(text, self._pool.statement_timeout)
+            await self._pool.watch.command(text.rpartition(" ")[0], work)
+        finally:
+            self._busy = False
+
+    async def open_rows(
+        self, statement: object, args: Arguments, timeout: float | None
+    ) -> OpenRows:
+        """Open a cursor, which is then one of this connection's."""
+        session, known, args = self._prepare(statement, args)
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            work = session.open_rows(known, args, self._pool.limit(timeout))
+            cursor = OpenRows(await self._pool.watch.statement(known, work))
+        finally:
+            self._busy = self._fresh = False
+        self._cursors.append(cursor)
+        return cursor
+
+    async def fetch_rows(self, cursor: OpenRows, count: int) -> list[Row]:
+        """The next rows of a cursor.
+
+        Raises:
+            LifecycleError: the cursor ended with its transaction.
+        """
+        self._usable()
+        if cursor not in self._cursors:
+            raise LifecycleError("this iterate() ended with the transaction that it ran in")
+        self._busy = True
+        try:
+            return await cursor.rows.fetch(count)
+        finally:
+            self._busy = False
+
+    async def close_rows(self, cursor: OpenRows) -> None:
+        """Close a cursor; nothing where it ended with its transaction or connection."""
+        if self._session is None or cursor not in self._cursors:
+            return
+        self._usable()
+        self._cursors.remove(cursor)
+        self._busy = True
+        try:
+            await cursor.rows.close()
+        finally:
+            self._busy = False
+
+    def detach(self) -> Session | None:
+        """Take the session away, for the pool; None if that was done before."""
+        session = self._session
+        if session is None:
+            return None
+        self._session = None
+        if self._busy:
+            session.give_up()
+        elif self._cursors:
+            session.unsettled = True
+            self._cursors.clear()
+        return session
+
+    def _usable(self) -> Session:
+        session = self._session
+        if session is None or self._busy:
+            self.check_owned()
+            raise LifecycleError(
+                "another task uses this connection: a connection does one thing at a time; "
+                "acquire one for each task"
+            )
+        if session.aborted and self.transactions:
+            raise TransactionConflict(
+                "the database has rolled this transaction back by itself after an earlier error "
+                "in it: leave its `async with`, and begin again"
+            )
+        return session
+
+    def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
+        session = self._session
+        if session is None or self._busy or session.aborted:
+            session = self._usable()
+        known, args = self._pool.statements.get(statement, args)
+        if known.changes_session:
+            session.changed = True
+        return session, known, args
+
+    async def _replaced(self, lost: Session, exc: DatabaseUnavailable) -> Session:
+        """Another session for the first statement, where the one that was lent had been cut while
+        idle: the statement was never sent, so that nothing can happen twice. Else ``exc``."""
+        if not (self._fresh and lost.unsent and self._pool.state is State.RUNNING):
+            raise exc
+        self._fresh = False
+        self._session = None
+        self._session = session = await self._pool.exchange(lost)
+        return session
+
+    async def _settle_cursors(self) -> None:
+        """Before another statement: close what was abandoned, and refuse what cannot be mixed."""
+        for cursor in [cursor for cursor in self._cursors if cursor.abandoned]:
+            await self.close_rows(cursor)
+        if self._cursors and not self.transactions:
+            raise _still_iterating()
+
+
+def _still_iterating() -> LifecycleError:
+    return LifecycleError(
+        "iterate() is still running on this connection: finish it, close it with aclose(), or "
+        "open a transaction around both to run statements in between"
+    )

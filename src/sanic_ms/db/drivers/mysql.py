@@ -1,0 +1,488 @@
+"""MySQL and MariaDB, by asyncmy.
+
+Statements with arguments are prepared on the server and their values sent in binary form: nothing
+is ever pasted into SQL text, and bytes arrive as they are. asyncmy's own cursors are not used.
+
+A statement that is cancelled or runs too long takes its connection with it, as the protocol has no
+way to stop one: the connection is thrown away, and the server is told to kill it by another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from itertools import islice
+from typing import Any, Final, NoReturn, TypeVar
+
+from sanic_ms._extras import require
+from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.drivers import mysql_values
+from sanic_ms.db.placeholders import Dialect
+from sanic_ms.db.statement import Statement
+from sanic_ms.exception import (
+    DatabaseUnavailable,
+    QueryTimeout,
+    ReadOnlyViolation,
+    StatementError,
+    TransactionConflict,
+)
+from sanic_ms.types import DatabaseURL
+
+require("asyncmy", "mysql", purpose="mysql:// databases")
+
+from asyncmy import connection as asyncmy_connection  # noqa: E402
+from asyncmy import errors as my  # noqa: E402
+from asyncmy.constants.CLIENT import FOUND_ROWS  # noqa: E402
+
+from sanic_ms.db.drivers.mysql_cursor import MySQLRows, open_cursor  # noqa: E402
+from sanic_ms.db.drivers.mysql_errors import translate  # noqa: E402
+
+__all__ = ["MySQLDriver", "MySQLSession", "make_driver"]
+
+log = logging.getLogger("sanic_ms.db")
+
+Result = TypeVar("Result")
+
+_PREPARED_LIMIT: Final = 256
+_IN_TRANSACTION: Final = 1  # of the server's status
+_BATCH: Final = 500
+# A value longer than this is sent by itself, so that a batch stays below max_allowed_packet.
+_LONG_VALUE: Final = 8192
+# The server will not prepare this kind of statement; it takes it as text.
+_NOT_PREPARABLE: Final = 1295
+_DEADLOCK: Final = 1213
+_NO_SUCH_THREAD: Final = 1094
+
+_OPTIONS = {"ssl", "ssl_ca", "ssl_cert", "ssl_key"}
+
+
+def make_driver(url: DatabaseURL) -> MySQLDriver:
+    """The driver of a ``mysql://`` URL.
+
+    Raises:
+        ValueError: an option of the URL is unknown.
+    """
+    return MySQLDriver(url)
+
+
+class MySQLDriver(Driver):
+    """One MySQL or MariaDB database.
+
+    Args:
+        url: Its options: ``ssl=1`` (encrypted, with the server's certificate checked against the
+            system's authorities), ``ssl=unverified`` (encrypted, not checked), ``ssl_ca``,
+            ``ssl_cert``, ``ssl_key`` (files).
+    """
+
+    dialect: Dialect = "mysql"
+
+    def __init__(self, url: DatabaseURL) -> None:
+        unknown = set(url.options) - _OPTIONS
+        if unknown:
+            raise ValueError(
+                f"unknown options of a mysql URL: {', '.join(sorted(unknown))} "
+                f"(allowed: {', '.join(sorted(_OPTIONS))})"
+            )
+        self._url = url
+        self._ssl = _ssl_context(url)
+        self._given_up: deque[int] = deque()
+        self._killing: asyncio.Task[None] | None = None
+        # Columns of each table that hold JSON, on MariaDB, with all the names that were looked at.
+        self._json_columns: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+
+    async def connect(self, timeout: float) -> MySQLSession:
+        """Open a session."""
+        return MySQLSession(self, await self._connect(timeout))
+
+    async def _connect(self, timeout: float) -> Any:
+        url = self._url
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncmy_connection.connect(
+                    host=url.host,
+                    port=url.port,
+                    unix_socket=url.host if url.host.startswith("/") else None,
+                    user=url.user,
+                    # asyncmy would encode text as Latin-1.
+                    password=(url.password or "").encode(),
+                    database=url.database,
+                    charset="utf8mb4",
+                    autocommit=True,
+                    init_command="SET time_zone = '+00:00'",
+                    # An UPDATE counts the rows that it matched, as on the other databases.
+                    client_flag=FOUND_ROWS,
+                    connect_timeout=max(timeout, 1.0),
+                    ssl=self._ssl,
+                )
+        except TimeoutError as exc:
+            raise DatabaseUnavailable(f"no connection within {timeout:g} s") from exc
+        except Exception as exc:
+            error = translate(exc)
+            if error is None:
+                raise
+            detail = error.detail
+            if "(1049)" in detail:
+                detail += f": create it (CREATE DATABASE {url.database}), or correct the name"
+            raise DatabaseUnavailable(detail, sqlstate=error.sqlstate) from exc
+
+    async def close(self) -> None:
+        """Wait for the last connections to be killed, but not for long."""
+        if self._killing is not None:
+            await asyncio.wait([self._killing], timeout=1.0)
+            self._killing.cancel()
+
+    def kill(self, thread_id: int) -> None:
+        """Have the server end a connection of ours that was given up, in the background. One other
+        connection does it for all that come together."""
+        self._given_up.append(thread_id)
+        if self._killing is None or self._killing.done():
+            self._killing = asyncio.ensure_future(self._kill())
+
+    async def _kill(self) -> None:
+        raw = None
+        try:
+            raw = await self._connect(5.0)
+            while self._given_up:
+                async with asyncio.timeout(5.0):
+                    try:
+                        await raw.query(f"KILL {self._given_up.popleft()}")
+                    except my.MySQLError as exc:
+                        if not raw.connected or exc.args[0] != _NO_SUCH_THREAD:
+                            raise
+        except (DatabaseUnavailable, my.MySQLError, OSError, TimeoutError) as exc:
+            # With the server gone, they are gone as well.
+            log.debug("given-up MySQL connections were not killed: %s", exc)
+            self._given_up.clear()
+        finally:
+            if raw is not None:
+                raw.close()
+
+    async def json_columns(self, table: tuple[str, str], names: set[str]) -> frozenset[str]:
+        """Which columns of a MariaDB table were declared as JSON: they are LONGTEXT with a check,
+        and the protocol does not tell. Asked once for each table, by a connection of its own."""
+        known = self._json_columns.get(table)
+        if known is not None and names <= known[1]:
+            return known[0]
+        raw = await self._connect(5.0)
+        try:
+            statement = await raw.prepare(
+                "SELECT c.COLUMN_NAME, k.CHECK_CLAUSE IS NOT NULL"
+                " FROM information_schema.COLUMNS c"
+                " LEFT JOIN information_schema.CHECK_CONSTRAINTS k"
+                " ON k.CONSTRAINT_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME"
+                " AND k.CHECK_CLAUSE = CONCAT('json_valid(`', c.COLUMN_NAME, '`)')"
+                " WHERE c.TABLE_SCHEMA = ? AND c.TABLE_NAME = ?"
+            )
+            rows = (await statement.execute(table)).rows or ()
+        finally:
+            raw.close()
+        found = frozenset(name for name, is_json in rows if is_json)
+        self._json_columns[table] = (found, frozenset(name for name, _ in rows) | names)
+        return found
+
+
+def _ssl_context(url: DatabaseURL) -> ssl.SSLContext | None:
+    options = url.options
+    wanted = options.get("ssl", "1" if "ssl_ca" in options else "0")
+    if wanted in ("0", "false", "no"):
+        return None
+    context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+    if wanted == "unverified":
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if "ssl_cert" in options:
+        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    return context
+
+
+class _Shape:
+    """The columns of a result: their names, and what decodes those that need it."""
+
+    __slots__ = ("decoders", "fields", "names")
+
+    def __init__(
+        self, fields: list[Any], names: list[str], decoders: list[mysql_values.Decoder | None]
+    ) -> None:
+        self.fields = fields
+        self.names = names
+        self.decoders = decoders if any(decoders) else None
+
+    def row(self, values: tuple[Any, ...]) -> Row:
+        """A row as a dict."""
+        if self.decoders is None:
+            return dict(zip(self.names, values, strict=True))
+        return {
+            name: value if decode is None else decode(value)
+            for name, value, decode in zip(self.names, values, self.decoders, strict=True)
+        }
+
+
+class MySQLSession(Session):
+    """One connection to MySQL."""
+
+    __slots__ = ("_driver", "_prepared", "_raw", "_readonly", "_shapes", "_transaction")
+
+    def __init__(self, driver: MySQLDriver, raw: Any) -> None:
+        super().__init__()
+        self._driver = driver
+        self._raw = raw
+        self._prepared: dict[str, Any] = {}
+        self._shapes: dict[str, _Shape] = {}
+        self._readonly = False
+        self._transaction = False
+
+    @property
+    def raw(self) -> Any:
+        """The asyncmy connection."""
+        return self._raw
+
+    async def fetch(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> list[Row]:
+        """Every row."""
+        result = await self._run(statement, args, timeout)
+        if not result.rows:
+            return []
+        shape = await self._shape(statement, result)
+        return [shape.row(row) for row in result.rows]
+
+    async def fetchrow(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> Row | None:
+        """The first row."""
+        result = await self._run(statement, args, timeout)
+        if not result.rows:
+            return None
+        return (await self._shape(statement, result)).row(result.rows[0])
+
+    async def fetchval(
+        self, statement: Statement, args: Arguments, column: int, timeout: float | None
+    ) -> Any:
+        """One value of the first row."""
+        result = await self._run(statement, args, timeout)
+        if not result.rows:
+            return None
+        shape = await self._shape(statement, result)
+        row = result.rows[0]
+        try:
+            value = row[column]
+        except IndexError:
+            raise StatementError(
+                f"column={column}: the row has {len(row)} columns, counted from 0"
+            ) from None
+        decode = shape.decoders[column] if shape.decoders is not None else None
+        return value if decode is None else decode(value)
+
+    async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
+        """The number of rows changed."""
+        result = await self._run(statement, args, timeout)
+        # With rows (RETURNING, of MariaDB) the count is theirs.
+        return int(result.affected_rows) if statement.writes else 0
+
+    async def executemany(
+        self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
+    ) -> None:
+        """Run it for each row of arguments; on MariaDB, many rows a message."""
+        own = not self._transaction
+        if own:
+            await self.begin(TransactionOptions(), timeout)
+        try:
+            remaining = iter(rows)
+            while batch := [self._bound(statement, row) for row in islice(remaining, _BATCH)]:
+                await self._limited(partial(self._send_batch, statement, batch), timeout)
+        except BaseException:
+            if own and not self.is_closed():
+                with contextlib.suppress(Exception):
+                    await self.rollback(None)
+            raise
+        if own:
+            await self.commit(timeout)
+
+    async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
+        """A cursor on the server."""
+        bound = self._bound(statement, args)
+        cursor = await self._limited(lambda: open_cursor(self._raw, statement.text, bound), timeout)
+        shape = await self._shape_of(cursor.fields)
+        return MySQLRows(cursor, shape.row, lambda work: self._limited(work, timeout))
+
+    async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
+        """START TRANSACTION, with its options."""
+        if options.isolation is not None:
+            level = options.isolation.replace("_", " ").upper()
+            await self.command(f"SET TRANSACTION ISOLATION LEVEL {level}", timeout)
+        self._readonly = options.readonly
+        await self.command(
+            "START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION", timeout
+        )
+        self._transaction = True
+
+    async def commit(self, timeout: float | None) -> None:
+        """COMMIT."""
+        await self.command("COMMIT", timeout)
+        self._ended()
+
+    async def rollback(self, timeout: float | None) -> None:
+        """ROLLBACK."""
+        await self.command("ROLLBACK", timeout)
+        self._ended()
+
+    async def command(self, text: str, timeout: float | None) -> None:
+        """SAVEPOINT and its kin."""
+        await self._limited(lambda: self._raw.query(text), timeout)
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._transaction or bool(self._raw.server_status & _IN_TRANSACTION)
+
+    def is_closed(self) -> bool:
+        """Whether the connection is lost."""
+        return not self._raw.connected or self._raw._stream_broken
+
+    async def reset(self) -> None:
+        """Roll back. A session that was told something is closed instead: MySQL's own reset forgets
+        what a connection of ours is told at its beginning, too."""
+        if self.unsettled or self.is_closed():
+            self.terminate()
+            raise DatabaseUnavailable("the connection was given up")
+        await self.rollback(None)
+        if self.changed:
+            self.retired = True
+
+    async def ping(self) -> None:
+        """A ping."""
+        await self._limited(lambda: self._raw.ping(reconnect=False), None)
+
+    async def close(self) -> None:
+        """Close."""
+        try:
+            await self._raw.ensure_closed()
+        except Exception as exc:
+            self._fail(exc)
+
+    def terminate(self) -> None:
+        """Close at once."""
+        self._prepared.clear()
+        self._shapes.clear()
+        self._raw.close()
+
+    # --- running ---------------------------------------------------------------------------------
+
+    @staticmethod
+    def _bound(statement: Statement, args: Arguments) -> tuple[Any, ...]:
+        statement.check(args)
+        return mysql_values.adapt(statement.arrange(args))
+
+    async def _run(self, statement: Statement, args: Arguments, timeout: float | None) -> Any:
+        bound = self._bound(statement, args)
+        return await self._limited(lambda: self._send(statement, bound), timeout)
+
+    async def _send(self, statement: Statement, args: tuple[Any, ...]) -> Any:
+        if args:
+            return await (await self._prepare(statement)).execute(args)
+        raw = self._raw
+        await raw.query(statement.text)
+        result = raw._result
+        while raw._result.has_next:
+            # Of several statements in one text, the last one counts, as on PostgreSQL.
+            await raw.next_result()
+            result = raw._result
+        return result
+
+    async def _send_batch(self, statement: Statement, rows: list[tuple[Any, ...]]) -> None:
+        prepared = await self._prepare(statement)
+        long = any(
+            isinstance(value, str | bytes) and len(value) > _LONG_VALUE
+            for row in rows
+            for value in row
+        )
+        if self._raw._bulk_supported and rows[0] and not long:
+            try:
+                await prepared.execute_bulk(rows)
+                return
+            except ValueError:
+                pass  # rows of different types; said before anything was sent
+        for row in rows:
+            await prepared.execute(row)
+
+    async def _prepare(self, statement: Statement) -> Any:
+        text = statement.text
+        prepared = self._prepared.get(text)
+        if prepared is None:
+            try:
+                prepared = await self._raw.prepare(text)
+            except my.MySQLError as exc:
+                if exc.args and exc.args[0] == _NOT_PREPARABLE:
+                    raise StatementError(
+                        f"MySQL takes no arguments in this kind of statement: {exc.args[1]}"
+                    ) from exc
+                raise
+            if len(self._prepared) >= _PREPARED_LIMIT:
+                oldest = next(iter(self._prepared))
+                self._shapes.pop(oldest, None)
+                await self._prepared.pop(oldest).close()
+            self._prepared[text] = prepared
+        return prepared
+
+    async def _limited(
+        self, work: Callable[[], Awaitable[Result]], timeout: float | None
+    ) -> Result:
+        if self.is_closed():
+            self.unsent = True
+            self._raw.close()
+            raise DatabaseUnavailable("the connection is closed")
+        try:
+            async with asyncio.timeout(timeout):
+                return await work()
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            # Its answer would be taken for that of the next statement.
+            self.unsettled = True
+            self.terminate()
+            self._driver.kill(self._raw.thread_id())
+            if isinstance(exc, asyncio.CancelledError):
+                raise
+            raise QueryTimeout(
+                "the statement took longer than its timeout; its connection was closed"
+            ) from exc
+        except BaseException as exc:
+            self._fail(exc)
+
+    def _fail(self, exc: BaseException) -> NoReturn:
+        error = translate(exc)
+        if error is None:
+            raise exc
+        if isinstance(error, DatabaseUnavailable):
+            self.terminate()
+        elif isinstance(error, ReadOnlyViolation) and not self._readonly:
+            # The server has become a replica: the next connection may find the new primary.
+            self.retired = True
+        elif isinstance(error, TransactionConflict) and exc.args[0] == _DEADLOCK:
+            self.aborted = self._transaction
+        raise error from exc
+
+    def _ended(self) -> None:
+        self._transaction = self._readonly = self.aborted = False
+
+    async def _shape(self, statement: Statement, result: Any) -> _Shape:
+        """The columns of a result; kept for a prepared statement, whose column objects stay the
+        same until the table changes."""
+        shape = self._shapes.get(statement.text)
+        if shape is None or shape.fields is not result.fields:
+            shape = await self._shape_of(result.fields)
+            if statement.text in self._prepared:
+                self._shapes[statement.text] = shape
+        return shape
+
+    async def _shape_of(self, fields: list[Any]) -> _Shape:
+        decoders = [mysql_values.decoder_for(field) for field in fields]
+        if "MariaDB" in self._raw.server_version:
+            for position, field in enumerate(fields):
+                if mysql_values.may_be_json(field):
+                    table = mysql_values.table_of(field)
+                    if field.org_name in await self._driver.json_columns(table, {field.org_name}):
+                        decoders[position] = mysql_values.decode_json
+        return _Shape(fields, [field.name for field in fields], decoders)

@@ -1,0 +1,404 @@
+"""PostgreSQL, by asyncpg.
+
+The hot way goes below asyncpg's `Connection.fetchrow`: prepared statements are kept here, and are
+bound and executed by the protocol object itself (`bind_execute`, which asyncpg's own
+`PreparedStatement` calls the same way). `docs/design/pool.md` has the numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NoReturn
+
+import asyncpg
+import msgspec
+from asyncpg import exceptions as pg
+
+from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.drivers.postgres_errors import translate
+from sanic_ms.db.placeholders import Dialect
+from sanic_ms.db.statement import Statement
+from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
+from sanic_ms.types import DatabaseURL
+
+__all__ = ["PostgresDriver", "PostgresRows", "PostgresSession", "make_driver"]
+
+# Prepared statements kept by one connection; the one prepared first goes first.
+_PREPARED_LIMIT: Final = 256
+_COUNTED = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "COPY"))
+
+
+def make_driver(url: DatabaseURL) -> PostgresDriver:
+    """The driver of a ``postgresql://`` URL."""
+    return PostgresDriver(url)
+
+
+class PostgresDriver(Driver):
+    """One PostgreSQL database.
+
+    Args:
+        url: Options are asyncpg's (``sslmode`` …); any other is a setting of the server
+            (``application_name``). ``statement_cache_size=0`` turns named prepared statements off,
+            for a pgbouncer in transaction mode.
+    """
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: DatabaseURL) -> None:
+        options = dict(url.options)
+        self._keep_prepared = options.pop("statement_cache_size", "") != "0"
+        self._dsn = DatabaseURL(
+            url.scheme, url.database, url.host, url.port, url.user, url.password, options
+        ).url
+        self._database = url.database
+
+    async def connect(self, timeout: float) -> PostgresSession:
+        """Open a session."""
+        raw = None
+        try:
+            async with asyncio.timeout(timeout):
+                # Its own statement cache is off: ours stands in for it.
+                raw = await asyncpg.connect(self._dsn, timeout=timeout, statement_cache_size=0)
+                await raw.set_type_codec(
+                    "json",
+                    schema="pg_catalog",
+                    format="binary",
+                    encoder=msgspec.json.encode,
+                    decoder=msgspec.json.decode,
+                )
+                await raw.set_type_codec(
+                    "timestamp",
+                    schema="pg_catalog",
+                    format="tuple",
+                    encoder=_encode_timestamp,
+                    decoder=_decode_timestamp,
+                )
+                await raw.set_type_codec(
+                    "jsonb",
+                    schema="pg_catalog",
+                    format="binary",
+                    encoder=_encode_jsonb,
+                    decoder=_decode_jsonb,
+                )
+        except TimeoutError as exc:
+            if raw is not None:
+                raw.terminate()
+            raise DatabaseUnavailable(f"no connection within {timeout:g} s") from exc
+        except pg.InvalidCatalogNameError as exc:
+            raise DatabaseUnavailable(
+                f"{exc} (create it: createdb {self._database}, or correct the name)",
+                sqlstate=exc.sqlstate,
+            ) from exc
+        except Exception as exc:
+            error = translate(exc)
+            if error is None:
+                raise
+            raise DatabaseUnavailable(error.detail, sqlstate=error.sqlstate) from exc
+        return PostgresSession(raw, keep_prepared=self._keep_prepared)
+
+
+def _encode_jsonb(value: Any) -> bytes:
+    return b"\x01" + msgspec.json.encode(value)
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return msgspec.json.decode(memoryview(data)[1:])
+
+
+# `timestamp` on the wire: microseconds from this moment; the largest and the smallest number mean
+# infinity, which asyncpg gives as the largest and the smallest datetime.
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST, _FIRST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+_INFINITY: Final = {_LAST: 2**63 - 1, _FIRST: -(2**63)}
+
+
+def _encode_timestamp(value: date) -> tuple[int]:
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return (_INFINITY.get(moment) or (moment - _EPOCH) // timedelta(microseconds=1),)
+
+
+def _decode_timestamp(data: tuple[int]) -> datetime:
+    """A `timestamp` says no zone; like the other databases' it is UTC, and says so here."""
+    try:
+        return _EPOCH + timedelta(microseconds=data[0])
+    except OverflowError:
+        return _LAST if data[0] > 0 else _FIRST
+
+
+class PostgresSession(Session):
+    """One connection to PostgreSQL."""
+
+    __slots__ = ("_bind_execute", "_keep_prepared", "_prepared", "_raw", "_readonly")
+
+    def __init__(self, raw: Any, *, keep_prepared: bool) -> None:
+        super().__init__()
+        self._raw = raw
+        self._bind_execute = raw._protocol.bind_execute
+        self._keep_prepared = keep_prepared
+        self._prepared: dict[str, Any] = {}
+        self._readonly = False
+
+    @property
+    def raw(self) -> Any:
+        """The asyncpg connection."""
+        return self._raw
+
+    async def fetch(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> list[Row]:
+        """Every row."""
+        rows = await self._run(statement, args, 0, False, timeout)
+        return [dict(row.items()) for row in rows]
+
+    async def fetchrow(
+        self, statement: Statement, args: Arguments, timeout: float | None
+    ) -> Row | None:
+        """The first row."""
+        prepared = self._prepared.get(statement.text)
+        if prepared is None:
+            rows = await self._run(statement, args, 1, False, timeout)
+        else:
+            try:
+                rows = await self._bind_execute(prepared._state, args, "", 1, False, timeout)
+            except BaseException as exc:
+                rows = await self._retry(exc, statement, args, 1, False, timeout)
+        return dict(rows[0].items()) if rows else None
+
+    async def fetchval(
+        self, statement: Statement, args: Arguments, column: int, timeout: float | None
+    ) -> Any:
+        """One value of the first row."""
+        rows = await self._run(statement, args, 1, False, timeout)
+        if not rows:
+            return None
+        try:
+            return rows[0][column]
+        except IndexError:
+            raise StatementError(
+                f"column={column}: the row has {len(rows[0])} columns, counted from 0"
+            ) from None
+
+    async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
+        """The number of rows changed."""
+        if statement.count or statement.text in self._prepared:
+            _, status, _ = await self._run(statement, args, 0, True, timeout)
+            return _affected(status.decode())
+        # Without arguments nothing is prepared: most such statements are run once.
+        return _affected(await self._simple(statement.text, timeout))
+
+    async def executemany(
+        self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
+    ) -> None:
+        """Run it for each row of arguments, streamed to the server in one implicit transaction."""
+        try:
+            prepared = self._prepared.get(statement.text)
+            if prepared is None:
+                prepared = await self._prepare(statement, timeout)
+            await prepared.executemany(_checked(statement, rows), timeout=timeout)
+        except BaseException as exc:
+            self._fail(exc)
+
+    async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
+        """A portal, in a transaction of its own where none is open."""
+        own = not self._raw.is_in_transaction()
+        try:
+            if own:
+                await self._raw.execute("BEGIN", timeout=timeout)
+            prepared = await self._prepare(statement, timeout)
+            cursor = await prepared.cursor(*args, timeout=timeout)
+        except BaseException as exc:
+            self.unsettled = True
+            self._fail(exc)
+        return PostgresRows(self, cursor, own, timeout)
+
+    async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
+        """BEGIN, with its options."""
+        text = "BEGIN"
+        if options.isolation is not None:
+            text += f" ISOLATION LEVEL {options.isolation.replace('_', ' ').upper()}"
+        if options.readonly:
+            text += " READ ONLY"
+        if options.deferrable:
+            text += " DEFERRABLE"
+        self._readonly = options.readonly
+        await self._simple(text, timeout)
+
+    async def commit(self, timeout: float | None) -> None:
+        """COMMIT. PostgreSQL answers it with ROLLBACK where a statement had failed before."""
+        self._readonly = False
+        status = await self._simple("COMMIT", timeout)
+        if status == "ROLLBACK":
+            raise StatementError(
+                "the transaction was rolled back instead of committed: a statement in it had "
+                "failed, and its error was caught inside of the transaction. Put what may fail "
+                "into a transaction() of its own, which is a savepoint",
+                sqlstate="25P02",
+            )
+
+    async def rollback(self, timeout: float | None) -> None:
+        """ROLLBACK."""
+        self._readonly = False
+        await self._simple("ROLLBACK", timeout)
+
+    async def command(self, text: str, timeout: float | None) -> None:
+        """SAVEPOINT and its kin."""
+        await self._simple(text, timeout)
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return bool(self._raw.is_in_transaction())
+
+    def is_closed(self) -> bool:
+        """Whether the connection is lost."""
+        return bool(self._raw.is_closed())
+
+    async def reset(self) -> None:
+        """Wait for an interrupted statement, roll back, and forget what the session was told."""
+        try:
+            # Nothing is known about a transaction before an interrupted statement has ended; an
+            # empty one waits for that.
+            await self._raw.execute("SELECT 1")
+            if self._raw.is_in_transaction():
+                await self._raw.execute("ROLLBACK")
+            if self.changed:
+                await self._raw.reset()
+                await self._raw.execute("DISCARD ALL")
+                self._prepared.clear()
+        except BaseException as exc:
+            self.terminate()
+            self._fail(exc)
+
+    async def ping(self) -> None:
+        """A SELECT."""
+        await self._simple("SELECT 1", None)
+
+    async def close(self) -> None:
+        """Close."""
+        self._prepared.clear()
+        try:
+            await self._raw.close()
+        except BaseException as exc:
+            self._fail(exc)
+
+    def terminate(self) -> None:
+        """Close at once."""
+        self._prepared.clear()
+        if not self._raw.is_closed():
+            self._raw.terminate()
+
+    async def _run(
+        self, statement: Statement, args: Arguments, limit: int, status: bool, timeout: float | None
+    ) -> Any:
+        try:
+            prepared = self._prepared.get(statement.text)
+            if prepared is None:
+                prepared = await self._prepare(statement, timeout)
+            return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
+        except BaseException as exc:
+            return await self._retry(exc, statement, args, limit, status, timeout)
+
+    async def _retry(
+        self,
+        exc: BaseException,
+        statement: Statement,
+        args: Arguments,
+        limit: int,
+        status: bool,
+        timeout: float | None,
+    ) -> Any:
+        """Once more where a table had changed under the prepared statement: PostgreSQL refuses that
+        one before it executes anything. Any other error is raised."""
+        if isinstance(exc, pg.InvalidCachedStatementError | pg.OutdatedSchemaCacheError):
+            self._prepared.clear()
+        if not isinstance(exc, pg.InvalidCachedStatementError) or self.in_transaction():
+            self._fail(exc)
+        try:
+            prepared = await self._prepare(statement, timeout)
+            return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
+        except BaseException as second:
+            self._fail(second)
+
+    async def _prepare(self, statement: Statement, timeout: float | None) -> Any:
+        text = statement.text
+        if not self._keep_prepared:
+            return await self._raw.prepare(text, timeout=timeout)
+        # The name True makes asyncpg choose a unique one.
+        prepared = await self._raw.prepare(text, name=True, timeout=timeout)
+        if len(self._prepared) >= _PREPARED_LIMIT:
+            del self._prepared[next(iter(self._prepared))]
+        self._prepared[text] = prepared
+        return prepared
+
+    async def _simple(self, text: str, timeout: float | None) -> str:
+        try:
+            status: str = await self._raw.execute(text, timeout=timeout)
+        except BaseException as exc:
+            self._fail(exc)
+        return status
+
+    def _is_refusal(self, exc: BaseException) -> bool:
+        return isinstance(exc, pg.InterfaceError) and not self._raw.is_closed()
+
+    def _fail(self, exc: BaseException) -> NoReturn:
+        if isinstance(exc, asyncio.CancelledError | TimeoutError):
+            self.unsettled = True
+        error = translate(exc)
+        if error is None:
+            raise exc
+        if isinstance(error, DatabaseUnavailable) and self._is_refusal(exc):
+            # Refused by asyncpg itself, on a connection that is well: the call was wrong.
+            raise StatementError(error.detail) from exc
+        if isinstance(error, DatabaseUnavailable):
+            # asyncpg's own refusal to send, and not the loss of a connection that it has sent on.
+            self.unsent = isinstance(exc, pg.InterfaceError)
+            self.terminate()
+        elif isinstance(error, ReadOnlyViolation) and not self._readonly:
+            # The server has become a replica: the next connection may find the new primary.
+            self.retired = True
+        raise error from exc
+
+
+class PostgresRows(Rows):
+    """An open portal."""
+
+    __slots__ = ("_cursor", "_own", "_session", "_timeout")
+
+    def __init__(
+        self, session: PostgresSession, cursor: Any, own: bool, timeout: float | None
+    ) -> None:
+        self._session = session
+        self._cursor = cursor
+        self._own = own
+        self._timeout = timeout
+
+    async def fetch(self, count: int) -> list[Row]:
+        """The next rows."""
+        try:
+            rows = await self._cursor.fetch(count, timeout=self._timeout)
+        except BaseException as exc:
+            self._session._fail(exc)
+        return [dict(row.items()) for row in rows]
+
+    async def close(self) -> None:
+        """End the transaction that was begun for it; inside another one, the portal ends with that
+        one."""
+        self._cursor = None
+        if self._own:
+            self._own = False
+            await self._session._simple("COMMIT", self._timeout)
+
+
+def _checked(statement: Statement, rows: Iterable[Arguments]) -> Iterable[Arguments]:
+    for row in rows:
+        statement.check(row)
+        yield row
+
+
+def _affected(status: str) -> int:
+    """The count of ``INSERT 0 3``, ``UPDATE 2`` …; 0 for what changes no rows."""
+    word, _, rest = status.partition(" ")
+    return int(rest.rpartition(" ")[2]) if word in _COUNTED and rest else 0

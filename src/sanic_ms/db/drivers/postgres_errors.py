@@ -1,0 +1,127 @@
+"""PostgreSQL's SQLSTATEs and asyncpg's own errors, as errors of the framework."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+from asyncpg import exceptions as pg
+
+from sanic_ms.exception import (
+    CheckViolation,
+    DatabaseError,
+    DatabaseUnavailable,
+    DataError,
+    ForeignKeyViolation,
+    IntegrityError,
+    NotNullViolation,
+    QueryTimeout,
+    ReadOnlyViolation,
+    StatementError,
+    StorageFull,
+    TransactionConflict,
+    UniqueViolation,
+)
+
+__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "translate"]
+
+SQLSTATES: dict[str, type[DatabaseError]] = {
+    "23001": ForeignKeyViolation,
+    "23502": NotNullViolation,
+    "23503": ForeignKeyViolation,
+    "23505": UniqueViolation,
+    "23514": CheckViolation,
+    "25006": ReadOnlyViolation,
+    "25P03": DatabaseUnavailable,  # idle in a transaction for too long: the server hung up
+    "25P04": QueryTimeout,
+    "40002": IntegrityError,
+    "40003": DatabaseError,  # whether the statement was completed is unknown
+    "42501": DatabaseError,  # no permission
+    "53100": StorageFull,
+    "54000": DatabaseError,
+    "55006": TransactionConflict,  # object in use
+    "55P03": TransactionConflict,  # lock not available
+    "57014": QueryTimeout,
+}
+"""SQLSTATEs that mean something other than their class does."""
+
+SQLSTATE_CLASSES: dict[str, type[DatabaseError]] = {
+    "00": DatabaseError,
+    "01": DatabaseError,
+    "02": DatabaseError,
+    "03": StatementError,
+    "08": DatabaseUnavailable,
+    "09": DatabaseError,
+    "0A": StatementError,
+    "0B": StatementError,
+    "0F": DatabaseError,
+    "0L": DatabaseError,
+    "0P": StatementError,
+    "0Z": DatabaseError,
+    "10": StatementError,
+    "20": StatementError,
+    "21": StatementError,
+    "22": DataError,
+    "23": IntegrityError,
+    "24": StatementError,
+    "25": StatementError,
+    "26": StatementError,
+    "27": DatabaseError,
+    "28": DatabaseUnavailable,
+    "2B": DatabaseError,
+    "2D": StatementError,
+    "2F": DatabaseError,
+    "34": StatementError,
+    "38": DatabaseError,
+    "39": DatabaseError,
+    "3B": StatementError,
+    "3D": DatabaseUnavailable,
+    "3F": StatementError,
+    "40": TransactionConflict,
+    "42": StatementError,
+    "44": CheckViolation,
+    "53": DatabaseUnavailable,
+    "54": StatementError,
+    "55": DatabaseError,
+    "57": DatabaseUnavailable,
+    "58": DatabaseError,
+    "72": TransactionConflict,  # snapshot too old
+    "F0": DatabaseUnavailable,
+    "HV": DatabaseError,
+    "P0": DatabaseError,
+    "XX": DatabaseError,
+}
+"""The first two characters of a SQLSTATE: its class."""
+
+
+def translate(exc: BaseException) -> DatabaseError | None:
+    """The framework's error for one that asyncpg raised; None where it is not one of these."""
+    if isinstance(exc, pg.InvalidCachedStatementError):
+        # A table changed under a prepared statement, inside of a transaction. The statement has
+        # been forgotten: the transaction works when it is repeated.
+        return TransactionConflict(str(exc), sqlstate=exc.sqlstate)
+    if isinstance(exc, asyncpg.PostgresError):
+        return _from_sqlstate(exc)
+    if isinstance(exc, pg.OutdatedSchemaCacheError):
+        return TransactionConflict(str(exc))
+    if isinstance(exc, pg.DataError):
+        return DataError(str(exc))
+    if isinstance(exc, pg.UnsupportedClientFeatureError | pg.UnsupportedServerFeatureError):
+        return StatementError(str(exc))
+    if isinstance(exc, pg.InterfaceError | pg.InternalClientError):
+        return DatabaseUnavailable(str(exc))
+    if isinstance(exc, asyncio.TimeoutError):
+        return QueryTimeout("the statement took longer than its timeout and was cancelled")
+    if isinstance(exc, OSError | EOFError):
+        return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
+    return None
+
+
+def _from_sqlstate(exc: asyncpg.PostgresError) -> DatabaseError:
+    state: str = exc.sqlstate or ""
+    kind = SQLSTATES.get(state) or SQLSTATE_CLASSES.get(state[:2], DatabaseError)
+    text = str(exc.args[0]) if exc.args else str(exc)
+    detail = getattr(exc, "detail", None)
+    if detail:
+        text = f"{text} ({detail})"
+    return kind(text, sqlstate=state, constraint=getattr(exc, "constraint_name", None))

@@ -1,0 +1,166 @@
+"""Finding ``$1`` in SQL text: what is a placeholder, and what only looks like one.
+
+Nothing here does I/O or knows a driver. `scan` cuts a statement at its placeholders and also gives
+its bare code, with strings, comments and quoted names blanked out, for those who classify it.
+
+The rules are those of each database's own lexer:
+
+- PostgreSQL: ``'…'`` with doubled quotes, ``E'…'`` with backslashes, ``"name"``, ``$tag$…$tag$``,
+  ``--`` and nested ``/* */``; ``name$1`` is an identifier.
+- MySQL: backslashes in ``'…'`` and ``"…"``, backticks, ``#``, ``--`` only before white space.
+- SQLite: no backslashes, ``"name"``, backticks and ``[name]``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from sanic_ms.exception import StatementError
+
+__all__ = ["Dialect", "Scan", "scan"]
+
+Dialect = Literal["postgresql", "sqlite", "mysql"]
+
+
+class Scan(NamedTuple):
+    """A statement cut at its placeholders.
+
+    Attributes:
+        parts: The text between them: one more than there are placeholders.
+        numbers: Their numbers, in the order of the text: ``$2 … $1 … $2`` gives ``(2, 1, 2)``.
+        code: The text with each string, comment and quoted name replaced by one space.
+        shown: The text without anybody's data: each string and number is a ``?``, each comment a
+            space. Names and placeholders are as they were.
+    """
+
+    parts: tuple[str, ...]
+    numbers: tuple[int, ...]
+    code: str
+    shown: str
+
+
+_QUOTED = r"'(?:[^']++|'')*+(?:'|\Z)"
+_QUOTED_BACKSLASH = r"'(?:[^'\\]++|\\.|'')*+(?:'|\Z)"
+_DOUBLE = r'"(?:[^"]++|"")*+(?:"|\Z)'
+_DOUBLE_BACKSLASH = r'"(?:[^"\\]++|\\.|"")*+(?:"|\Z)'
+_BACKTICK = r"`(?:[^`]++|``)*+(?:`|\Z)"
+_PLACEHOLDER = r"(?<![\w$])\$(?P<number>\d+)"
+
+# Every pattern ends at \Z too: an unterminated string is the database's to report.
+_TOKENS: dict[Dialect, re.Pattern[str]] = {
+    "postgresql": re.compile(
+        "|".join(
+            (
+                rf"(?<![\w$])[eE]{_QUOTED_BACKSLASH}",
+                _QUOTED,
+                _DOUBLE,
+                r"--[^\n]*+",
+                r"(?P<comment>/\*)",
+                _PLACEHOLDER,
+                r"(?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)",
+            )
+        ),
+        re.DOTALL,
+    ),
+    "mysql": re.compile(
+        "|".join(
+            (
+                _QUOTED_BACKSLASH,
+                _DOUBLE_BACKSLASH,
+                _BACKTICK,
+                r"--(?=\s|\Z)[^\n]*+",
+                r"\#[^\n]*+",
+                r"/\*.*?(?:\*/|\Z)",
+                _PLACEHOLDER,
+            )
+        ),
+        re.DOTALL,
+    ),
+    "sqlite": re.compile(
+        "|".join(
+            (
+                _QUOTED,
+                _DOUBLE,
+                _BACKTICK,
+                r"\[[^\]]*+(?:\]|\Z)",
+                r"--[^\n]*+",
+                r"/\*.*?(?:\*/|\Z)",
+                _PLACEHOLDER,
+            )
+        ),
+        re.DOTALL,
+    ),
+}
+_NUMBER = re.compile(r"(?<![\w$.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+
+def scan(sql: str, dialect: Dialect) -> Scan:
+    """Cut a statement at its placeholders.
+
+    Raises:
+        StatementError: a placeholder is ``$0``, or one below the highest is never used. Both would
+            bind arguments to the wrong places on one database or another.
+    """
+    token = _TOKENS[dialect]
+    parts: list[str] = []
+    numbers: list[int] = []
+    code: list[str] = []
+    shown: list[str] = []
+    part_start = position = 0
+    while (match := token.search(sql, position)) is not None:
+        code.append(sql[position : match.start()])
+        shown.append(_NUMBER.sub("?", code[-1]))
+        position = match.end()
+        number = match["number"]
+        if number is not None:
+            numbers.append(int(number))
+            parts.append(sql[part_start : match.start()])
+            part_start = position
+            code.append("?")
+            shown.append(match[0])
+            continue
+        code.append(" ")
+        shown.append(_without_data(match[0], dialect))
+        if dialect == "postgresql":
+            if match["comment"] is not None:
+                position = _end_of_comment(sql, position)
+            elif (tag := match["tag"]) is not None:
+                end = sql.find(tag, position)
+                position = len(sql) if end < 0 else end + len(tag)
+    code.append(sql[position:])
+    shown.append(_NUMBER.sub("?", code[-1]))
+    parts.append(sql[part_start:])
+    _check(numbers)
+    return Scan(tuple(parts), tuple(numbers), "".join(code), "".join(shown))
+
+
+def _without_data(token: str, dialect: Dialect) -> str:
+    if token[0] in "`[" or (token[0] == '"' and dialect != "mysql"):
+        return token  # a quoted name
+    return " " if token[0] in "-/#" else "?"
+
+
+def _end_of_comment(sql: str, position: int) -> int:
+    """Where a comment that may hold others ends; ``position`` is after its ``/*``."""
+    depth = 1
+    while depth:
+        match = _COMMENT_EDGE.search(sql, position)
+        if match is None:
+            return len(sql)
+        depth += 1 if match[0] == "/*" else -1
+        position = match.end()
+    return position
+
+
+def _check(numbers: list[int]) -> None:
+    used = set(numbers)
+    if 0 in used:
+        raise StatementError("the statement has $0: the first placeholder is $1")
+    if used and len(used) != max(used):
+        missing = next(number for number in range(1, len(used) + 1) if number not in used)
+        raise StatementError(
+            f"the statement uses ${max(used)} but not ${missing}: number the placeholders "
+            "without gaps"
+        )

@@ -1,0 +1,369 @@
+"""The connection pool: the one object that an application has of a database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sanic_ms.context import RequestContext
+from sanic_ms.db.acquire import Acquiring, PoolTransaction
+from sanic_ms.db.base import Arguments, Row, Session
+from sanic_ms.db.connection import Connection
+from sanic_ms.db.drivers import driver_for
+from sanic_ms.db.metrics import PoolMetrics
+from sanic_ms.db.rows import RowIterator
+from sanic_ms.db.sessions import Limits, PoolStats, Sessions
+from sanic_ms.db.statement import StatementCache
+from sanic_ms.db.transaction import transaction_options
+from sanic_ms.db.watch import Watch
+from sanic_ms.exception import DatabaseError, LifecycleError
+from sanic_ms.lifecycle import Component, Health, State
+from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.types import DatabaseURL
+
+__all__ = ["ConnectionPool"]
+
+log = logging.getLogger("sanic_ms.db")
+
+# Seconds that a health check waits for the database's answer.
+_CHECK_LIMIT = 0.4
+
+
+class ConnectionPool(Component):
+    """Connections to one database. Constructing one connects to nothing.
+
+    Args:
+        url: ``postgresql://…``, ``mysql://…`` or ``sqlite://…``; a `DatabaseURL`; or a mapping
+            ``{host, user, password, port, database}``, which means PostgreSQL. None: `init`
+            is given it.
+        loop: Ignored. The pool belongs to the event loop that starts it.
+        name: Shown in logs, health answers and messages.
+        min_size: Connections opened at the start and kept.
+        max_size: The most connections. A ``:memory:`` database has one, whatever this says.
+        acquire_timeout: Seconds to wait for a free connection, then `PoolExhausted`.
+        max_waiters: Callers that may wait at once; one more gets `PoolExhausted` at once.
+        statement_timeout: Seconds that a statement may take, then `QueryTimeout`; None: no limit.
+        connect_timeout: Seconds to open a connection.
+        idle_timeout: Seconds after which an unused connection above ``min_size`` is closed.
+        max_lifetime: Seconds after which a connection is replaced, so that a database that moved
+            is found again and memory is given back.
+        stop_timeout: Seconds that `stop` waits for connections in use before it closes them.
+
+    Raises:
+        ValueError: the URL or an option is wrong. The text never holds the password.
+    """
+
+    def __init__(
+        self,
+        url: str | DatabaseURL | Mapping[str, Any] | None = None,
+        *,
+        loop: object = None,
+        name: str = "default",
+        min_size: int = 0,
+        max_size: int = 10,
+        acquire_timeout: float = 5.0,
+        max_waiters: int = 1000,
+        statement_timeout: float | None = 30.0,
+        connect_timeout: float = 5.0,
+        idle_timeout: float = 300.0,
+        max_lifetime: float = 3600.0,
+        stop_timeout: float = 5.0,
+    ) -> None:
+        if not 0 <= min_size <= max_size or max_size < 1:
+            raise ValueError(
+                f"min_size={min_size}, max_size={max_size}: 0 <= min_size <= max_size, and at "
+                "least one connection"
+            )
+        if max_waiters < 0:
+            raise ValueError(f"max_waiters={max_waiters}: at least 0")
+        seconds = {
+            "acquire_timeout": acquire_timeout,
+            "connect_timeout": connect_timeout,
+            "idle_timeout": idle_timeout,
+            "max_lifetime": max_lifetime,
+            "statement_timeout": 1.0 if statement_timeout is None else statement_timeout,
+        }
+        for option, value in seconds.items():
+            if not value > 0:
+                raise ValueError(f"{option}={value}: a number of seconds above 0")
+        self.name = name
+        self.url = None if url is None else DatabaseURL.parse(url)
+        self.acquire_timeout = acquire_timeout
+        self.statement_timeout = statement_timeout
+        self.stop_timeout = stop_timeout
+        self._limits = Limits(
+            min_size, max_size, max_waiters, connect_timeout, idle_timeout, max_lifetime
+        )
+        self.state = State.NEW
+        self.statements = StatementCache("postgresql")
+        self.watch = Watch(self.url)
+        self._metrics: PoolMetrics | None = None
+        self._sessions: Sessions | None = None
+        self._pid = 0
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def init(self, url: str | DatabaseURL | Mapping[str, Any]) -> ConnectionPool:
+        """Set the database and start: ``pool = await ConnectionPool().init(DB_CONFIG)``.
+
+        Raises:
+            LifecycleError: the database cannot be reached, or the pool runs already.
+        """
+        if self.state not in (State.NEW, State.STOPPED):
+            raise LifecycleError(f"cannot init the pool {self.name!r}: it is {self.state.value}")
+        self.url = DatabaseURL.parse(url)
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Open the first connections: ``min_size``, and at least one, so that a wrong setting
+        stops the service here and not at its first request.
+
+        Raises:
+            LifecycleError: the database cannot be reached (the one-line text says why and what to
+                do), no URL was given, or the pool runs already.
+        """
+        if self.state not in (State.NEW, State.STOPPED):
+            raise LifecycleError(f"cannot start the pool {self.name!r}: it is {self.state.value}")
+        if self.url is None:
+            raise LifecycleError(
+                f"the pool {self.name!r} has no database: give ConnectionPool(url), or set DB_URL"
+            )
+        self.state = State.STARTING
+        self._pid = os.getpid()
+        try:
+            driver = driver_for(self.url)
+            self.statements = StatementCache(driver.dialect)
+            self.watch = Watch(self.url, self._metrics)
+            waited = None if self._metrics is None else self._metrics.waited
+            self._sessions = Sessions(self.name, driver, self._limits, waited)
+            await self._sessions.open()
+        except BaseException as exc:
+            await self._shut()
+            if isinstance(exc, DatabaseError):
+                raise LifecycleError(
+                    f"the database {self.name!r} at {self.url.masked} cannot be used: "
+                    f"{' '.join(exc.detail.split())}"
+                ) from exc
+            raise
+        self.state = State.RUNNING
+
+    async def stop(self) -> None:
+        """Close every connection: the idle ones now, those in use when they are released, and
+        after ``stop_timeout`` seconds whatever they do. Who waits gets a `LifecycleError`.
+
+        Calling it again, or before `start`, does nothing.
+        """
+        if self.state is not State.RUNNING or self._sessions is None:
+            return
+        self.state = State.STOPPING
+        try:
+            await self._sessions.drain(self.stop_timeout)
+        finally:
+            await self._shut()
+
+    async def _shut(self) -> None:
+        self.state = State.STOPPED
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            await sessions.shut()
+
+    async def close(self) -> None:
+        """The same as `stop`."""
+        await self.stop()
+
+    async def check(self) -> Health:
+        """Whether the database answers, within half a second.
+
+        All connections being in use is ``degraded``: the database may be well.
+        """
+        sessions = self._sessions
+        if self.state is not State.RUNNING or sessions is None:
+            return Health("down", f"the pool is {self.state.value}")
+        stats = sessions.stats()
+        if not stats.idle and stats.size >= sessions.max_size:
+            return Health("degraded", f"all {stats.size} connections in use, {stats.waiting} wait")
+        try:
+            async with (
+                asyncio.timeout(_CHECK_LIMIT),
+                self.acquire(timeout=_CHECK_LIMIT) as connection,
+            ):
+                await connection.session.ping()
+        except DatabaseError as exc:
+            return Health("down", exc.public or type(exc).__name__)
+        except TimeoutError:
+            return Health("down", f"no answer within {_CHECK_LIMIT:g} s")
+        return Health("up")
+
+    def stats(self) -> PoolStats:
+        """The pool's numbers now."""
+        return PoolStats(0, 0, 0) if self._sessions is None else self._sessions.stats()
+
+    @property
+    def max_size(self) -> int:
+        """The most connections; once it runs, as the driver allows it."""
+        return self._limits.max_size if self._sessions is None else self._sessions.max_size
+
+    def measure(self, registry: Registry) -> None:
+        """Show the pool's numbers among the metrics: connections, waiting, durations of statements.
+        A service does so for its own pools.
+
+        Args:
+            registry: ``app.metrics``.
+
+        Raises:
+            LifecycleError: the pool has started.
+        """
+        if self.state not in (State.NEW, State.STOPPED):
+            raise LifecycleError(f"cannot measure the pool {self.name!r}: it has started already")
+        if self._metrics is None:
+            self._metrics = PoolMetrics(registry, self)
+
+    # --- connections -----------------------------------------------------------------------------
+
+    def acquire(
+        self, request: RequestContext | None = None, *, timeout: float | None = None
+    ) -> Acquiring:
+        """A connection for ``async with``; each statement on it is by itself.
+
+        ``connection = await pool.acquire()`` is possible too, with `release` in a ``finally``.
+
+        Args:
+            request: The request that it is for: `Connection.request`.
+            timeout: Seconds to wait for a free one; None is the pool's ``acquire_timeout``.
+
+        Raises (when entered):
+            PoolExhausted: none became free in time, or too many wait already.
+            DatabaseUnavailable: the database cannot be reached.
+            LifecycleError: the pool has not started, is stopped, or belongs to another event loop.
+        """
+        return Acquiring(self, request, timeout)
+
+    def transaction(
+        self,
+        request: RequestContext | None = None,
+        *,
+        isolation: str | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+        timeout: float | None = None,
+    ) -> PoolTransaction:
+        """A connection with a transaction on it, for ``async with``: committed at the end, rolled
+        back if an exception passes, `CancelledError` included.
+
+        Args:
+            request, timeout: As for `acquire`.
+            isolation, readonly, deferrable: As for `Connection.transaction`.
+
+        Raises:
+            ValueError: an unknown isolation.
+        """
+        options = transaction_options(isolation, readonly, deferrable)
+        return PoolTransaction(self, request, timeout, options)
+
+    async def release(self, connection: Connection) -> None:
+        """Give back what ``await pool.acquire()`` gave. A second time does nothing."""
+        self.give_back(connection)
+
+    async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
+        """`Connection.fetch` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            return await connection.fetch(statement, *args, timeout=timeout)
+
+    async def fetchrow(
+        self, statement: object, *args: Any, timeout: float | None = None
+    ) -> Row | None:
+        """`Connection.fetchrow` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            return await connection.fetchrow(statement, *args, timeout=timeout)
+
+    async def fetchval(
+        self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
+    ) -> Any:
+        """`Connection.fetchval` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            return await connection.fetchval(statement, *args, column=column, timeout=timeout)
+
+    async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
+        """`Connection.execute` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            return await connection.execute(statement, *args, timeout=timeout)
+
+    async def executemany(
+        self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
+    ) -> None:
+        """`Connection.executemany` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            await connection.executemany(statement, rows, timeout=timeout)
+
+    def iterate(
+        self, statement: object, *args: Any, prefetch: int = 500, timeout: float | None = None
+    ) -> RowIterator:
+        """`Connection.iterate` on a connection of its own, which it keeps until it ends."""
+        return RowIterator(None, statement, args, prefetch, timeout, pool=self)
+
+    # --- for the rooms' own modules --------------------------------------------------------------
+
+    async def checkout(self, timeout: float | None) -> Session:
+        """A session for the caller alone, waited for if need be."""
+        sessions = self._sessions
+        if (
+            sessions is None
+            or self.state is not State.RUNNING
+            or asyncio.get_running_loop() is not sessions.loop
+        ):
+            raise self._refusal()
+        session = sessions.take()
+        if session is None:
+            session = await sessions.wait(self.acquire_timeout if timeout is None else timeout)
+        return session
+
+    async def exchange(self, lost: Session) -> Session:
+        """Another session for one that was lost."""
+        if self._sessions is not None:
+            self._sessions.take_back(lost)
+        return await self.checkout(None)
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back without waiting. A second time does nothing."""
+        session = connection.detach()
+        if session is None:
+            return
+        if connection.transactions:
+            log.warning(
+                "pool %s: a connection was released inside of an open transaction, which is "
+                "rolled back: leave transaction() before acquire()",
+                self.name,
+            )
+        if self._sessions is None:
+            session.terminate()
+        else:
+            self._sessions.take_back(session)
+
+    def limit(self, timeout: float | None) -> float | None:
+        """The timeout of a statement: the caller's own, else the pool's; None for no limit."""
+        if timeout is None:
+            return self.statement_timeout
+        return None if timeout == math.inf else timeout
+
+    def _refusal(self) -> LifecycleError:
+        if self.state is State.NEW:
+            return LifecycleError(
+                f"the pool {self.name!r} has not started: `await pool.start()` first (a service "
+                "starts its own pools)"
+            )
+        if self.state is not State.RUNNING:
+            return LifecycleError(f"the pool {self.name!r} is {self.state.value}")
+        if os.getpid() != self._pid:
+            return LifecycleError(
+                f"the pool {self.name!r} was started in another process: start one in each "
+                "worker, after the fork"
+            )
+        return LifecycleError(
+            f"the pool {self.name!r} belongs to another event loop: a pool is used on the loop "
+            "that started it"
+        )

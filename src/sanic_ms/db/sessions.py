@@ -1,0 +1,338 @@
+"""The sessions of one pool: those idle, those lent, and the queue of callers that wait for one.
+
+The session that came back last is lent next: its caches are warm, and the others grow idle and are
+closed. Coming back costs no round trip: only a session that was interrupted, or that may have been
+changed, is reset, and that in the background. Who waits is served in order, with a session handed
+over directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from sanic_ms.db.base import Driver, Session
+from sanic_ms.exception import (
+    DatabaseError,
+    DatabaseUnavailable,
+    LifecycleError,
+    PoolExhausted,
+    SanicMSError,
+)
+
+__all__ = ["Limits", "PoolStats", "Sessions"]
+
+log = logging.getLogger("sanic_ms.db")
+
+# Seconds that a session may take to be reset or closed before it is thrown away.
+_SETTLE_LIMIT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers that bound a pool; `ConnectionPool` says what each means."""
+
+    min_size: int
+    max_size: int
+    max_waiters: int
+    connect_timeout: float
+    idle_timeout: float
+    max_lifetime: float
+
+
+class PoolStats(NamedTuple):
+    """A pool's numbers at one moment: open connections, those idle, and callers that wait."""
+
+    size: int
+    idle: int
+    waiting: int
+
+
+class Sessions:
+    """The sessions of one driver, on one event loop, from `open` to `shut`.
+
+    Args:
+        name: The pool's, for messages.
+        driver: Opens them.
+        limits: How many, and for how long.
+        waited: Gets the seconds of each `wait`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        driver: Driver,
+        limits: Limits,
+        waited: Callable[[float], None] | None = None,
+    ) -> None:
+        self._waited = waited
+        self.name = name
+        self.driver = driver
+        if driver.keeps_data:
+            # The data would go with the session.
+            limits = replace(limits, idle_timeout=math.inf, max_lifetime=math.inf)
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        self.max_size = min(limits.max_size, driver.max_sessions or limits.max_size)
+        self._idle: list[Session] = []
+        self._all: set[Session] = set()
+        # Open and being opened. The latter are counted before they exist, so that two callers
+        # never open one too many.
+        self._size = 0
+        self._waiters: deque[asyncio.Future[Session]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._drained: asyncio.Future[None] | None = None
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the first ones: ``min_size`` of them, and at least one.
+
+        Raises:
+            DatabaseUnavailable: one could not be opened. `shut` closes the others.
+        """
+        count = min(max(self.limits.min_size, 1), self.max_size)
+        self._size = count
+        opened = await asyncio.gather(
+            *(self.driver.connect(self.limits.connect_timeout) for _ in range(count)),
+            return_exceptions=True,
+        )
+        for session in opened:
+            if isinstance(session, Session):
+                self._enlist(session)
+                self._idle.append(session)
+        self._size = len(self._all)
+        for failure in opened:
+            if isinstance(failure, BaseException):
+                raise failure
+        self._run(self._maintain())
+
+    async def drain(self, timeout: float) -> None:
+        """Lend no more, close the idle ones, and wait for the others to come back."""
+        self._draining = True
+        self._refuse_waiters(LifecycleError(f"the pool {self.name!r} is stopping"))
+        while self._idle:
+            self._run(self._close(self._idle.pop()))
+        if not self._size:
+            return
+        self._drained = self.loop.create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._drained
+        except TimeoutError:
+            log.warning(
+                "pool %s: %d connections were still in use after %g s; they are closed now",
+                self.name,
+                self._size,
+                timeout,
+            )
+
+    async def shut(self) -> None:
+        """Close all that is open, whatever it does."""
+        self._draining = True
+        for session in self._all:
+            session.terminate()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # Those that a task had just opened.
+        for session in self._all:
+            session.terminate()
+        self._all.clear()
+        self._idle.clear()
+        self._size = 0
+        await self.driver.close()
+
+    def stats(self) -> PoolStats:
+        """The numbers now."""
+        waiting = sum(not waiter.done() for waiter in self._waiters)
+        return PoolStats(self._size, len(self._idle), waiting)
+
+    # --- lending ---------------------------------------------------------------------------------
+
+    def take(self) -> Session | None:
+        """An idle session, None if there is none."""
+        while self._idle:
+            session = self._idle.pop()
+            if not session.is_closed():
+                return session
+            self._discard(session)
+        return None
+
+    async def wait(self, timeout: float) -> Session:
+        """A session as soon as there is one; another one is opened meanwhile, if there may be.
+
+        Raises:
+            PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
+            DatabaseUnavailable: none could be opened, and none is open.
+        """
+        if len(self._waiters) >= self.limits.max_waiters:
+            raise PoolExhausted(
+                f"pool {self.name}: {len(self._waiters)} callers wait already for one of "
+                f"{self.max_size} connections (max_waiters, max_size)"
+            )
+        waiter: asyncio.Future[Session] = self.loop.create_future()
+        self._waiters.append(waiter)
+        self._grow()
+        started = self.loop.time()
+        timer = self.loop.call_later(timeout, self._give_up, waiter, timeout)
+        try:
+            return await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                # Cancelled between being served and waking up: the next one gets it.
+                self.take_back(waiter.result())
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
+        finally:
+            timer.cancel()
+            if self._waited is not None:
+                self._waited(self.loop.time() - started)
+
+    def take_back(self, session: Session) -> None:
+        """A session comes back: to the next who waits, to the idle ones, or to be reset first."""
+        if session.is_closed():
+            self._discard(session)
+        elif session.unsettled or session.changed or session.in_transaction():
+            self._run(self._reset(session))
+        elif session.retired or self._draining:
+            self._run(self._close(session))
+        else:
+            session.fresh = True
+            while self._waiters:
+                waiter = self._waiters.popleft()
+                if not waiter.done():
+                    waiter.set_result(session)
+                    return
+            self._idle.append(session)
+
+    def _give_up(self, waiter: asyncio.Future[Session], timeout: float) -> None:
+        if not waiter.done():
+            waiter.set_exception(
+                PoolExhausted(
+                    f"pool {self.name}: none of {self.max_size} connections became free within "
+                    f"{timeout:g} s (acquire_timeout, max_size)"
+                )
+            )
+
+    # --- opening and closing ---------------------------------------------------------------------
+
+    def _grow(self) -> None:
+        """Begin to open one more, if there may be one more."""
+        if self._size < self.max_size and not self._draining:
+            self._size += 1
+            self._run(self._open_one())
+
+    async def _open_one(self) -> None:
+        try:
+            session = await self.driver.connect(self.limits.connect_timeout)
+        except BaseException as exc:
+            self._shrink()
+            if not isinstance(exc, Exception):
+                raise
+            if not isinstance(exc, DatabaseError):
+                log.error("pool %s: a connection could not be opened", self.name, exc_info=exc)
+                exc = DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
+            if not self._size:
+                # While another one is open, or being opened, it may yet come to who waits. With
+                # none left nobody would, so all are told at once.
+                self._refuse_waiters(exc)
+            return
+        self._enlist(session)
+        self.take_back(session)
+
+    def _refuse_waiters(self, exc: SanicMSError) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if waiter.done():
+                continue
+            # One error each: an exception object takes the traceback of whoever raises it.
+            if isinstance(exc, DatabaseError):
+                error: SanicMSError = type(exc)(exc.detail, sqlstate=exc.sqlstate)
+            else:
+                error = type(exc)(*exc.args)
+            error.__cause__ = exc
+            waiter.set_exception(error)
+
+    def _enlist(self, session: Session) -> None:
+        self._all.add(session)
+        session.born = session.idle_since = self.loop.time()
+
+    async def _reset(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_LIMIT):
+                await session.reset()
+        except BaseException as exc:
+            self._discard(session)
+            if not isinstance(exc, DatabaseError | TimeoutError):
+                raise
+            log.debug("pool %s: a connection could not be reset: %s", self.name, exc)
+            return
+        session.unsettled = session.changed = False
+        self.take_back(session)
+
+    async def _close(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_LIMIT):
+                await session.close()
+        except (DatabaseError, TimeoutError) as exc:
+            log.debug("pool %s: a connection did not close well: %s", self.name, exc)
+        finally:
+            self._discard(session)
+
+    def _discard(self, session: Session) -> None:
+        """Throw a session away; another one is opened if someone waits."""
+        session.terminate()
+        if session in self._all:
+            self._all.remove(session)
+            self._shrink()
+        if self._waiters:
+            self._grow()
+
+    def _shrink(self) -> None:
+        self._size -= 1
+        if not self._size and self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def _maintain(self) -> None:
+        """Close what has been idle or alive for too long, and keep ``min_size`` open."""
+        limits = self.limits
+        while True:
+            await asyncio.sleep(min(limits.idle_timeout, limits.max_lifetime, 30.0) / 4)
+            now = self.loop.time()
+            for session in self._all:
+                if now - session.born > limits.max_lifetime:
+                    session.retired = True
+            for session in list(self._idle):
+                if session.fresh:
+                    # A mark at each release costs less than a look at the clock.
+                    session.fresh = False
+                    session.idle_since = now
+                unused = now - session.idle_since > limits.idle_timeout
+                if (
+                    session.retired
+                    or session.is_closed()
+                    or (unused and self._size > limits.min_size)
+                ):
+                    self._idle.remove(session)
+                    self._run(self._close(session))
+            for _ in range(limits.min_size - self._size):
+                self._grow()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("pool %s: an internal task failed", self.name, exc_info=failure)

@@ -1,0 +1,128 @@
+"""What is told of a pool's work: its durations, and a span for each statement of a request that is
+recorded.
+
+Everything that a connection asks of its session passes here as an awaitable. Where nobody looks it
+is given back as it is, so that the usual statement pays for one question and no coroutine more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Coroutine
+from typing import Any, TypeVar, cast
+
+from sanic_ms.db.metrics import PoolMetrics
+from sanic_ms.db.placeholders import Dialect, scan
+from sanic_ms.db.statement import Statement
+from sanic_ms.exception import DatabaseError
+from sanic_ms.telemetry.trace import (
+    MOST_TEXT,
+    Scope,
+    Span,
+    end_child,
+    recording_span,
+    start_child,
+)
+from sanic_ms.types import DatabaseURL
+
+__all__ = ["Watch"]
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, T]
+
+_SCOPE = Scope("sanic_ms.db")
+_TABLE = re.compile(
+    r"\b(?:from|into|update|join|table)\s+(?:only\s+|if\s+(?:not\s+)?exists\s+)?"
+    r"([\w.\"`\[\]]{1,64})",
+    re.IGNORECASE,
+)
+
+
+class Watch:
+    """The observer of one pool. Attributes follow OpenTelemetry's conventions for databases.
+
+    Args:
+        url: Of the database; None: it is not known yet.
+        metrics: Count how long the work takes; None: nobody wants to know.
+    """
+
+    __slots__ = ("_common", "_dialect", "_metrics")
+
+    def __init__(self, url: DatabaseURL | None, metrics: PoolMetrics | None = None) -> None:
+        self._metrics = metrics
+        self._common: dict[str, Any] = {}
+        self._dialect: Dialect = "postgresql"
+        if url is not None:
+            self._dialect = cast(Dialect, url.scheme)
+            self._common = {"db.system.name": url.scheme, "db.namespace": url.database}
+            if url.host:
+                self._common["server.address"] = url.host
+            if url.port and not url.host.startswith("/"):
+                self._common["server.port"] = url.port
+
+    def statement(self, statement: Statement, work: Work[T]) -> Work[T]:
+        """What runs a statement. Its text is told, without strings and numbers in it; the values
+        that are bound to it are not."""
+        if self._metrics is not None:
+            work = self._metrics.timed(statement.word, work)
+        parent = recording_span()
+        if parent is None:
+            return work
+        said = self._said(statement)
+        return _observed(_span(parent, said["db.query.summary"], said), work)
+
+    def batch(self, statement: Statement, work: Work[T]) -> Work[T]:
+        """What runs a statement for many rows of values."""
+        if self._metrics is not None:
+            work = self._metrics.timed(statement.word, work)
+        parent = recording_span()
+        if parent is None:
+            return work
+        said = self._said(statement)
+        for name in ("db.query.summary", "db.operation.name"):
+            said[name] = f"BATCH {said[name]}"
+        return _observed(_span(parent, said["db.query.summary"], said), work)
+
+    def command(self, name: str, work: Work[T]) -> Work[T]:
+        """What begins or ends a transaction or a savepoint."""
+        if self._metrics is not None:
+            work = self._metrics.timed(name, work)
+        parent = recording_span()
+        if parent is None:
+            return work
+        return _observed(_span(parent, name, {**self._common, "db.operation.name": name}), work)
+
+    def _said(self, statement: Statement) -> dict[str, Any]:
+        said = statement.traced
+        if said is None:
+            said = statement.traced = _describe(scan(statement.sql, self._dialect).shown)
+        return {**self._common, **said}
+
+
+def _describe(text: str) -> dict[str, Any]:
+    """What can be said of a statement from its text."""
+    operation = text.split(None, 1)[0].strip("(;").upper()[:32]
+    tables = list(dict.fromkeys(name.strip('"`[]') for name in _TABLE.findall(text)))
+    said = {
+        "db.query.text": text.strip()[:MOST_TEXT],
+        "db.operation.name": operation,
+        "db.query.summary": " ".join((operation, *tables[:3])),
+    }
+    if len(tables) == 1:
+        said["db.collection.name"] = tables[0]
+    return said
+
+
+def _span(parent: Span, name: str, attributes: dict[str, Any]) -> Span:
+    return start_child(parent, _SCOPE, name, attributes)
+
+
+async def _observed(span: Span, work: Work[T]) -> T:
+    try:
+        result = await work
+    except BaseException as exc:
+        code = exc.sqlstate if isinstance(exc, DatabaseError) else None
+        end_child(span, exc, {"db.response.status_code": code} if code else None)
+        raise
+    end_child(span)
+    return result
