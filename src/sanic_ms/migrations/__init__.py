@@ -1,0 +1,17 @@
+"""Changing the tables of a database: numbered files, or classes with ``migrate_*`` methods."""
+
+from sanic_ms.migrations.lazy import LazyDatabase, db
+from sanic_ms.migrations.model import MigrationModel
+from sanic_ms.migrations.record import info
+from sanic_ms.migrations.runner import Entry, migrate, rollback, status
+
+__all__ = [
+    "Entry",
+    "LazyDatabase",
+    "MigrationModel",
+    "db",
+    "info",
+    "migrate",
+    "rollback",
+    "status",
+]

@@ -1,0 +1,40 @@
+"""What a service must know of its migrations before it serves: which are not applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sanic_ms.config import Settings
+from sanic_ms.migrations.runner import Entry, status
+
+__all__ = ["describe", "folder_of", "unapplied"]
+
+
+def folder_of(settings: Settings, database: str = "default") -> Path:
+    """The folder of a database's migrations: ``MIGRATIONS``, and below it one for each other."""
+    folder = Path(settings.migrations)
+    return folder if database == "default" else folder / database
+
+
+def unapplied(settings: Settings, database: str = "default") -> list[Entry]:
+    """The migrations of a database that are pending or have a problem; none without a folder.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    folder = folder_of(settings, database)
+    url = settings.db_url if database == "default" else settings.databases[database]
+    if url is None or not folder.is_dir():
+        return []
+    entries = status(url, folder, table=settings.migrations_table)
+    return [entry for entry in entries if entry.state == "pending" or entry.problem]
+
+
+def describe(entries: list[Entry], database: str = "default") -> str:
+    """One line about what `unapplied` found, with the command to run."""
+    for entry in entries:
+        if entry.problem:
+            return f"{entry.name} {entry.problem}"
+    command = "sanic-ms db up" + ("" if database == "default" else f" --database {database}")
+    names = ", ".join(entry.name for entry in entries[:3]) + (", …" if len(entries) > 3 else "")
+    return f"{len(entries)} pending ({names}): run {command}"
