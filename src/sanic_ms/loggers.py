@@ -1,0 +1,330 @@
+"""``@logger``: a span and a log line for each call of a function."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, TypeVar, overload
+
+from opentelemetry import trace
+from opentelemetry.context import attach, detach
+
+from sanic_ms.telemetry.trace import end_child, recording_span, start_child
+from sanic_ms.telemetry.trace.context import get_context
+from sanic_ms.telemetry.trace.span import Scope
+
+__all__ = ["logger"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SCOPE = Scope("sanic_ms.loggers")
+
+
+@overload
+def logger(type: F, /) -> F: ...
+
+
+@overload
+def logger(
+    type: str | None = None,
+    category: str | None = None,
+    detail: str | None = None,
+    description: str | None = None,
+    tracing: bool = True,
+    level: int | str = logging.INFO,
+    *,
+    args: bool | str | Sequence[str] = False,
+) -> Callable[[F], F]: ...
+
+
+def logger(
+    type: Any = None,
+    category: str | None = None,
+    detail: str | None = None,
+    description: str | None = None,
+    tracing: bool = True,
+    level: int | str = logging.INFO,
+    *,
+    args: bool | str | Sequence[str] = False,
+) -> Any:
+    """Log each call of a function with its duration and outcome, and give it a span.
+
+    For functions, coroutine functions, generators of both kinds, methods, static and class methods;
+    with parentheses or without. The line comes from the logger of the function's module, when the
+    call has ended. The span is below the current one, if that is recorded; outside of a request it
+    begins a trace. The function's result, exceptions and signature stay as they are.
+
+    Args:
+        type: What kind of call it is, for the line. Default ``method``.
+        category: What it belongs to.
+        detail: Its name in the line and in the trace. Default the function's own.
+        description: What it does. Default the first line of its docstring.
+        tracing: Whether it has a span.
+        level: The level of the line, as a number or a name.
+        args: The arguments to log: True for all, or their names. Secret names are hidden as ever.
+
+    Raises:
+        TypeError: it is no function, or ``args`` names what it does not take.
+        ValueError: there is no such level.
+    """
+    if type is not None and not isinstance(type, str):
+        return _decorate(type, _Call("method", None, None, None, True, logging.INFO, False))
+    number = level if isinstance(level, int) else logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"level={level!r} is no level of logging")
+    call = (type or "method", category, detail, description, tracing, number, args)
+    return lambda function: _decorate(function, _Call(*call))
+
+
+class _Call:
+    """What is known of the calls of one function before there is any."""
+
+    def __init__(
+        self,
+        kind: str,
+        category: str | None,
+        detail: str | None,
+        description: str | None,
+        tracing: bool,
+        level: int,
+        args: bool | str | Sequence[str],
+    ) -> None:
+        self.fields: dict[str, Any] = {
+            "type": kind,
+            "category": category,
+            "detail": detail,
+            "description": description,
+        }
+        self.tracing = tracing
+        self.level = level
+        self.args = (args,) if isinstance(args, str) else args
+
+    def bind(self, function: Callable[..., Any]) -> None:
+        """Look at the function."""
+        name = function.__qualname__.replace("<locals>.", "")
+        doc = (inspect.getdoc(function) or "").partition("\n")[0]
+        self.fields["detail"] = self.name = self.fields["detail"] or name
+        self.fields["description"] = self.fields["description"] or doc or None
+        self.fields = {key: value for key, value in self.fields.items() if value is not None}
+        self.log = logging.getLogger(function.__module__)
+        code = inspect.unwrap(function).__code__
+        self.place = code.co_filename, code.co_firstlineno
+        self.function = f"{function.__module__}.{function.__qualname__}"
+        self.attributes = {"code.function.name": self.function, **self.fields}
+        self.signature = inspect.signature(function) if self.args else None
+        if self.signature is not None and not isinstance(self.args, bool):
+            unknown = [entry for entry in self.args if entry not in self.signature.parameters]
+            if unknown:
+                raise TypeError(f"args={unknown[0]!r}: {name}{self.signature} takes no such thing")
+
+    def begin(self, args: Any, kwargs: Any) -> _Running | None:
+        """Begin one call; None where nobody wants to know of it."""
+        parent = recording_span() if self.tracing else None
+        logged = self.log.isEnabledFor(self.level)
+        if parent is not None:
+            kind = trace.SpanKind.INTERNAL
+            span = start_child(parent, _SCOPE, self.name, dict(self.attributes), kind)
+        elif self.tracing and not get_context():  # no request and no job: a trace of its own
+            tracer = trace.get_tracer(_SCOPE.name)
+            span = tracer.start_span(self.name, attributes=self.attributes)
+        elif logged:
+            span = None
+        else:
+            return None
+        arguments = self._arguments(args, kwargs) if logged and self.signature else None
+        return _Running(self, span, logged, arguments)
+
+    def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any] | None:
+        assert self.signature is not None
+        try:
+            given = self.signature.bind(*args, **kwargs).arguments
+        except TypeError:  # the call will fail with the same
+            return None
+        wanted = given if isinstance(self.args, bool) else self.args
+        return {
+            name: given[name] for name in wanted if name in given and name not in ("self", "cls")
+        }
+
+
+class _Running:
+    """One call."""
+
+    __slots__ = ("arguments", "call", "context", "logged", "span", "started", "token")
+
+    def __init__(
+        self,
+        call: _Call,
+        span: trace.Span | None,
+        logged: bool,
+        arguments: dict[str, Any] | None,
+    ) -> None:
+        self.call = call
+        self.span = span
+        self.logged = logged
+        self.arguments = arguments
+        self.context = None if span is None else trace.set_span_in_context(span)
+        self.started = perf_counter()
+        self.token: Any = None
+
+    def enter(self) -> None:
+        """Make the span current."""
+        if self.context is not None:
+            self.token = attach(self.context)
+
+    def leave(self) -> None:
+        """Make what was current before current again."""
+        if self.token is not None:
+            detach(self.token)
+            self.token = None
+
+    def end(self, exc: BaseException | None = None) -> None:
+        """The call has ended: its span, and its line (within the span)."""
+        if isinstance(exc, GeneratorExit) and self.token is not None:
+            # Thrown away, perhaps in a context that is not ours; `detach` would log that.
+            with contextlib.suppress(ValueError):
+                self.token.var.reset(self.token)
+            self.token = None
+        if self.logged:
+            if self.token is None:
+                self.enter()
+            self._log(exc)
+        self.leave()
+        if self.span is not None:
+            end_child(self.span, exc if isinstance(exc, Exception) else None)
+
+    def _log(self, exc: BaseException | None) -> None:
+        call = self.call
+        milliseconds = round((perf_counter() - self.started) * 1000, 3)
+        extra: dict[str, Any] = {
+            **call.fields,
+            "function": call.function,
+            "duration_ms": milliseconds,
+        }
+        if exc is None:
+            outcome = extra["outcome"] = "ok"
+        elif isinstance(exc, asyncio.CancelledError | GeneratorExit):
+            outcome = extra["outcome"] = "cancelled"
+        else:
+            extra["outcome"] = "error"
+            outcome = extra["error"] = exc.__class__.__name__
+        if self.arguments is not None:
+            extra["arguments"] = self.arguments
+        message = f"{call.name}: {outcome}, {milliseconds:g} ms"
+        # As `Logger.log` does, but with the function's place, and without looking for the caller's.
+        log = call.log
+        log.handle(
+            log.makeRecord(
+                log.name, call.level, *call.place, message, (), None, call.function, extra
+            )
+        )
+
+
+def _decorate(function: Any, call: _Call) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return function.__class__(_decorate(function.__func__, call))
+    if not inspect.isroutine(function):
+        raise TypeError(f"@logger is for functions and methods, not for {function!r}")
+    call.bind(function)
+    if inspect.isasyncgenfunction(function):
+        wrapper = _async_generator(function, call.begin)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _coroutine(function, call.begin)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = _generator(function, call.begin)
+    else:
+        wrapper = _plain(function, call.begin)
+    return functools.wraps(function)(wrapper)
+
+
+_Begin = Callable[[Any, Any], "_Running | None"]
+
+
+def _plain(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        running = begin(args, kwargs)
+        if running is None:
+            return function(*args, **kwargs)
+        running.enter()
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as exc:
+            running.end(exc)
+            raise
+        running.end()
+        return value
+
+    return wrapper
+
+
+def _coroutine(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        running = begin(args, kwargs)
+        if running is None:
+            return await function(*args, **kwargs)
+        running.enter()
+        try:
+            value = await function(*args, **kwargs)
+        except BaseException as exc:
+            running.end(exc)
+            raise
+        running.end()
+        return value
+
+    return wrapper
+
+
+def _generator(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        running = begin(args, kwargs)
+        if running is None:
+            return (yield from function(*args, **kwargs))
+        # The span is current in none of its steps: the caller's code runs between them.
+        try:
+            value = yield from function(*args, **kwargs)
+        except BaseException as exc:
+            running.end(exc)
+            raise
+        running.end()
+        return value
+
+    return wrapper
+
+
+def _async_generator(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        running = begin(args, kwargs)
+        steps = function(*args, **kwargs)
+        step, sent = steps.asend, None
+        error: BaseException | None = None
+        try:
+            while True:
+                # Current while the function runs, and not while its caller does.
+                if running is not None:
+                    running.enter()
+                try:
+                    item = await step(sent)
+                except StopAsyncIteration:
+                    return
+                finally:
+                    if running is not None:
+                        running.leave()
+                try:
+                    step, sent = steps.asend, (yield item)
+                except GeneratorExit:
+                    await steps.aclose()
+                    raise
+                except BaseException as exc:
+                    step, sent = steps.athrow, exc
+        except BaseException as exc:
+            error = exc
+            raise
+        finally:
+            if running is not None:
+                running.end(error)
+
+    return wrapper

@@ -1,0 +1,3 @@
+"""What a service tells about itself: traces, metrics and logs."""
+
+__all__: list[str] = []

@@ -1,0 +1,234 @@
+"""The two forms of a log line: JSON for machines, one line of text for people."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import sys
+import time
+from typing import Any, Literal
+
+import msgspec
+
+from sanic_ms.telemetry.logging.access import Access, take_any
+from sanic_ms.telemetry.logging.line import Line
+from sanic_ms.telemetry.redaction import redactor
+from sanic_ms.telemetry.stacks import format_exception
+
+__all__ = ["JSONFormatter", "LineFormatter", "TextFormatter", "make_formatter"]
+
+_LONGEST_STACK = 32_000
+
+# Control characters, and those that change the direction or the end of a line on a screen.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# JSON escapes the first of them itself.
+_BEYOND_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    letter = match[0]
+    code = ord(letter)
+    return _SHORT.get(letter) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+class LineFormatter(logging.Formatter):
+    """What both forms have in common; it can be used with any handler of the standard library.
+
+    Args:
+        service: The name of the service, for the lines.
+    """
+
+    def __init__(self, service: str = "") -> None:
+        super().__init__()
+        self.service = service
+        self._second = (-1, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record."""
+        return self.render(take_any(record))
+
+    def render(self, line: Line | Access) -> str:
+        """The text of what a `QueuedHandler` has taken."""
+        raise NotImplementedError
+
+    def _stack(self, line: Line) -> str:
+        """The stack of an exception, or the one that was asked for; "" where there is none."""
+        stack = ""
+        if line.exception is not None:
+            stack = format_exception(*line.exception[1:]).rstrip("\n")
+        if line.stack:
+            stack = f"{stack}\n{line.stack}" if stack else line.stack
+        if len(stack) > _LONGEST_STACK:  # its end says what happened
+            stack = f"…{stack[-_LONGEST_STACK:]}"
+        return redactor.text(stack)
+
+
+class JSONFormatter(LineFormatter):
+    """One JSON object a line, as Elasticsearch and its like take it.
+
+    ``@timestamp`` (RFC 3339, UTC, milliseconds), ``level``, ``logger``, ``message``, ``service``,
+    ``host``, ``pid``; where known ``trace_id``, ``span_id``, ``request_id`` and ``exception``
+    (``type``, ``message``, ``stack``); then what was given as ``extra``. An extra field with one of
+    these names gets ``extra.`` before it.
+    """
+
+    def __init__(self, service: str = "") -> None:
+        super().__init__(service)
+        self._host = socket.gethostname()
+        self._encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def render(self, line: Line | Access) -> str:
+        if type(line) is Access:
+            extra = line.fields()
+            message = f"{line.method} {extra['path']} {line.status}"
+            ids, request_id = line.ids, line.known_id()
+            fields = self._usual(line.created, "INFO", "sanic.access", message, ids, request_id)
+            fields.update(extra)
+            return self._encode(fields)
+        assert isinstance(line, Line)
+        message = redactor.text(line.message)
+        fields = self._usual(
+            line.created, line.level, line.logger, message, line.ids, line.request_id
+        )
+        if line.exception is not None:
+            kind, error, _ = line.exception
+            fields["exception"] = {
+                "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+                "message": redactor.value("", error),
+                "stack": self._stack(line),
+            }
+        elif line.stack:
+            fields["stack"] = self._stack(line)
+        if line.extra:
+            for name, value in line.extra.items():
+                key = f"extra.{name}" if name in fields or name in _RESERVED else name
+                fields[key] = redactor.value(name, value) if type(value) is str else value
+        return self._encode(fields)
+
+    def _usual(
+        self,
+        created: float,
+        level: str,
+        logger: str,
+        message: str,
+        ids: tuple[str, str] | None,
+        request_id: Any,
+    ) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "@timestamp": self._time(created),
+            "level": level,
+            "logger": logger,
+            "message": message,
+            "service": self.service,
+            "host": self._host,
+            "pid": os.getpid(),
+        }
+        if ids is not None:
+            fields["trace_id"], fields["span_id"] = ids
+        if request_id is not None:
+            fields["request_id"] = str(request_id)[:128]
+        return fields
+
+    def _encode(self, fields: dict[str, Any]) -> str:
+        try:
+            text = self._encoder.encode(fields).decode()
+        except (ValueError, OverflowError):
+            text = self._encoder.encode(_whole(fields)).decode()
+        return text if text.isascii() and "\x7f" not in text else _BEYOND_JSON.sub(_json, text)
+
+    def _time(self, created: float) -> str:
+        second = int(created)
+        known, text = self._second
+        if known != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, text
+        return f"{text}.{int(created * 1000) % 1000:03d}Z"
+
+
+_RESERVED = frozenset(("trace_id", "span_id", "request_id", "exception", "stack"))
+
+
+def _json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _whole(value: Any) -> Any:
+    """The value as JSON can hold it: unpaired surrogates escaped, numbers over 64 bits as text."""
+    if isinstance(value, dict):
+        return {_whole(key): _whole(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_whole(entry) for entry in value]
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    return str(value) if isinstance(value, int) and value.bit_length() > 63 else value
+
+
+_COLOURS = {10: "34", 20: "32", 30: "33", 40: "31", 50: "1;31"}
+
+
+class TextFormatter(LineFormatter):
+    """One line for a person: time (local), level, logger, message, ``name=value`` of the extras.
+
+    Control characters are escaped, so that nothing that came from outside begins a line of its own
+    or paints the screen. The lines of a stack follow, each with a bar before it.
+
+    Args:
+        service: Not shown; one terminal shows one service, or ``sanic-ms up`` names each.
+        colour: Whether to colour level and names.
+    """
+
+    def __init__(self, service: str = "", *, colour: bool = False) -> None:
+        super().__init__(service)
+        self.colour = colour
+
+    def render(self, line: Line | Access) -> str:
+        if type(line) is Access:
+            line = line.line(short=True)
+        assert isinstance(line, Line)
+        level = f"{line.level:<7}"
+        name = line.logger
+        grey, end = "", ""
+        if self.colour:
+            grey, end = "\x1b[90m", "\x1b[0m"
+            level = f"\x1b[{_COLOURS.get(line.number // 10 * 10, '35')}m{level}{end}"
+        message = _CONTROL.sub(_escaped, redactor.text(line.message))
+        parts = [f"{grey}{self._time(line.created)}{end} {level} {grey}{name}:{end} {message}"]
+        for key, value in (line.extra or {}).items():
+            text = str(redactor.value(key, value))
+            if not text or " " in text or '"' in text:
+                text = repr(text)
+            parts.append(f"{grey}{_CONTROL.sub(_escaped, key)}={end}{_CONTROL.sub(_escaped, text)}")
+        text = " ".join(parts)
+        stack = self._stack(line)
+        if stack:
+            rows = (_CONTROL.sub(_escaped, row) for row in stack.split("\n"))
+            text += "".join(f"\n  {grey}|{end} {row}" for row in rows)
+        return text
+
+    def _time(self, created: float) -> str:
+        second = int(created)
+        known, text = self._second
+        if known != second:
+            text = time.strftime("%H:%M:%S", time.localtime(second))
+            self._second = second, text
+        return f"{text}.{int(created * 1000) % 1000:03d}"
+
+
+def make_formatter(
+    form: Literal["auto", "json", "text"] = "auto", service: str = ""
+) -> LineFormatter:
+    """The formatter that a setting names.
+
+    Args:
+        form: ``auto`` is text on a terminal and JSON elsewhere. On a terminal text has colours
+            unless the environment variable ``NO_COLOR`` is set.
+        service: The name of the service.
+    """
+    # `sanic-ms up` reads our output and shows it on its own terminal.
+    terminal = sys.stdout.isatty() or bool(os.environ.get("SANIC_MS_TERMINAL"))
+    if form == "json" or (form == "auto" and not terminal):
+        return JSONFormatter(service)
+    return TextFormatter(service, colour=terminal and not os.environ.get("NO_COLOR"))

@@ -1,0 +1,80 @@
+"""The handler that hands each record to the thread that writes."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import IO, Any
+
+from sanic_ms.telemetry.logging.access import Access, take_any
+from sanic_ms.telemetry.logging.format import LineFormatter
+from sanic_ms.telemetry.logging.line import Line, take
+from sanic_ms.telemetry.logging.writer import LogWriter
+
+__all__ = ["QueuedHandler"]
+
+
+class QueuedHandler(logging.Handler):
+    """A handler of the standard library whose lines are made and written by a thread of its own.
+
+    It may have any formatter. With a `LineFormatter` the caller's share is the least.
+
+    Args:
+        stream: Where to write; default standard output.
+        limit: The most lines that wait; what comes beyond is dropped and counted.
+
+    Attributes:
+        writer: The `LogWriter`, which counts what was lost.
+    """
+
+    def __init__(self, stream: IO[str] | None = None, *, limit: int = 10_000) -> None:
+        super().__init__()
+        self.writer = LogWriter(self._render, _report, stream, limit=limit)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Filter and take the record; without the lock of other handlers, as nothing is shared."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand the record over."""
+        try:
+            if isinstance(self.formatter, LineFormatter):
+                self.writer.put(take_any(record))
+            else:
+                # A copy with its message put together: other handlers see the record as it was.
+                kept = copy.copy(record)
+                kept.msg, kept.args = record.getMessage(), None
+                self.writer.put(kept)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait until everything is written, for 2 seconds at most."""
+        self.writer.flush()
+
+    def _render(self, item: Line | Access | logging.LogRecord) -> str:
+        formatter = self.formatter
+        if isinstance(item, logging.LogRecord):
+            return self.format(item)
+        if isinstance(formatter, LineFormatter):
+            return formatter.render(item)
+        line = item if isinstance(item, Line) else item.line(short=True)
+        record: dict[str, Any] = {
+            "name": line.logger,
+            "levelno": line.number,
+            "created": line.created,
+        }
+        return self.format(
+            logging.makeLogRecord({**record, "levelname": line.level, "msg": line.message})
+        )
+
+
+def _report(lost: int) -> Line:
+    record = logging.LogRecord(
+        "sanic_ms.telemetry", logging.WARNING, __file__, 0, "%d log lines were lost", (lost,), None
+    )
+    record.lost = lost
+    return take(record)

@@ -1,0 +1,82 @@
+"""What is to be written: taken in the thread that logs, turned into text in the one that writes."""
+
+from __future__ import annotations
+
+import logging
+import re
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from sanic_ms.context import current_request
+from sanic_ms.telemetry.redaction import redactor
+from sanic_ms.telemetry.trace.current import current_ids
+
+__all__ = ["Line", "take"]
+
+# What a record has by itself, or gets from formatters; all else came by ``extra=``.
+_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_LEAST = len(logging.makeLogRecord({}).__dict__)
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_SIMPLE = (str, int, float, bool, type(None))
+_LONGEST = 32_000  # letters of a message; Elasticsearch indexes no keyword over 32,766 bytes
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class Line(msgspec.Struct, gc=False):
+    """One log line before it is text.
+
+    Attributes:
+        created: Seconds since the epoch.
+        extra: The fields beside the usual ones. They do not change any more.
+        ids: Those of trace and span, None outside of a trace.
+        exception: What is being handled; its stack is formatted by the writer.
+    """
+
+    created: float
+    level: str
+    number: int
+    logger: str
+    message: str
+    ids: tuple[str, str] | None = None
+    request_id: Any = None
+    extra: dict[str, Any] | None = None
+    exception: ExcInfo | None = None
+    stack: str | None = None
+
+
+def take(record: logging.LogRecord) -> Line:
+    """Everything of a record that the calling thread alone can know.
+
+    The message is put together, tables and lists among the extra fields are copied (and redacted on
+    the way), so that nothing changes until it is written.
+    """
+    message = record.getMessage()
+    if "\x1b" in message:  # Sanic colours some messages of its own on a terminal
+        message = _COLOUR.sub("", message)
+    if len(message) > _LONGEST:
+        message = f"{message[:_LONGEST]}… ({len(message)} letters)"
+    fields = record.__dict__
+    extra = None
+    if len(fields) > _LEAST:
+        extra = {
+            name: value if type(value) in _SIMPLE else redactor.value(name, value)
+            for name, value in fields.items()
+            if name not in _OWN
+        }
+    request = current_request.get()
+    exc_info = record.exc_info
+    return Line(
+        record.created,
+        record.levelname,
+        record.levelno,
+        record.name,
+        message,
+        current_ids(),
+        getattr(request, "id", None),
+        extra,
+        exc_info if exc_info and exc_info[0] is not None else None,
+        record.stack_info or (record.exc_text if not exc_info else None),
+    )

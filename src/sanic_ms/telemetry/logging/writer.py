@@ -1,0 +1,248 @@
+"""A thread that writes, so that nobody who logs waits for a disk or a pipe."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from queue import Empty, SimpleQueue
+from typing import IO, Any
+
+__all__ = ["LogWriter"]
+
+_SLICE = 4096  # bytes of one write: what POSIX lets a pipe take whole (PIPE_BUF of Linux)
+_LINGER = 0.01  # seconds in which the thread waits for more before it has to be woken
+_REPORT = 60.0  # seconds between two lines that say how many were lost
+
+
+class LogWriter:
+    """Writes to one stream what any thread hands over, in order.
+
+    It never blocks the caller and never raises: what does not fit is dropped and counted, and what
+    the stream refuses (a closed pipe, a full disk) is lost and counted. The number is written as a
+    line of its own, at most once a minute, as soon as writing works again.
+
+    The thread starts with the first line, and again in a process that was forked. After the
+    interpreter has begun to exit, lines are written at once.
+
+    Args:
+        render: Makes the text of what was handed over, without the newline. Called by the thread.
+        report: Makes the thing to hand over that says how many lines were lost.
+        stream: A text stream; its file descriptor is used where it has one. Default: standard
+            output.
+        limit: The most lines that wait.
+
+    Attributes:
+        dropped: Lines that were lost because too many waited, since the process started.
+        failed: Lines that the stream refused.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[Any], str],
+        report: Callable[[int], Any],
+        stream: IO[str] | None = None,
+        *,
+        limit: int = 10_000,
+    ) -> None:
+        if limit < 1:
+            raise ValueError(f"limit={limit!r}: at least one line must fit")
+        self._render = render
+        self._report = report
+        self._stream = sys.stdout if stream is None else stream
+        if not hasattr(self._stream, "write"):
+            raise TypeError(f"stream={stream!r} is nothing that can be written to")
+        self._fd = _descriptor(self._stream)
+        self._limit = self._room = limit
+        self.dropped = 0
+        self.failed = 0
+        self._told = 0
+        self._told_at = float("-inf")
+        self._torn = False
+        self._hung = False
+        self._renew()
+        _install_hooks()
+        _writers.add(self)
+
+    def _renew(self) -> None:
+        """Everything that belongs to one process."""
+        self._items: deque[Any] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._lock = threading.RLock()  # a signal handler may log as well
+        self._thread: threading.Thread | None = None
+        self._asleep = True
+
+    def put(self, item: Any) -> None:
+        """Hand one over."""
+        items = self._items
+        if len(items) >= self._room:
+            self._no_room(item)
+            return
+        items.append(item)
+        if self._asleep:
+            self._wake()
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until all that was handed over is written; False if that takes too long."""
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        done = threading.Event()
+        self._items.append(done)
+        self._bell.put(None)
+        return done.wait(timeout)
+
+    @property
+    def waiting(self) -> int:
+        """How many lines wait to be written."""
+        return len(self._items)
+
+    # --- the caller's side ---------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self._asleep = False
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+                    try:
+                        thread.start()
+                    except RuntimeError:  # no thread can be had, as when the interpreter exits
+                        self._asleep = True
+                        self._write_all()
+                        return
+                    self._thread = thread
+        self._bell.put(None)
+
+    def _no_room(self, item: Any) -> None:
+        with self._lock:
+            if self._room or self._hung:
+                self.dropped += 1
+            else:
+                self._write([item])
+
+    def _finish(self) -> None:
+        """The interpreter exits: write what waits, and from now on at once."""
+        # A reader that hangs must not hang the exit of the process as well.
+        self._hung = not self.flush()
+        self._room = 0
+
+    # --- the writer's side ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        bell, items = self._bell, self._items
+        while True:
+            bell.get()
+            while items:
+                self._write_all()
+                with suppress(Empty):
+                    bell.get(timeout=_LINGER)
+                if not items:
+                    # In this order: what is put after the look finds us asleep and rings.
+                    self._asleep = True
+                    if items:
+                        self._asleep = False
+
+    def _write_all(self) -> None:
+        """All that waits, in slices: each write lets the event loop's thread run."""
+        items = self._items
+        batch: list[Any] = []
+        while items:
+            item = items.popleft()
+            if type(item) is threading.Event:
+                self._write(batch)
+                self._tell_lost()
+                batch = []
+                item.set()
+                continue
+            batch.append(item)
+            if len(batch) >= 16:
+                self._write(batch)
+                batch = []
+        self._write(batch)
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        failed = self.failed
+        lost = self.dropped + failed
+        if lost > self._told and time.monotonic() - self._told_at >= _REPORT:
+            self._write([self._report(lost - self._told)])
+            if self.failed == failed:
+                self._told, self._told_at = lost, time.monotonic()
+            self.failed = failed  # that this line was refused is no news
+
+    def _write(self, batch: list[Any]) -> None:
+        part: list[bytes] = []
+        size = 0
+        for item in batch:
+            try:
+                data = f"{self._render(item)}\n".encode(errors="backslashreplace")
+            except Exception as exc:
+                data = f"a log line could not be made: {type(exc).__name__}\n".encode()
+            if size and size + len(data) > _SLICE:
+                self._send(b"".join(part), len(part))
+                part, size = [], 0
+            part.append(data)
+            size += len(data)
+        if part:
+            self._send(b"".join(part), len(part))
+
+    def _send(self, data: bytes, lines: int) -> None:
+        try:
+            if self._fd is None:
+                self._stream.write(data.decode())
+                self._stream.flush()
+                return
+            if self._stream.closed:  # its descriptor may be another file's by now
+                raise ValueError("closed")
+            if self._torn:  # the line before broke off in its middle
+                data = b"\n" + data
+            written = 0
+            while written < len(data):
+                try:
+                    written += os.write(self._fd, data[written:])
+                except BlockingIOError:
+                    # Somebody made it non-blocking, as a terminal's other side may.
+                    select.select([], [self._fd], [])
+                except OSError:
+                    if written:
+                        self._torn = data[written - 1] != 0x0A
+                    raise
+            self._torn = False
+        except Exception:  # a stream of the application's own may raise anything
+            self.failed += lines
+
+
+def _descriptor(stream: Any) -> int | None:
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor if isinstance(descriptor, int) else None
+
+
+_writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """What waited is the parent's to write, and its thread is not here."""
+    for writer in list(_writers):
+        writer._renew()
+
+
+def _at_exit() -> None:
+    for writer in list(_writers):
+        writer._finish()
+
+
+@cache
+def _install_hooks() -> None:
+    os.register_at_fork(after_in_child=_after_fork)
+    atexit.register(_at_exit)

@@ -1,0 +1,178 @@
+"""What must never be written: one place that takes secrets out of logs, spans and error answers.
+
+It works by names (``password=…``, ``{"api_key": …}``, ``Authorization: …``) and by shape
+(credentials in URLs, ``Bearer …``, JSON web tokens). It rather hides too much than too little. A
+secret in the middle of prose ("my password is hunter2") is nothing that anybody could find.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["MASK", "Redactor", "redactor"]
+
+MASK = "***"
+
+_WORDS = (
+    "pass(?:word|wd|phrase|code)",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "private",
+    "authorization",
+    "cookie",
+    "signature",
+    "csrf",
+    "jwt",
+    "session[_-]?id",
+    "(?:api|access|auth|account|client|encryption|master|service|signing|ssh)[_-]?key",
+)
+# What some word of the above, or of the shapes below, cannot be without: looking for these costs a
+# twentieth of looking for the words. In lower case.
+_STEMS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "private",
+    "authorization",
+    "cookie",
+    "sig",
+    "csrf",
+    "jwt",
+    "session",
+    "key",
+    "bearer",
+    "basic",
+    "eyj",
+)
+
+# "user:password@" and "token@" in a URL. A number before a slash or the end is a port. Bounded, as
+# every repetition here is, so that a hostile text costs no more than its length.
+_URL = re.compile(
+    r"(://[^\s:/?#@\"'<>]{0,256}):(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"'<>]{0,512}@"
+    r"|(https?://)[^\s:/?#@\"'<>]{1,512}@",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{6,}", re.IGNORECASE)
+_JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*")
+
+_DEPTH = 6
+_WIDTH = 200
+_NAMES = 4096
+
+
+class Redactor:
+    """Takes secrets out of text and values. Thread-safe.
+
+    Args:
+        names: Further names whose values are secret, beside the usual ones. A name counts wherever
+            it is a part of another (``iban`` hides ``customer_iban``); case does not.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.use(names)
+
+    def use(self, names: Iterable[str]) -> None:
+        """Take these further names in place of those that were given before.
+
+        Raises:
+            TypeError: it is one text, not several.
+            ValueError: a name is empty, which would hide everything.
+        """
+        if isinstance(names, str):
+            raise TypeError(f"names={names!r} is one text; give a list of names")
+        further = [name.strip().lower() for name in names]
+        if "" in further:
+            raise ValueError("an empty name would hide everything")
+        words = "|".join((*_WORDS, *map(re.escape, further)))
+        self._secret = re.compile(words, re.IGNORECASE)
+        separator = r"(?:\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}|[\"'],\s{0,4})"
+        self._line = re.compile(
+            rf"((?:authorization|cookie)[\w-]{{0,40}}{separator})"
+            r"(?:b(?=[\"']))?(?:\"[^\"]*\"?|'[^']*'?|[^\r\n\"']+)",
+            re.IGNORECASE,
+        )
+        self._assigned = re.compile(
+            rf"((?:{words}|(?<=[?&])key|(?<=[?&])sig)[\w-]{{0,40}}{separator})"
+            r"(?:b(?=[\"']))?(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|'[^'\\]*(?:\\.[^'\\]*)*'?"
+            r"|\\{1,3}([\"']).*?\\{1,3}\2|[^\s,;&\"'<>)\]}]+)",
+            re.IGNORECASE | re.DOTALL,
+        )
+        self._stems = (*_STEMS, *further)
+        self._known: dict[str, bool] = {}
+
+    def is_secret(self, name: str) -> bool:
+        """Whether the value of a field, a header or a parameter of this name is secret."""
+        known = self._known
+        found = known.get(name)
+        if found is None:
+            if len(known) >= _NAMES:  # names may come from outside
+                known.clear()
+            found = known[name] = self._secret.search(name) is not None
+        return found
+
+    def text(self, text: str) -> str:
+        """Text without the secrets in it. One that holds none is returned as it is."""
+        if "@" in text and "://" in text:
+            text = _URL.sub(_hide_credentials, text)
+        lower = text.lower()
+        if not any(map(lower.__contains__, self._stems)):
+            return text
+        text = self._line.sub(rf"\1{MASK}", text)
+        text = self._assigned.sub(rf"\1{MASK}", text)
+        text = _BEARER.sub(rf"\1 {MASK}", text)
+        return _JWT.sub(MASK, text)
+
+    def query(self, query: str) -> str:
+        """A query string with the values of its secret parameters hidden."""
+        # Behind "?" the names that are secret only in a query are found as well.
+        return self.text(f"?{query}")[1:]
+
+    def value(self, name: str, value: Any) -> Any:
+        """The value of a field as it may be written: a copy in plain values.
+
+        Tables and lists are copied, with secret names in them hidden; what is no plain value
+        becomes its text. At most 6 levels and 200 entries of each are kept.
+
+        Args:
+            name: The field's name, ``""`` where it has none.
+            value: Its value, which is not changed. None, true and false hold no secret.
+        """
+        return self._value(name, value, _DEPTH)
+
+    def _value(self, name: str, value: Any, depth: int) -> Any:
+        if value is None or value is True or value is False:
+            return value
+        if name and self.is_secret(name):
+            return MASK
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is int or kind is float:
+            return value
+        if isinstance(value, Mapping | list | tuple | set | frozenset) and not depth:
+            return "…"
+        if isinstance(value, Mapping):
+            items = [(str(key), entry) for key, entry in list(value.items())[:_WIDTH]]
+            return {key: self._value(key, entry, depth - 1) for key, entry in items}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value("", entry, depth - 1) for entry in list(value)[:_WIDTH]]
+        if isinstance(value, bytes | bytearray):
+            return self.text(bytes(value).decode(errors="backslashreplace"))
+        try:
+            return self.text(str(value))
+        except Exception as exc:  # the text of a foreign object may be anything
+            return f"<{kind.__name__}: {type(exc).__name__} in its text>"
+
+
+redactor = Redactor()
+"""The one of this process. The service tells it the names of the setting ``REDACT``."""
+
+
+def _hide_credentials(match: re.Match[str]) -> str:
+    return f"{match[1]}:{MASK}@" if match[1] is not None else f"{match[2]}{MASK}@"

@@ -1,0 +1,44 @@
+"""Traces: what a request did, in which services, and how long each part took.
+
+Spans are OpenTelemetry's, made by a provider of our own (`docs/design/tracing.md` says why).
+"""
+
+from __future__ import annotations
+
+from opentelemetry.trace import Span
+
+from sanic_ms.telemetry.trace.attributes import MOST_TEXT, safe_url
+from sanic_ms.telemetry.trace.context import current_span, recording_span
+from sanic_ms.telemetry.trace.current import (
+    current_ids,
+    end_child,
+    headers_out,
+    server_span,
+    start_child,
+)
+from sanic_ms.telemetry.trace.provider import Provider, is_share
+from sanic_ms.telemetry.trace.queue import SpanQueue
+from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan, ServerSpans
+from sanic_ms.telemetry.trace.span import Scope
+from sanic_ms.telemetry.trace.tracing import Tracing
+
+__all__ = [
+    "MOST_TEXT",
+    "Provider",
+    "RouteSpans",
+    "Scope",
+    "ServerSpan",
+    "ServerSpans",
+    "Span",
+    "SpanQueue",
+    "Tracing",
+    "current_ids",
+    "current_span",
+    "end_child",
+    "headers_out",
+    "is_share",
+    "recording_span",
+    "safe_url",
+    "server_span",
+    "start_child",
+]

@@ -1,0 +1,72 @@
+"""The contracts of an export: how spans are written, and what brings them to a collector."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sanic_ms.telemetry.trace.span import RecordedSpan
+
+__all__ = ["Answer", "Format", "Sender"]
+
+
+class Format(ABC):
+    """One way of writing spans. Nothing here does I/O.
+
+    Args:
+        resource: Who the spans are of: ``service.name`` and other attributes.
+
+    Attributes:
+        retried: The statuses of an answer after which the same body may be sent again.
+    """
+
+    retried: frozenset[int] = frozenset((408, 429, 500, 502, 503, 504))
+
+    def __init__(self, resource: Mapping[str, str]) -> None:
+        self.resource = dict(resource)
+
+    @abstractmethod
+    def span(self, span: RecordedSpan, offset: int) -> bytes:
+        """One span.
+
+        Args:
+            span: It has ended.
+            offset: What makes its times nanoseconds since 1970.
+        """
+
+    @abstractmethod
+    def body(self, spans: Sequence[RecordedSpan], encoded: Sequence[bytes]) -> bytes:
+        """The spans as one body; ``encoded`` holds what `span` gave for each."""
+
+    def rejected(self, answer: bytes) -> int:
+        """How many spans the collector refused although it answered with success."""
+        return 0
+
+
+class Answer(NamedTuple):
+    """What became of one attempt.
+
+    Attributes:
+        status: Of HTTP; 0 where no answer came.
+        retry_after: Seconds that the collector asks to be left alone; None: it says nothing.
+        body: The beginning of its answer.
+        problem: What went wrong in one line; ``""`` where nothing did.
+    """
+
+    status: int
+    retry_after: float | None = None
+    body: bytes = b""
+    problem: str = ""
+
+
+class Sender(ABC):
+    """Brings bodies to where they go."""
+
+    @abstractmethod
+    async def send(self, body: bytes) -> Answer:
+        """One attempt. It raises nothing but `CancelledError`, and ends within a limit of time."""
+
+    async def close(self) -> None:
+        """Give back what is open. Calling it again does nothing."""
+        return

@@ -1,0 +1,98 @@
+"""The way to a collector: HTTP.
+
+A collector is somebody else's machine on a bad day: every call is limited in time, what its answer
+may hold is limited in size, redirects are not followed, and its address is never shown with the
+credentials that may stand in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import gzip
+import time
+from collections.abc import Mapping
+
+import aiohttp
+
+from sanic_ms.config.masking import mask_text
+from sanic_ms.telemetry.trace.base import Answer, Sender
+
+__all__ = ["HttpSender"]
+
+_MOST_ANSWER = 65_536
+_WORTH_PACKING = 1024
+_GZIP_LEVEL = 3
+
+
+class HttpSender(Sender):
+    """Posts to one URL over a connection that is kept.
+
+    Args:
+        url: Where to. Credentials in it are sent as ``Authorization``.
+        headers: To send along.
+        timeout: Seconds for one attempt, from connecting to the end of the answer.
+        compress: Whether bodies are packed with gzip.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        compress: bool = True,
+    ) -> None:
+        self.url = url
+        self.shown = mask_text(url)
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._seconds = timeout
+        self._compress = compress
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, body: bytes) -> Answer:
+        headers = self._headers
+        if self._compress and len(body) >= _WORTH_PACKING:
+            # Packing lets go of the interpreter, so a thread does it beside the loop.
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(None, gzip.compress, body, _GZIP_LEVEL)
+            headers = {**headers, "Content-Encoding": "gzip"}
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "sanic-ms"},
+            )
+        try:
+            async with self._session.post(
+                self.url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                answer = await response.content.read(_MOST_ANSWER)
+                return Answer(
+                    response.status,
+                    _seconds(response.headers.get("Retry-After", "")),
+                    answer,
+                    "" if response.status < 300 else f"{self.shown} answers {response.status}",
+                )
+        except TimeoutError:
+            return Answer(0, problem=f"{self.shown} gives no answer within {self._seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            reason = " ".join(mask_text(str(exc)).split()) or type(exc).__name__
+            return Answer(0, problem=f"{self.shown} cannot be reached: {reason[:200]}")
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def _seconds(value: str) -> float | None:
+    """What ``Retry-After`` says, whether as seconds or as a date."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,135 @@
+"""OTLP over HTTP as JSON (https://opentelemetry.io/docs/specs/otlp/), for ``/v1/traces``.
+
+The JSON mapping of the protocol's messages, with its exceptions: ids are hexadecimal, enumerations
+are numbers; whole numbers of 64 bits are text, as everywhere in that mapping.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from sanic_ms.telemetry.trace.base import Format
+from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
+
+__all__ = ["OtlpFormat"]
+
+# What the flags of a span and a link say of the parent besides the trace's own flags.
+_KNOWN_WHERE = 0x100
+_ELSEWHERE = 0x200
+
+_encode = msgspec.json.Encoder().encode
+
+
+class OtlpFormat(Format):
+    """One resource, its spans grouped by the library that made them."""
+
+    # 500 is not among them: the protocol forbids it.
+    retried = frozenset((429, 502, 503, 504))
+
+    def __init__(self, resource: Mapping[str, str]) -> None:
+        super().__init__(resource)
+        self._resource = _encode({"attributes": _attributes(self.resource)})
+
+    def span(self, span: RecordedSpan, offset: int) -> bytes:
+        document: dict[str, Any] = {
+            "traceId": span.trace_id,
+            "spanId": span.span_id,
+            "name": span.name,
+            "kind": span.kind.value + 1,
+            "startTimeUnixNano": str(max(0, span.start + offset)),
+            "endTimeUnixNano": str(max(0, span.start + offset, span.stop + offset)),
+            "attributes": _attributes(span.attributes),
+            "flags": int(span.sampled) | _KNOWN_WHERE | (_ELSEWHERE if span.remote else 0),
+        }
+        if span.parent_id:
+            document["parentSpanId"] = span.parent_id
+        if span.state:
+            document["traceState"] = span.state
+        if span.status:
+            status: dict[str, Any] = {"code": span.status}
+            if span.description:
+                status["message"] = span.description
+            document["status"] = status
+        if span.events:
+            document["events"] = [
+                {
+                    "timeUnixNano": str(max(0, event.time + offset)),
+                    "name": event.name,
+                    "attributes": _attributes(event.attributes),
+                }
+                for event in span.events
+            ]
+        if span.links:
+            document["links"] = [
+                {
+                    "traceId": f"{link.context.trace_id:032x}",
+                    "spanId": f"{link.context.span_id:016x}",
+                    "traceState": link.context.trace_state.to_header(),
+                    "attributes": _attributes(link.attributes),
+                    "flags": int(link.context.trace_flags & 0xFF)
+                    | _KNOWN_WHERE
+                    | (_ELSEWHERE if link.context.is_remote else 0),
+                }
+                for link in span.links
+            ]
+        if span.left:
+            document["droppedAttributesCount"] = span.left
+        return _encode(document)
+
+    def body(self, spans: Sequence[RecordedSpan], encoded: Sequence[bytes]) -> bytes:
+        groups: dict[Scope, list[bytes]] = {}
+        for span, text in zip(spans, encoded, strict=True):
+            groups.setdefault(span.scope, []).append(text)
+        scopes = [
+            b'{"scope":%b,"spans":[%b]}' % (_encode(_scope(scope)), b",".join(texts))
+            for scope, texts in groups.items()
+        ]
+        return b'{"resourceSpans":[{"resource":%b,"scopeSpans":[%b]}]}' % (
+            self._resource,
+            b",".join(scopes),
+        )
+
+    def rejected(self, answer: bytes) -> int:
+        try:
+            return int(msgspec.json.decode(answer, type=_Answer).partialSuccess.rejectedSpans)
+        except (ValueError, RecursionError):
+            return 0
+
+
+class _Partial(msgspec.Struct):
+    rejectedSpans: int | str = 0
+
+
+class _Answer(msgspec.Struct):
+    partialSuccess: _Partial = msgspec.field(default_factory=_Partial)
+
+
+def _scope(scope: Scope) -> dict[str, str]:
+    return {"name": scope.name, "version": scope.version} if scope.version else {"name": scope.name}
+
+
+def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"key": key, "value": {"stringValue": value} if type(value) is str else _value(value)}
+        for key, value in attributes.items()
+    ]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        # JSON has no such numbers; protobuf's mapping writes them as text.
+        return {"doubleValue": value if math.isfinite(value) else _NAMES.get(value, "NaN")}
+    if isinstance(value, tuple):
+        return {"arrayValue": {"values": [_value(item) for item in value]}}
+    return {"stringValue": str(value)}
+
+
+_NAMES = {math.inf: "Infinity", -math.inf: "-Infinity"}

@@ -1,0 +1,328 @@
+"""The span of a request that is served: made once per request, so each step here is counted.
+
+`ServerSpans` belongs to one application. Each of its routes is bound at start to a `RouteSpans`,
+which knows all that is the same for every request. A request that is not sampled gets an object
+with five attributes; the ids of its trace are made when somebody asks for them, and its span is
+recorded after all, with its true times, if the request fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, set_value
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
+
+from sanic_ms.telemetry.trace.attributes import safe_query
+from sanic_ms.telemetry.trace.context import SERVER_KEY, SpanHolder, set_context
+from sanic_ms.telemetry.trace.errors import error_text, error_type
+from sanic_ms.telemetry.trace.headers import (
+    Parent,
+    extract,
+    fields_of,
+    may_have_fields,
+    read_head,
+)
+from sanic_ms.telemetry.trace.provider import (
+    Provider,
+    global_propagator,
+    is_share,
+    sampled_by_id,
+)
+from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, clock
+
+__all__ = ["SCOPE", "RequestSpan", "RouteSpans", "ServerSpan", "ServerSpans", "TracedRequest"]
+
+SCOPE = Scope("sanic_ms.server")
+
+_METHODS = frozenset(
+    ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
+)
+
+
+class TracedRequest(Protocol):
+    """What is read of a request.
+
+    Attributes:
+        head: Its raw head; ``b""`` where there is none, and then ``headers`` is read.
+        headers: Its headers, whose names match in any case.
+        raw_url: The target of its request line.
+        transport: Has ``get_extra_info("sslcontext")``.
+    """
+
+    @property
+    def head(self) -> bytes: ...
+    @property
+    def headers(self) -> Mapping[str, Any]: ...
+    @property
+    def raw_url(self) -> bytes: ...
+    @property
+    def transport(self) -> Any: ...
+
+
+class ServerSpans:
+    """The spans of one application's requests.
+
+    Args:
+        provider: Makes and records them.
+    """
+
+    def __init__(self, provider: Provider) -> None:
+        self.provider = provider
+        self._routes: list[RouteSpans] = []
+        self._unmatched: dict[str, RouteSpans] = {}
+        self._foreign: trace.Tracer | None = None
+
+    def route(self, method: str, template: str, *, sample: float | None = None) -> RouteSpans:
+        """What makes the spans of one route. Call it at start, not for a request.
+
+        Args:
+            method: Of the requests, in upper case.
+            template: The route as it was written, with its parameters: never a path.
+            sample: The share of its requests that are recorded where the caller has not decided;
+                default that of the provider. 0 records none, whatever the caller says, but for
+                those that fail.
+
+        Raises:
+            ValueError: ``sample`` is not from 0 to 1.
+        """
+        if sample is not None and not is_share(sample):
+            raise ValueError(f"sample={sample!r}: a share is a number from 0 to 1")
+        return self._add(RouteSpans(self.provider, method, template, sample))
+
+    def unmatched(self, method: str) -> RouteSpans:
+        """The same for requests that no route takes, or that could not be understood.
+
+        Args:
+            method: Whatever the client sent, or ``""``.
+        """
+        method = method if method in _METHODS else ""
+        found = self._unmatched.get(method)
+        if found is None:
+            found = self._unmatched[method] = self._add(RouteSpans(self.provider, method, ""))
+        return found
+
+    def use(self, foreign: trace.TracerProvider | None) -> None:
+        """Let another provider make the spans; None: our own does."""
+        tracer = None if foreign is None else foreign.get_tracer(SCOPE.name)
+        self._foreign = tracer
+        for route in self._routes:
+            route.foreign = tracer
+
+    def _add(self, route: RouteSpans) -> RouteSpans:
+        route.foreign = self._foreign
+        self._routes.append(route)
+        return route
+
+
+class RouteSpans:
+    """Makes the spans of one route; see `ServerSpans.route`.
+
+    Attributes:
+        name: Of its spans.
+        attributes: What all of them have.
+        foreign: The tracer of another provider, where the application has installed one.
+    """
+
+    __slots__ = ("_override", "_ratio", "_share", "attributes", "foreign", "name", "provider")
+
+    def __init__(
+        self, provider: Provider, method: str, template: str, sample: float | None = None
+    ) -> None:
+        self.provider = provider
+        self.foreign: trace.Tracer | None = None
+        self.name = " ".join(filter(None, (method or "HTTP", template)))
+        self.attributes: dict[str, Any] = {"http.request.method": method or "_OTHER"}
+        if template:
+            self.attributes["http.route"] = template
+        self._override = sample
+        self._ratio = provider.ratio if sample is None else sample * provider.records
+        self._share = provider.share
+
+    def begin(self, request: TracedRequest) -> ServerSpan:
+        """Begin the span of a request and make it current.
+
+        Call it first, in the task of the request: it then stays current for all that the task
+        does and for the tasks that it makes, and ends with the task. It raises nothing, whatever
+        the headers hold.
+        """
+        if self.foreign is not None:
+            return _ForeignSpan(self, self.foreign, request)
+        # Made without an __init__, which would cost as much again.
+        span = ServerSpan()
+        span._start = clock()
+        span._route = self
+        span._request = request
+        span._span = None
+        head = request.head
+        if head:
+            span._parent = parent = None if may_have_fields(head) is None else read_head(head)
+        else:
+            span._parent = parent = extract(fields_of(request.headers))
+        if parent is None:
+            ratio = self._ratio
+            span.sampled = ratio > 0.0 and self._share() < ratio
+        else:
+            span.sampled = self._decide(parent)
+        set_context(span)
+        return span
+
+    def _decide(self, parent: Parent) -> bool:
+        if self.provider.records and self._override != 0:
+            if parent.sampled is not None:
+                return parent.sampled
+            return sampled_by_id(parent.trace_id, self._ratio)
+        return self._ratio > 0.0 and self._share() < self._ratio
+
+
+class RequestSpan(RecordedSpan):
+    """The server span as handlers have it: ``request["span"]``. The server ends it, nobody else."""
+
+    __slots__ = ()
+
+    def end(self, end_time: int | None = None) -> None:
+        """Does nothing."""
+
+
+class ServerSpan(SpanHolder):
+    """A request that is being served. Made by `RouteSpans.begin`.
+
+    Attributes:
+        sampled: Whether its span is recorded.
+    """
+
+    __slots__ = ("_parent", "_request", "_route", "_span", "_start")
+
+    _parent: Parent | None
+    _request: TracedRequest | None
+    _route: RouteSpans
+    _span: RequestSpan | None
+    _start: int
+
+    @property
+    def span(self) -> trace.Span:
+        """The span, for attributes and events. It is made at the first look."""
+        return self._own()
+
+    def end(self, status: int, exc: BaseException | None = None) -> None:
+        """The answer was sent, or there will be none. A second call does nothing.
+
+        A span that is not sampled is recorded nevertheless if the request failed: with a status of
+        500 or more, or an exception.
+
+        Args:
+            status: Of the answer; 0 where none was sent.
+            exc: What the request failed with. Leave out exceptions that were answered as they
+                should be, such as a `NotFound`.
+        """
+        if self.sampled or status >= 500 or exc is not None:
+            self._record(status, exc)
+        self._request = None
+
+    def detach(self) -> None:
+        """Make nothing current: for a server that handles several requests in one task.
+
+        Call it in the context in which `begin` was called. What was current before is not kept: it
+        would keep what was so before that, and so on through all requests of a connection.
+        """
+        set_context(_NOTHING)
+
+    def _own(self) -> RequestSpan:
+        span = self._span
+        if span is None:
+            route, parent = self._route, self._parent
+            provider = route.provider
+            if parent is None:
+                parent = _NO_PARENT
+            span = self._span = RequestSpan(
+                provider,
+                SCOPE,
+                route.name,
+                SpanKind.SERVER,
+                parent.trace_id or provider.new_trace_id(),
+                parent.span_id,
+                self._start,
+                route.attributes.copy(),
+                state=parent.state,
+                remote=parent.span_id != "",
+            )
+            if not self.sampled:
+                span.recording = span.sampled = False
+                if parent.sampled:
+                    # A trace that others record passes through: what we call hangs below the one
+                    # that called us, because our own span will be missing.
+                    span.sampled = True
+                    span.span_id = parent.span_id or span.span_id
+        return span
+
+    def _record(self, status: int, exc: BaseException | None) -> None:
+        span, request = self._own(), self._request
+        provider = span.provider
+        if request is None or not provider.records:
+            return
+        if span.span_id == span.parent_id:
+            span.span_id = provider.new_span_id()
+        attributes = span.attributes
+        attributes.update(_request_attributes(request))
+        if status:
+            attributes["http.response.status_code"] = status
+        if exc is not None:
+            span.record_exception(exc)
+            span.fail(exc)
+        elif status >= 500:
+            attributes["error.type"] = str(status)
+            span.status = 2
+        span.stop = clock()
+        provider.put(span)
+
+
+_NO_PARENT = Parent("", "", None)
+_NOTHING = Context()
+
+
+def _request_attributes(request: TracedRequest) -> dict[str, Any]:
+    path, mark, query = request.raw_url.partition(b"?")
+    transport = request.transport
+    secure = transport is not None and transport.get_extra_info("sslcontext")
+    attributes: dict[str, Any] = {
+        "url.scheme": "https" if secure else "http",
+        "url.path": path[:2048].decode("ascii", "backslashreplace"),
+    }
+    if mark:
+        attributes["url.query"] = safe_query(query.decode("ascii", "backslashreplace"))
+    return attributes
+
+
+class _ForeignSpan(ServerSpan):
+    """The same over the span of a provider that the application installed."""
+
+    __slots__ = ("_theirs",)
+
+    def __init__(self, route: RouteSpans, tracer: trace.Tracer, request: TracedRequest) -> None:
+        context = global_propagator().extract(request.headers)
+        attributes = {**route.attributes, **_request_attributes(request)}
+        span = tracer.start_span(route.name, context, SpanKind.SERVER, attributes)
+        self._theirs: trace.Span | None = span
+        self.sampled = span.is_recording()
+        attach(set_value(SERVER_KEY, self, set_span_in_context(span, context)))
+
+    @property
+    def span(self) -> trace.Span:
+        return self._theirs or trace.INVALID_SPAN
+
+    def end(self, status: int, exc: BaseException | None = None) -> None:
+        span, self._theirs = self._theirs, None
+        if span is None:
+            return
+        if status:
+            span.set_attribute("http.response.status_code", status)
+        if exc is not None:
+            span.record_exception(exc)
+            span.set_attribute("error.type", error_type(exc))
+            span.set_status(StatusCode.ERROR, error_text(exc))
+        elif status >= 500:
+            span.set_attribute("error.type", str(status))
+            span.set_status(StatusCode.ERROR)
+        span.end()

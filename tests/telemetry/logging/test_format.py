@@ -1,0 +1,221 @@
+"""The two forms of a line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from sanic_ms.context import current_request
+from sanic_ms.telemetry.logging import JSONFormatter, TextFormatter, make_formatter
+
+Make = Callable[..., Any]
+
+
+def record(message: str = "hello", *args: Any, **extra: Any) -> logging.LogRecord:
+    """A record as a logger makes one."""
+    made = logging.LogRecord("views", logging.INFO, "views.py", 3, message, args, None)
+    made.__dict__.update(extra)
+    return made
+
+
+def test_a_json_line_has_the_usual_fields_in_their_order() -> None:
+    """What Elasticsearch and people look for stands first."""
+    line = json.loads(JSONFormatter("users").format(record("hello %s", "bob", user=7)))
+    assert list(line) == [
+        "@timestamp", "level", "logger", "message", "service", "host", "pid", "user",
+    ]  # fmt: skip
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("@timestamp"))
+    assert line == {
+        "level": "INFO",
+        "logger": "views",
+        "message": "hello bob",
+        "service": "users",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "user": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.9996, "1970-01-01T00:00:00.999Z"), (1795257000.25, "2026-11-21T10:30:00.250Z")],
+)
+def test_the_time_is_utc_in_milliseconds(seconds: float, text: str) -> None:
+    """Whatever the zone of the machine."""
+    assert json.loads(JSONFormatter().format(record(created=seconds)))["@timestamp"] == text
+
+
+def test_trace_and_request_are_on_every_line_within_them(written: Make) -> None:
+    """Also on lines of libraries that know nothing of either."""
+
+    class Request:
+        id = "r-1"
+
+        def get(self, key: str, default: Any = None) -> Any:
+            return default
+
+    logs = written()
+    span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, False, TraceFlags(1)))
+    token = current_request.set(Request())
+    try:
+        with trace.use_span(span):
+            logs.log.info("within")
+    finally:
+        current_request.reset(token)
+    logs.log.info("without")
+    within, without = logs.lines
+    assert within["trace_id"] == f"{0xABC:032x}"
+    assert within["span_id"] == f"{0xDEF:016x}"
+    assert within["request_id"] == "r-1"
+    assert not {"trace_id", "span_id", "request_id"} & set(without)
+
+
+def test_an_exception_is_told_by_type_message_and_stack(written: Make) -> None:
+    """And its secrets are not."""
+    logs = written()
+    try:
+        raise KeyError("postgres://u:hunter2@db/x")
+    except KeyError:
+        logs.log.exception("failed")
+    exception = logs.one()["exception"]
+    assert exception["type"] == "KeyError"
+    assert exception["message"] == "'postgres://u:***@db/x'"
+    assert exception["stack"].startswith("Traceback (most recent call last):\n")
+    assert "test_format.py" in exception["stack"]
+    assert "hunter2" not in logs.text
+
+
+def test_secrets_are_hidden_in_message_and_fields(written: Make) -> None:
+    """By name and by shape, at any depth."""
+    logs = written()
+    fields = {"password": "hunter2", "call": {"Cookie": "hunter2"}, "url": "http://u:hunter2@h/"}
+    logs.log.info("token=%s", "hunter2", extra=fields)
+    assert "hunter2" not in logs.text
+    assert logs.one()["call"] == {"Cookie": "***"}
+
+
+def test_a_field_with_the_name_of_a_usual_one_gets_a_prefix() -> None:
+    """Nobody can pass for another service by an extra field."""
+    line = json.loads(JSONFormatter("users").format(record(service="forged", trace_id="forged")))
+    assert (line["service"], line["extra.service"], line["extra.trace_id"]) == (
+        "users", "forged", "forged",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {1, 2}, b"\xff", 2**80, float("nan"), "half \ud800 character", {"a": 2**80}, 1j],
+    ids=["object", "set", "bytes", "large", "nan", "surrogate", "large in table", "complex"],
+)
+def test_any_value_makes_a_line_that_parses(written: Make, value: Any) -> None:
+    """Objects become their text; nothing that is logged can lose the line."""
+    logs = written()
+    logs.log.info("value", extra={"value": value})
+    line = logs.one()
+    assert line["message"] == "value"
+    assert "value" in line
+
+
+def test_fields_are_those_of_the_moment_they_were_logged(written: Make) -> None:
+    """What the program does to them afterwards is not seen."""
+    logs = written()
+    user = {"name": "ann"}
+    rows = [1]
+    for _ in range(50):  # more than one slice, so that the thread is surely late
+        logs.log.info("user %s", rows, extra={"user": user})
+    user["name"] = "changed"
+    rows.append(2)
+    assert {(line["message"], line["user"]["name"]) for line in logs.lines} == {("user [1]", "ann")}
+
+
+HOSTILE = "a\n2026 INFO forged\r\x1b[2J\x9b2J\u2028\u202e\x7f\x00"
+
+
+def test_control_characters_cannot_forge_a_line_or_paint_a_screen(written: Make) -> None:
+    """In JSON they are escaped by its rules, in text in Python's way."""
+    made = record("%s", HOSTILE, note=HOSTILE)
+    for formatter in (JSONFormatter(), TextFormatter()):
+        text = formatter.format(made)
+        assert len(text.splitlines()) == 1
+        assert text.isprintable()
+    assert json.loads(JSONFormatter().format(made))["message"] == HOSTILE
+
+
+def test_the_colours_of_a_message_are_taken_out() -> None:
+    """Sanic puts some into its own on a terminal."""
+    made = record("\x1b[1;33mbeware\x1b[0m \x1b[2J")
+    assert json.loads(JSONFormatter().format(made))["message"] == "beware \x1b[2J"
+    assert TextFormatter().format(made).endswith("views: beware \\x1b[2J")
+
+
+def test_a_very_long_message_is_cut() -> None:
+    """So that what waits to be written has a bound."""
+    message = json.loads(JSONFormatter().format(record("x" * 1_000_000)))["message"]
+    assert len(message) < 33_000
+    assert message.endswith("… (1000000 letters)")
+
+
+def test_text_is_one_line_for_people() -> None:
+    """Time, level, logger, message, fields; no colour unless asked."""
+    text = TextFormatter().format(record("hello %s", "bob", user=7, note="two words"))
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d\.\d{3} INFO    views: hello bob user=7 note='two words'", text
+    )
+    assert "\x1b[32mINFO" in TextFormatter(colour=True).format(record())
+
+
+def test_the_lines_of_a_stack_in_text_are_marked(written: Make) -> None:
+    """So that a line in an exception's text cannot pass for a log line."""
+    logs = written(TextFormatter())
+    try:
+        raise ValueError("x\n10:00:00.000 INFO forged")
+    except ValueError:
+        logs.log.exception("failed")
+    first, *stack = logs.text.splitlines()
+    assert "ERROR" in first
+    assert all(line.startswith("  | ") for line in stack)
+    assert stack[-1] == "  | 10:00:00.000 INFO forged"
+
+
+def test_stack_info_is_kept(written: Make) -> None:
+    """`stack_info=True` of the standard library."""
+    logs = written()
+    logs.log.info("where", stack_info=True)
+    assert logs.one()["stack"].startswith("Stack (most recent call last)")
+
+
+@pytest.mark.parametrize(
+    ("form", "terminal", "no_color", "expected"),
+    [
+        ("auto", "", "", (JSONFormatter, None)),
+        ("auto", "1", "", (TextFormatter, True)),
+        ("auto", "1", "1", (TextFormatter, False)),
+        ("json", "1", "", (JSONFormatter, None)),
+        ("text", "", "", (TextFormatter, False)),
+    ],
+)
+def test_auto_is_text_on_a_terminal_and_json_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, form: Any, terminal: str, no_color: str, expected: Any
+) -> None:
+    """NO_COLOR takes the colours."""
+    monkeypatch.setenv("SANIC_MS_TERMINAL", terminal)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    formatter = make_formatter(form, "x")
+    assert (type(formatter), getattr(formatter, "colour", None)) == expected
+
+
+def test_a_formatter_works_with_any_handler(capsys: pytest.CaptureFixture[str]) -> None:
+    """A `StreamHandler` of the standard library, say, in the thread that logs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONFormatter("plain"))
+    handler.handle(record("hi"))
+    assert json.loads(capsys.readouterr().err)["service"] == "plain"

@@ -1,0 +1,270 @@
+"""The thread that writes: nobody waits for it, it survives its output, and tells what is lost."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanic_ms.telemetry.logging import LogWriter
+
+
+def report(lost: int) -> str:
+    return f"lost {lost}"
+
+
+def make(stream: Any, **options: Any) -> LogWriter:
+    return LogWriter(str, report, stream, **options)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
+    """A pipe's reading and writing end."""
+    read, write = os.pipe()
+    with open(read) as reader, open(write, "w") as writer:
+        yield reader, writer
+
+
+def test_lines_come_out_in_order_from_many_threads(tmp_path: Path) -> None:
+    """Each thread's own order, and every line whole."""
+    with (tmp_path / "log").open("w") as stream:
+        writer = make(stream, limit=100_000)
+
+        def work(name: int) -> None:
+            for number in range(2000):
+                writer.put(f"{name} {number}")
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert writer.flush(20)
+    rows = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    for name in range(4):
+        assert [int(b) for a, b in rows if a == str(name)] == list(range(2000))
+    assert (writer.dropped, writer.failed, writer.waiting) == (0, 0, 0)
+
+
+def test_a_reader_that_hangs_stops_nobody(pipe: Any) -> None:
+    """The queue fills, what comes beyond is counted, and is told when the reader is back."""
+    reader, stream = pipe
+    writer = make(stream, limit=100)
+    line = "x" * 2000
+    while not writer.dropped:
+        writer.put(line)
+    for _ in range(1000):
+        writer.put(line)
+    assert writer.dropped >= 1000
+    assert writer.waiting <= 101
+    assert not writer.flush(0.01)
+    text: list[str] = []
+    thread = threading.Thread(target=lambda: text.extend(iter(reader.readline, "end\n")))
+    thread.start()
+    assert writer.flush(20)
+    writer.put("end")
+    thread.join(20)
+    assert f"lost {writer.dropped}\n" in text
+
+
+def test_a_closed_pipe_loses_lines_and_nothing_else(pipe: Any) -> None:
+    """`service | head`."""
+    reader, stream = pipe
+    writer = make(stream)
+    writer.put("seen")
+    assert reader.readline() == "seen\n"
+    os.close(os.dup(reader.fileno()))
+    reader.close()
+    for _ in range(10):
+        writer.put("lost")
+    assert writer.flush()
+    assert writer.failed >= 10
+    writer.put("lost too")
+    assert writer.flush()
+
+
+def test_a_full_disk_is_survived_and_the_line_that_broke_off_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines are lost while it is full; the first that fits again begins on a line of its own."""
+    write, full = os.write, threading.Event()
+
+    def limited(fd: int, data: bytes) -> int:
+        if full.is_set() and fd == stream.fileno():
+            if data.startswith(b"torn"):
+                return write(fd, data[:2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", limited)
+    with (tmp_path / "log").open("w") as stream:
+        writer = make(stream)
+        writer.put("before")
+        assert writer.flush()
+        full.set()
+        writer.put("torn")
+        writer.put("lost")
+        assert writer.flush()
+        assert writer.failed == 2
+        full.clear()
+        writer.put("after")
+        assert writer.flush()
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines == ["before", "to", "after", "lost 2"]
+
+
+def test_a_full_device_is_no_matter() -> None:
+    """The kernel's own word for it."""
+    with open("/dev/full", "w") as stream:
+        writer = make(stream)
+        writer.put("x")
+        assert writer.flush()
+        assert writer.failed >= 1
+
+
+def test_an_output_that_is_not_blocking_is_waited_for(pipe: Any) -> None:
+    """A terminal shared with another program may be so."""
+    reader, stream = pipe
+    os.set_blocking(stream.fileno(), False)
+    writer = make(stream)
+    line = "x" * 1000
+    for _ in range(500):
+        writer.put(line)
+    lines = [reader.readline() for _ in range(500)]
+    assert set(lines) == {line + "\n"}
+    assert writer.failed == 0
+
+
+def test_what_cannot_be_made_into_text_leaves_a_line() -> None:
+    """And the lines after it are written."""
+
+    class Bad:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    stream = io.StringIO()
+    writer = make(stream)
+    writer.put(Bad())
+    writer.put("fine")
+    assert writer.flush()
+    assert stream.getvalue() == "a log line could not be made: RuntimeError\nfine\n"
+
+
+def test_a_stream_of_ones_own_may_fail_as_it_likes() -> None:
+    """Closed, or with an error of its own: lines are counted as lost."""
+    stream = io.StringIO()
+    stream.close()
+    writer = make(stream)
+    writer.put("x")
+    assert writer.flush()
+    assert writer.failed >= 1
+
+
+def test_a_closed_file_is_not_written_to_by_its_old_number(tmp_path: Path) -> None:
+    """The number may belong to another file by then."""
+    first = (tmp_path / "first").open("w")
+    writer = make(first)
+    number = first.fileno()
+    first.close()
+    with (tmp_path / "second").open("w") as second:
+        assert second.fileno() == number
+        writer.put("x")
+        assert writer.flush()
+    assert writer.failed == 1
+    assert (tmp_path / "second").read_text() == ""
+
+
+def test_writing_is_in_slices_that_a_pipe_takes_whole(pipe: Any) -> None:
+    """So that the lines of several workers do not mix."""
+    _, stream = pipe
+    sizes = []
+    writer = make(stream)
+    writer._send = lambda data, lines: sizes.append((len(data), lines))  # type: ignore[method-assign]
+    writer._write(["x" * 999] * 10 + ["y" * 9999])
+    assert sizes == [(4000, 4), (4000, 4), (2000, 2), (10000, 1)]
+
+
+def test_arguments_that_make_no_sense_are_refused() -> None:
+    """When the writer is made."""
+    with pytest.raises(ValueError, match="limit=0"):
+        make(io.StringIO(), limit=0)
+    with pytest.raises(TypeError, match="nothing that can be written to"):
+        make("stdout")
+
+
+PROGRAM = """
+import atexit, logging, os, sys
+from sanic_ms.telemetry.logging import LogWriter
+writer = LogWriter(str, str, sys.stdout)
+{body}
+"""
+
+
+def run(body: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A program that ends."""
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(body=body)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+def test_everything_is_written_before_the_process_ends() -> None:
+    """Also what is said while it ends, and without an exception at the end."""
+    done = run(
+        "atexit.register(writer.put, 'late')\n"
+        "class Last:\n"
+        "    def __del__(self): writer.put('later')\n"
+        "last = Last()\n"
+        "for n in range(1000): writer.put(n)\n"
+    )
+    lines = done.stdout.splitlines()
+    assert lines[:1000] == [str(n) for n in range(1000)]
+    assert set(lines[1000:]) == {"late", "later"}
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_forked_process_writes_its_own_lines_once() -> None:
+    """What waits at the fork is the parent's; the child has a thread of its own."""
+    done = run(
+        "for n in range(500): writer.put(f'parent {n}')\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    for n in range(500): writer.put(f'child {n}')\n"
+        "    writer.flush()\n"
+        "    os._exit(0)\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    lines = done.stdout.splitlines()
+    assert sorted(lines) == sorted(f"{who} {n}" for who in ("parent", "child") for n in range(500))
+
+
+def test_a_reader_that_hangs_does_not_hang_the_end(pipe: Any) -> None:
+    """The process waits for two seconds, and goes."""
+    _, stream = pipe
+    body = "for n in range(9000): writer.put('x' * 1000)"
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(body=body)], stdout=stream)
+    try:
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,147 @@
+"""Redaction: no secret leaves, ordinary text stays, and a hostile text costs little."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from sanic_ms.telemetry.redaction import Redactor
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://app:hunter2@db:5432/users?x=1",
+        "mysql://u:p@ss/hunter2@h/d",
+        "redis://:hunter2@h/0",
+        "https://hunter2@github.com/x",
+        "Authorization: Bearer hunter2hunter2",
+        "authorization: AWS4-HMAC-SHA256 Credential=hunter2, Signature=hunter2",
+        "proxy-authorization: Basic hunter2",
+        "sent Bearer hunter2hunter2 along",
+        "{'authorization': 'Basic hunter2', 'a': 1}",
+        "Cookie: a=hunter2; b=hunter2",
+        "set-cookie: sid=hunter2; Path=/",
+        "[('cookie', 'hunter2'), ('x', 'y')]",
+        "(b'authorization', b'hunter2')",
+        '{"password": "say \\"hunter2\\"", "user": "bob"}',
+        '"{\\"password\\": \\"hunter2\\", \\"a\\": 1}"',
+        "password='hunter2 with spaces'",
+        "dsn host=db user=app password=hunter2 dbname=x",
+        "call(user='bob', password=hunter2)",
+        "apiKey=hunter2, api-key: hunter2, X_API_KEY=hunter2",
+        "AWS_SECRET_ACCESS_KEY=hunter2",
+        "/search?key=hunter2&sig=hunter2",
+        "/search?q=1&access_token=hunter2",
+        "session_id=hunter2 csrf_token=hunter2 jwt=hunter2",
+        "eyJhbGciOi.eyJzdWIhunter2IiOiIx.abc-hunter2",
+    ],
+)
+def test_secrets_are_taken_out_of_text(text: str) -> None:
+    """By the name before them, or by their shape."""
+    redacted = Redactor().text(text)
+    assert SECRET not in redacted
+    assert "***" in redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user-service serves at http://127.0.0.1:8001, documents at /docs",
+        "http://127.0.0.1:8001, mail to ann@example.com",
+        "http://127.0.0.1:8001/x?mail=ann@example.com",
+        "created user 17 in 2.3 ms",
+        "cache key=users:7 was not found",
+        "Key (email)=(ann@example.com) already exists",
+        "the password is wrong",
+        "",
+        "Ünïcode = ja",
+    ],
+)
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    """Ports, addresses of people, prose about secrets."""
+    assert Redactor().text(text) is text
+
+
+def test_what_stands_beside_a_secret_stays() -> None:
+    """The rest of a line is what the line is for."""
+    redact = Redactor().text
+    assert redact("token=x, other=5") == "token=***, other=5"
+    assert redact("postgres://app:x@db:1/users") == "postgres://app:***@db:1/users"
+    assert redact("cookie: a=1\nhost: b") == "cookie: ***\nhost: b"
+
+
+def test_the_query_of_a_url() -> None:
+    """Only the values of secret parameters; `key` is one in a query."""
+    assert Redactor().query("key=x&page=1&token=y") == "key=***&page=1&token=***"
+
+
+def test_values_are_copied_and_hidden_by_name_at_any_depth() -> None:
+    """The copy holds plain values only; the original is as it was."""
+
+    class Odd:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    value = {"headers": {"Authorization": "x", "a": 1}, "rows": [{"api_key": 5}], "b": b"token=x"}
+    copy = Redactor().value("", {**value, "odd": Odd(), "none": None, 3: (1.5, True)})
+    assert copy == {
+        "headers": {"Authorization": "***", "a": 1},
+        "rows": [{"api_key": "***"}],
+        "b": "token=***",
+        "odd": "<Odd: RuntimeError in its text>",
+        "none": None,
+        "3": [1.5, True],
+    }
+    assert value["headers"] == {"Authorization": "x", "a": 1}
+    assert Redactor().value("password", True) is True  # that there is one is no secret
+
+
+def test_a_value_that_holds_itself_has_an_end() -> None:
+    """Depth and width are limited."""
+    loop: list[Any] = []
+    loop.append(loop)
+    assert Redactor().value("", loop) == [[[[[["…"]]]]]]
+    assert len(Redactor().value("", list(range(1000)))) == 200
+
+
+def test_further_names_count_like_the_usual_ones() -> None:
+    """In text, in fields, as a part of a name, in any case."""
+    redactor = Redactor(["IBAN", "social number"])
+    assert redactor.text("customer_iban=DE12 x") == "customer_iban=*** x"
+    assert redactor.is_secret("IbanNumber")
+    assert not Redactor().is_secret("iban")
+    redactor.use([])
+    assert redactor.text("iban=DE12") == "iban=DE12"
+
+
+def test_names_that_would_hide_everything_are_refused() -> None:
+    """An empty name, or one text where names are meant."""
+    with pytest.raises(ValueError, match="empty name"):
+        Redactor(["a", " "])
+    with pytest.raises(TypeError, match="give a list"):
+        Redactor("iban")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "://:" * 8000 + "@",
+        "password" * 4000,
+        "password: " + "\\" * 32000,
+        "bearer " * 4000,
+        "eyJ" * 10000 + ".",
+        "password='" * 3200,
+        "x" * 32000 + "key",
+    ],
+    ids=lambda text: text[:10],
+)
+def test_a_hostile_text_does_not_stop_the_process(text: str) -> None:
+    """32 kB take milliseconds; a search that went back and forth would take minutes."""
+    begin = time.process_time()
+    Redactor().text(text)
+    assert time.process_time() - begin < 2

@@ -1,0 +1,385 @@
+"""``@logger``: a line and a span for each call, and nothing else changed about the function."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from sanic_ms.loggers import logger
+from sanic_ms.telemetry.trace import Provider, current_ids
+from sanic_ms.types.signature import read_signature
+
+Fields = dict[str, Any]
+
+
+class Lines(logging.Handler):
+    """The records of this module's logger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self.ids: list[Any] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self.ids.append(current_ids())
+
+    @property
+    def one(self) -> Fields:
+        """The fields of the only line."""
+        (record,) = self.records
+        return record.__dict__
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged from INFO on."""
+    log = logging.getLogger(__name__)
+    handler = Lines()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield handler
+    log.removeHandler(handler)
+    log.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def spans() -> Iterator[list[Any]]:
+    """The spans that end, within one that is recorded."""
+    ended: list[Any] = []
+    provider = Provider(ended.append)
+    with provider.get_tracer("test").start_as_current_span("request"):
+        yield ended
+
+
+@logger(type="http", category="region", detail="city", description="the city of a user")
+async def get_city(request: Any, id: int) -> dict[str, int]:
+    """One city."""
+    await asyncio.sleep(0)
+    return {"id": id}
+
+
+async def test_a_call_leaves_one_line(lines: Lines) -> None:
+    """With what was declared, the duration and the outcome; not with the arguments."""
+    assert await get_city("request", 7) == {"id": 7}
+    line = lines.one
+    assert line["msg"].startswith("city: ok, ")
+    assert line["duration_ms"] > 0
+    names = ("type", "category", "detail", "description", "outcome", "name", "funcName")
+    assert [line[name] for name in names] == [
+        "http",
+        "region",
+        "city",
+        "the city of a user",
+        "ok",
+        __name__,
+        f"{__name__}.get_city",
+    ]
+    assert line["pathname"] == __file__
+    assert "arguments" not in line
+    assert "error" not in line
+
+
+def test_it_works_bare_and_with_nothing(lines: Lines) -> None:
+    """`@logger` and `@logger()`; the name and the docstring of the function are the defaults."""
+
+    @logger
+    def first() -> int:
+        """Adds up.
+
+        Slowly.
+        """
+        return 1
+
+    @logger()
+    def second() -> int:
+        return 2
+
+    assert first() + second() == 3
+    fields = [(r.__dict__["type"], r.__dict__.get("description")) for r in lines.records]
+    assert fields == [("method", "Adds up."), ("method", None)]
+    assert lines.records[0].__dict__["detail"].endswith("nothing.first")
+
+
+async def test_an_error_is_told_by_its_type_and_passes(lines: Lines) -> None:
+    """The very exception."""
+    error = KeyError("secret")
+
+    @logger
+    async def fails() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as caught:
+        await fails()
+    assert caught.value is error
+    assert (lines.one["outcome"], lines.one["error"]) == ("error", "KeyError")
+    assert "secret" not in lines.one["msg"]
+
+
+async def test_a_cancelled_call_says_so(lines: Lines) -> None:
+    """It is no error of the function."""
+
+    @logger
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(waits())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lines.one["outcome"] == "cancelled"
+    assert "error" not in lines.one
+
+
+def test_a_level_that_is_not_logged_leaves_no_line(lines: Lines) -> None:
+    """By the level of the function's module, at the time of the call."""
+
+    @logger(level="debug")
+    def quiet() -> int:
+        return 1
+
+    assert quiet() == 1
+    assert lines.records == []
+    logging.getLogger(__name__).setLevel(logging.DEBUG)
+    assert quiet() == 1
+    assert lines.one["levelname"] == "DEBUG"
+
+
+def test_arguments_are_logged_where_asked(lines: Lines) -> None:
+    """All, or those that are named; by their names, however they are passed."""
+
+    class Users:
+        @logger(args=True)
+        def add(self, name: str, *roles: str, age: int = 3) -> None: ...
+
+        @logger(args="name")
+        def rename(self, id: int, name: str) -> None: ...
+
+    Users().add("ann", "admin", age=4)
+    Users().rename(1, name="bob")
+    with pytest.raises(TypeError, match="missing"):
+        Users().rename()  # type: ignore[call-arg]
+    assert [record.__dict__.get("arguments") for record in lines.records] == [
+        {"name": "ann", "roles": ("admin",), "age": 4},
+        {"name": "bob"},
+        None,
+    ]
+
+
+def test_methods_of_all_kinds(lines: Lines) -> None:
+    """Above or below `@classmethod` and `@staticmethod`."""
+
+    class Thing:
+        @logger
+        def method(self) -> Any:
+            return self
+
+        @logger
+        @classmethod
+        def above(cls) -> Any:
+            return cls
+
+        @classmethod
+        @logger
+        def below(cls) -> Any:
+            return cls
+
+        @logger()
+        @staticmethod
+        def static(value: int) -> int:
+            return value
+
+    thing = Thing()
+    assert thing.method() is thing
+    assert Thing.above() is Thing.below() is Thing
+    assert thing.static(3) == 3
+    assert len(lines.records) == 4
+
+
+async def test_an_async_generator_is_one_call(lines: Lines) -> None:
+    """From its first step to its last; what is sent, thrown and closed reaches it."""
+    seen: list[Any] = []
+
+    @logger
+    async def rows(count: int) -> AsyncIterator[int]:
+        try:
+            for number in range(count):
+                try:
+                    seen.append((yield number))
+                except ValueError:
+                    seen.append("thrown")
+        finally:
+            seen.append("closed")
+
+    assert [row async for row in rows(2)] == [0, 1]
+    assert lines.one["outcome"] == "ok"
+    generator: Any = rows(9)
+    assert await anext(generator) == 0
+    assert await generator.asend("sent") == 1
+    assert await generator.athrow(ValueError()) == 2
+    await generator.aclose()
+    assert seen == [None, None, "closed", "sent", "thrown", "closed"]
+    assert lines.records[1].__dict__["outcome"] == "cancelled"
+
+
+def test_a_generator_is_one_call(lines: Lines) -> None:
+    """With its result."""
+
+    @logger
+    def rows() -> Any:
+        got = yield 1
+        return got
+
+    generator = rows()
+    assert next(generator) == 1
+    with pytest.raises(StopIteration) as stop:
+        generator.send("sent")
+    assert stop.value.value == "sent"
+    assert lines.one["outcome"] == "ok"
+
+
+async def test_a_call_has_a_span_below_the_current_one(lines: Lines, spans: list[Any]) -> None:
+    """Calls within it are below it, and its line carries its ids."""
+
+    @logger
+    async def inner() -> None: ...
+
+    @logger
+    async def outer() -> None:
+        await inner()
+
+    request = current_ids()
+    await outer()
+    assert current_ids() == request
+    first, second = spans
+    assert request is not None
+    assert first.name.endswith("inner")
+    assert first.parent_id == second.span_id
+    assert second.parent_id == request[1]
+    assert {first.trace_id, second.trace_id} == {request[0]}
+    assert lines.ids == [(request[0], first.span_id), (request[0], second.span_id)]
+    assert second.attributes["code.function.name"].endswith("outer")
+
+
+async def test_the_span_of_a_failed_call_says_so(lines: Lines, spans: list[Any]) -> None:
+    """With the type of the error."""
+
+    @logger
+    async def fails() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await fails()
+    assert (spans[0].status, spans[0].attributes["error.type"]) == (2, "KeyError")
+
+
+async def test_calls_in_parallel_are_brothers(spans: list[Any]) -> None:
+    """Each in its own task; none below another."""
+    request = current_ids()
+    await asyncio.gather(*(get_city(None, number) for number in range(3)))
+    assert request is not None
+    assert [span.parent_id for span in spans] == [request[1]] * 3
+
+
+async def test_the_span_of_a_generator_is_not_its_callers(spans: list[Any]) -> None:
+    """It is current while the generator runs, and not between its steps."""
+    within = []
+
+    @logger
+    async def rows() -> AsyncIterator[int]:
+        within.append(current_ids())
+        yield 1
+        within.append(current_ids())
+
+    request = current_ids()
+    async for _ in rows():
+        assert current_ids() == request
+    (span,) = spans
+    assert within == [(span.trace_id, span.span_id)] * 2
+
+
+async def test_tracing_can_be_left_out(lines: Lines, spans: list[Any]) -> None:
+    """The line stays."""
+
+    @logger(tracing=False)
+    async def plain() -> None: ...
+
+    await plain()
+    assert spans == []
+    assert lines.one["outcome"] == "ok"
+
+
+async def test_an_unsampled_request_has_lines_and_no_spans(lines: Lines, spans: list[Any]) -> None:
+    """Nothing is recorded below what is not."""
+    unsampled = trace.NonRecordingSpan(SpanContext(1, 2, False, TraceFlags(0)))
+    with trace.use_span(unsampled):
+        await get_city(None, 1)
+    assert spans == []
+    assert lines.one["outcome"] == "ok"
+
+
+async def test_a_coroutine_that_is_thrown_away_disturbs_nobody(
+    lines: Lines, spans: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its span ends, and OpenTelemetry has no complaint."""
+
+    class Never:
+        def __await__(self) -> Any:
+            yield
+
+    @logger
+    async def waits() -> None:
+        await Never()
+
+    request = current_ids()
+    here, elsewhere = waits(), waits()
+    here.send(None)
+    here.close()
+    assert current_ids() == request
+    contextvars.copy_context().run(elsewhere.send, None)
+    elsewhere.close()
+    assert current_ids() == request
+    assert [record.__dict__["outcome"] for record in lines.records] == ["cancelled"] * 2
+    assert len(spans) == 2
+    assert [record for record in caplog.records if record.name != __name__] == []
+
+
+def test_a_handler_keeps_its_signature() -> None:
+    """Typed handlers are read through it, and it is still a coroutine function."""
+    assert inspect.iscoroutinefunction(get_city)
+    assert get_city.__doc__ == "One city."
+    (parameter,) = read_signature(get_city, set()).parameters
+    assert (parameter.name, parameter.annotation) == ("id", int)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"level": "LOUD"}, ValueError, "level='LOUD'"),
+        ({"args": ["nothing"]}, TypeError, "args='nothing'.*takes no such thing"),
+    ],
+)
+def test_mistakes_are_found_when_the_module_is_read(
+    options: Fields, error: type[Exception], message: str
+) -> None:
+    """Not at the first call."""
+    with pytest.raises(error, match=message):
+
+        @logger(**options)
+        def function(name: str) -> None: ...
+
+
+@pytest.mark.parametrize("thing", [dict, 7, property(lambda self: 1)])
+def test_what_is_no_function_is_refused(thing: Any) -> None:
+    """A class has no calls to log."""
+    with pytest.raises(TypeError, match="for functions and methods"):
+        logger(thing)
