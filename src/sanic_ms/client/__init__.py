@@ -1,0 +1,34 @@
+"""Calls to other services: one session per application, typed errors, limits by default."""
+
+from sanic_ms.client.base import (
+    Closed,
+    Discovery,
+    Endpoint,
+    ServiceAnswer,
+    ServiceRequest,
+    Timeout,
+    Transport,
+)
+from sanic_ms.client.call import Call, CallOptions
+from sanic_ms.client.client import Cli, Client, ClientApp
+from sanic_ms.client.discovery import StaticDiscovery
+from sanic_ms.client.response import Response
+from sanic_ms.client.transport import AiohttpTransport
+
+__all__ = [
+    "AiohttpTransport",
+    "Call",
+    "CallOptions",
+    "Cli",
+    "Client",
+    "ClientApp",
+    "Closed",
+    "Discovery",
+    "Endpoint",
+    "Response",
+    "ServiceAnswer",
+    "ServiceRequest",
+    "StaticDiscovery",
+    "Timeout",
+    "Transport",
+]

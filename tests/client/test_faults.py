@@ -1,0 +1,462 @@
+"""Services that are down, slow, broken or hostile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sanic_ms.client import AiohttpTransport, Client, Timeout
+from sanic_ms.exception import ServiceCallError, ServiceTimeout
+
+Serve = Callable[..., Awaitable[str]]
+Connect = Callable[..., Client]
+ServeRaw = Callable[..., Awaitable[Any]]
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n"
+BODY = b'{"code":0,"data":1}'
+
+
+async def head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with RST instead of FIN."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    writer.transport.abort()
+
+
+def unused_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+async def test_nobody_listens(connect: Connect) -> None:
+    """A refused connection is 502, named by service and call; the cause is kept for the log."""
+    client = connect(f"http://user:hush@127.0.0.1:{unused_port()}")
+    with pytest.raises(ServiceCallError) as caught:
+        await client.get("/x?token=hush")
+    exc = caught.value
+    assert (exc.status, exc.service) == (502, "region")
+    assert exc.error == "cannot connect to region for GET /x"
+    assert exc.__cause__ is not None
+    assert "hush" not in f"{exc} {exc!r} {exc.__cause__} {exc.__cause__!r}"
+
+
+async def test_an_unknown_host(connect: Connect) -> None:
+    """A name that does not resolve is 502."""
+    client = connect("http://no-such-host.invalid")
+    with pytest.raises(ServiceCallError, match="host name of region is not known"):
+        await client.get("/x")
+
+
+async def test_a_slow_answer_is_a_timeout(serve: Serve, connect: Connect) -> None:
+    """The limit of the client and that of the call are kept: 504."""
+    done = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        await done.wait()
+        return web.Response()
+
+    client = connect(await serve(handler), timeout=0.05)
+    for options in ({}, {"timeout": 0.05}, {"timeout": Timeout(total=0.05)}):
+        with pytest.raises(ServiceTimeout, match=r"region did not answer GET /x within 0\.05 s"):
+            await client.get("/x", **options)
+    done.set()
+
+
+async def test_a_body_that_drips_meets_the_total_limit(
+    serve_raw: ServeRaw, connect: Connect
+) -> None:
+    """The total limit is absolute: a byte now and then does not extend it."""
+
+    async def chunks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    raw = await serve_raw(chunks)
+    client = connect(raw.url, timeout=0.2)
+    begin = time.monotonic()
+    with pytest.raises(ServiceTimeout):
+        await client.get("/x")
+    assert time.monotonic() - begin < 2
+
+
+async def test_a_half_open_service_is_a_timeout(serve_raw: ServeRaw, connect: Connect) -> None:
+    """One that accepts and says nothing is given up, and its connection is not used again."""
+    waiting = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        await waiting.wait()
+
+    raw = await serve_raw(silent)
+    client = connect(raw.url, timeout=0.1)
+    for expected in (1, 2):
+        with pytest.raises(ServiceTimeout):
+            await client.get("/x")
+        assert raw.connections == expected
+    waiting.set()
+
+
+async def test_no_free_connection_is_a_timeout(serve: Serve) -> None:
+    """Past the limit per host a call waits no longer than its connect timeout."""
+    entered, done = asyncio.Event(), asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        entered.set()
+        await done.wait()
+        return web.Response()
+
+    transport = AiohttpTransport(limit_per_host=1)
+    client = Client("region", url=await serve(handler), transport=transport)
+    first = asyncio.ensure_future(client.get("/x"))
+    await entered.wait()
+    with pytest.raises(ServiceTimeout, match=r"no connection to region within 0\.05 s"):
+        await client.get("/y", timeout=Timeout(total=5, connect=0.05))
+    done.set()
+    assert (await first).status == 200
+    await transport.close()
+
+
+async def test_a_reset_in_the_middle_of_the_body(serve_raw: ServeRaw, connect: Connect) -> None:
+    """It is an error, nothing is repeated, and the next call has a connection of its own."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(OK + BODY[:5])
+        await writer.drain()
+        if raw.connections == 1:
+            reset(writer)
+        elif raw.connections > 2:
+            writer.write(BODY[5:])
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    for _ in range(2):  # a reset, then an early end
+        with pytest.raises(ServiceCallError, match="connection to region broke during GET /x"):
+            await client.get("/x")
+    assert await client.get_json("/x") == 1
+    assert raw.connections == 3
+
+
+async def test_a_fresh_connection_that_breaks_is_not_tried_again(
+    serve_raw: ServeRaw, connect: Connect
+) -> None:
+    """With a failing service, attempts are no more than calls."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        if raw.connections % 2:
+            reset(writer)
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    for _ in range(6):
+        with pytest.raises(ServiceCallError, match="broke"):
+            await client.get("/x")
+    assert raw.connections == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "repeated"),
+    [
+        ("GET", True),
+        ("PUT", True),
+        ("DELETE", True),
+        ("HEAD", True),
+        ("POST", False),
+        ("PATCH", False),
+    ],
+)
+async def test_a_stale_connection_is_hidden_for_idempotent_methods(
+    serve_raw: ServeRaw, connect: Connect, method: str, repeated: bool
+) -> None:
+    """A kept connection that the service closes as we use it: one repeat, if that is harmless."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = raw.connections == 1
+        while True:
+            request = await head(reader)
+            raw.requests.append(request)
+            if b"Content-Length: 2" in request:
+                await reader.readexactly(2)
+            if first and len(raw.requests) == 2:
+                return
+            writer.write(OK if request.startswith(b"HEAD") else OK + BODY)
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    assert await client.get_json("/warm") == 1
+    body = b"{}" if method in ("PUT", "POST", "PATCH") else None
+    if repeated:
+        assert (await client.request(method, "/x", data=body)).status == 200
+        assert (raw.connections, len(raw.requests)) == (2, 3)
+    else:
+        with pytest.raises(ServiceCallError, match="broke"):
+            await client.request(method, "/x", data=body)
+        assert (raw.connections, len(raw.requests)) == (1, 2)
+
+
+async def test_a_stale_connection_is_repeated_once(serve_raw: ServeRaw, connect: Connect) -> None:
+    """The repeat is on a connection that may be stale as well; there is no third attempt."""
+    both = asyncio.Barrier(2)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raw.requests.append(await head(reader))
+        await both.wait()
+        writer.write(OK + BODY)
+        raw.requests.append(await head(reader))  # and closes
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    await asyncio.gather(client.get("/a"), client.get("/b"))
+    with pytest.raises(ServiceCallError, match="broke"):
+        await client.get("/x")
+    assert (raw.connections, len(raw.requests)) == (2, 4)
+
+
+async def test_half_an_answer_on_a_kept_connection_is_not_repeated(
+    serve_raw: ServeRaw, connect: Connect
+) -> None:
+    """Once a byte of the answer came, the service has worked on the request."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(OK + BODY)
+        await head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-")
+        await writer.drain()
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    await client.get("/x")
+    with pytest.raises(ServiceCallError):
+        await client.get("/x")
+    assert raw.connections == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+)
+async def test_garbage_is_a_bad_gateway(
+    serve_raw: ServeRaw, connect: Connect, garbage: bytes
+) -> None:
+    """Whatever comes instead of HTTP, the error is ours and the connection is not used again."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(garbage if raw.connections == 1 else OK + BODY)
+        await writer.drain()
+        await reader.read()
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url, timeout=5)
+    with pytest.raises(ServiceCallError) as caught:
+        await client.get("/x")
+    assert caught.value.status == 502
+    assert "region" in str(caught.value.error)
+    assert await client.get_json("/x") == 1
+    assert raw.connections == 2
+
+
+async def test_a_huge_answer_is_refused(serve: Serve, connect: Connect) -> None:
+    """An announced length above the limit is refused at once, and one that is not, on the way."""
+    sent = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        if request.path == "/announced":
+            return web.Response(body=b"x" * 2000)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 1 << 30:
+            await response.write(b"x" * 65536)
+            sent += 65536
+        return response
+
+    client = connect(await serve(handler), max_size=1000)
+    for path in ("/announced", "/endless"):
+        with pytest.raises(ServiceCallError, match=r"more than 1000 bytes \(max_size\)"):
+            await client.get(path)
+    assert sent < 50 << 20
+    assert len((await client.get("/announced", max_size=2000)).body) == 2000
+    async with client.get("/endless") as res:
+        with pytest.raises(ServiceCallError, match="more than 1000"):
+            _ = [piece async for piece in res.stream()]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_bomb_is_refused(serve: Serve, connect: Connect, encoding: str) -> None:
+    """The limit holds for what comes out of decompression."""
+    compress = gzip.compress if encoding == "gzip" else zlib.compress
+    bomb = compress(b"\0" * 100_000_000)
+    assert len(bomb) < 200_000
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(body=bomb, headers={"Content-Encoding": encoding})
+
+    client = connect(await serve(handler))
+    with pytest.raises(ServiceCallError, match="more than 10000000 bytes"):
+        await client.get("/x")
+
+
+async def test_compressed_answers_are_read(serve: Serve, connect: Connect) -> None:
+    """Decompression is the client's work."""
+
+    async def handler(request: web.Request) -> web.Response:
+        response = web.json_response({"code": 0, "data": "x" * 10_000})
+        response.enable_compression()
+        return response
+
+    client = connect(await serve(handler))
+    res = await client.get("/x")
+    assert res.headers["Content-Encoding"]
+    assert await res.json() == "x" * 10_000
+
+
+@pytest.mark.parametrize("moment", ["head", "body"])
+async def test_a_cancelled_call_leaves_no_connection_behind(
+    serve_raw: ServeRaw, connect: Connect, moment: str
+) -> None:
+    """The connection of a cancelled call is thrown away: the next call gets its own answer."""
+    asked, reading = asyncio.Event(), asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = raw.connections == 1
+        while True:
+            await head(reader)
+            asked.set()
+            if not first:
+                writer.write(OK + BODY)
+            elif moment == "body":
+                writer.write(OK + BODY[:5])
+
+    async def call() -> None:
+        async with client.get("/x") as res:
+            async for _ in res.stream():
+                reading.set()
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    running = asyncio.ensure_future(call())
+    await (asked if moment == "head" else reading).wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await client.get_json("/x") == 1
+    assert raw.connections == 2
+
+
+async def test_an_outer_timeout_stays_an_outer_timeout(serve: Serve, connect: Connect) -> None:
+    """`asyncio.timeout` around a call raises TimeoutError, and not our error."""
+
+    async def handler(request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    client = connect(await serve(handler))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await client.get("/x")
+
+
+async def test_an_error_in_the_block_gives_the_connection_back(
+    serve: Serve, connect: Connect
+) -> None:
+    """A hundred and one blocks that fail unread do not use up a hundred connections."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"code": 0, "data": "x" * 1_000_000})
+
+    client = connect(await serve(handler))
+    for _ in range(101):
+        with pytest.raises(KeyError):
+            async with client.get("/x"):
+                raise KeyError
+    assert len(await client.get_json("/x")) == 1_000_000
+
+
+async def test_random_cancellations_mix_no_answers_up(serve: Serve) -> None:
+    """Calls that are cancelled at any moment leave no connection behind that answers another."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"code": 0, "data": request.path + "x" * 20_000})
+
+    transport = AiohttpTransport(limit_per_host=4)
+    client = Client("region", url=await serve(handler), transport=transport)
+
+    async def call(n: int) -> bool:
+        try:
+            async with asyncio.timeout(0.0005 * (n % 11)):
+                answer = await client.get_json(f"/{n}")
+        except TimeoutError:
+            return False
+        assert answer.startswith(f"/{n}x")
+        return True
+
+    results = [
+        result
+        for start in range(0, 1000, 20)
+        for result in await asyncio.gather(*map(call, range(start, start + 20)))
+    ]
+    assert False in results
+    assert (await client.get_json("/last")).startswith("/lastx")
+    await transport.close()
+
+
+async def test_an_expired_certificate_says_so(
+    connect: Connect, expired_certificate: tuple[Path, Path]
+) -> None:
+    """The error names the service and the reason, and the call is not made."""
+    certificate, key = expired_certificate
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=server_side)
+    port = server.sockets[0].getsockname()[1]
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    client = connect(f"https://127.0.0.1:{port}", ssl=trusting)
+    with pytest.raises(ServiceCallError, match="certificate has expired"):
+        await client.get("/x")
+    client = connect(f"https://127.0.0.1:{port}")
+    with pytest.raises(ServiceCallError, match="certificate of region is not accepted"):
+        await client.get("/x")
+    server.close()
+
+
+async def test_plain_http_where_tls_is_spoken(serve: Serve, connect: Connect) -> None:
+    """https to a port without TLS is 502."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response()
+
+    client = connect((await serve(handler)).replace("http:", "https:"))
+    with pytest.raises(ServiceCallError, match="TLS"):
+        await client.get("/x")
