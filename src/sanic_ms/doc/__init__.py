@@ -1,0 +1,51 @@
+"""Decorators and fields that say what a handler reads and answers: ``from sanic_ms import doc``.
+
+What they say is documented in the OpenAPI document and held at requests: `consumes` validates,
+`produces` keeps undeclared keys out of the answer.
+"""
+
+from sanic_ms.doc.decorators import (
+    consumes,
+    deprecated,
+    description,
+    exclude,
+    produces,
+    response,
+    security,
+    summary,
+    tag,
+)
+from sanic_ms.doc.fields import (
+    Boolean,
+    Date,
+    DateTime,
+    Dictionary,
+    Field,
+    Float,
+    Integer,
+    List,
+    Object,
+    String,
+)
+
+__all__ = [
+    "Boolean",
+    "Date",
+    "DateTime",
+    "Dictionary",
+    "Field",
+    "Float",
+    "Integer",
+    "List",
+    "Object",
+    "String",
+    "consumes",
+    "deprecated",
+    "description",
+    "exclude",
+    "produces",
+    "response",
+    "security",
+    "summary",
+    "tag",
+]

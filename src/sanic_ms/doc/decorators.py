@@ -1,0 +1,287 @@
+"""Decorators that declare what a handler reads and answers.
+
+They write to the handler's `RouteSpec` and return the handler itself, so that they may stand above
+or below the route's decorator, in any order. What contradicts itself is a `TypeError` at import.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from sanic_ms.types.route import Answer, RouteSpec, route_spec
+from sanic_ms.types.shape import require_shape
+
+__all__ = [
+    "consumes",
+    "deprecated",
+    "description",
+    "exclude",
+    "produces",
+    "response",
+    "security",
+    "summary",
+    "tag",
+]
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Location = Literal["body", "query", "path", "header"]
+
+_UNSAID = RouteSpec()
+_PARTS = {"query": "query", "path": "path", "header": "headers"}
+
+
+def summary(text: str) -> Callable[[Handler], Handler]:
+    """One line that says what the route does. Default: the first line of the docstring."""
+    return _once("summary", _text("summary", text))
+
+
+def description(text: str) -> Callable[[Handler], Handler]:
+    """More about the route, as Markdown. Default: the docstring after its first line."""
+    return _once("description", _text("description", text))
+
+
+def consumes(
+    shape: Any,
+    *,
+    location: Location = "body",
+    content_type: str = "application/json",
+    required: bool = True,
+) -> Callable[[Handler], Handler]:
+    """What the route reads: it is documented, and each request is validated against it.
+
+    The handler finds it as ``request["data"]`` (the body), ``request["query"]``,
+    ``request["path"]`` and ``request["headers"]``.
+
+    Args:
+        shape: The shape; see `sanic_ms.types.shape`. Several dict shapes for one part other than
+            the body add up.
+        location: The part of the request: ``"body"``, ``"query"``, ``"path"``, ``"header"``.
+        content_type: Media type of the body.
+        required: Whether a request without a body is refused.
+
+    Raises:
+        TypeError: not a shape, an unknown location, or a second shape for the same part.
+    """
+    if location != "body" and location not in _PARTS:
+        raise TypeError(
+            f"doc.consumes(location={location!r}): write 'body', 'query', 'path' or 'header'"
+        )
+    if shape is None:
+        raise TypeError("doc.consumes(None): give the shape of what the route reads")
+    _require("doc.consumes", shape)
+
+    def decorate(handler: Handler) -> Handler:
+        spec = _spec_of(handler, "consumes")
+        if location == "body":
+            _set(handler, spec, "body", shape)
+            spec.content_type = content_type
+            spec.body_required = required
+        else:
+            part = _PARTS[location]
+            setattr(spec, part, _added(handler, getattr(spec, part), shape, location))
+        return handler
+
+    return decorate
+
+
+def produces(
+    shape: Any,
+    *,
+    status: int = 200,
+    description: str = "",
+    content_type: str = "application/json",
+    raw: bool = False,
+) -> Callable[[Handler], Handler]:
+    """What the route answers. Data that a handler returns is cut down to it before it leaves.
+
+    Args:
+        shape: The shape of ``data`` in the answer; None: nothing is said of it.
+        status: The status of a successful answer.
+        description: What the answer means; default the status' reason phrase.
+        content_type: Media type of an answer that the handler makes itself.
+        raw: The answer is not in the envelope: the handler returns a response of its own.
+
+    Raises:
+        TypeError: not a shape, a status that is no success, or a second `produces` that says
+            something else.
+    """
+    _require("doc.produces", shape)
+    _status("doc.produces", status)
+    if status >= 400:
+        raise TypeError(f"doc.produces(status={status}): an error is declared with doc.response")
+
+    def decorate(handler: Handler) -> Handler:
+        spec = _spec_of(handler, "produces")
+        if spec.produces is not None and spec.produces_status != status:
+            raise TypeError(
+                f"{_name(handler)}: doc.produces says {spec.produces_status} and {status}: declare "
+                f"the further answer with doc.response({status}, …)"
+            )
+        _set(handler, spec, "produces", shape)
+        spec.produces_status = status
+        answer = Answer(shape, description, content_type, raw)
+        if answer != Answer(shape):
+            _answer(handler, spec, status, answer)
+        return handler
+
+    return decorate
+
+
+def response(status: int, shape: Any = None, description: str = "") -> Callable[[Handler], Handler]:
+    """A further answer of the route, by its status.
+
+    Args:
+        status: 100 to 599.
+        shape: Below 400: the shape of ``data`` in the envelope. From 400: the whole body, for a
+            handler that makes such an answer itself; None: the envelope's error.
+        description: When that happens; default the status' reason phrase.
+
+    Raises:
+        TypeError: not a shape, or a second declaration of the status that says something else.
+        ValueError: not a status.
+    """
+    _require("doc.response", shape)
+    _status("doc.response", status)
+
+    def decorate(handler: Handler) -> Handler:
+        _answer(handler, _spec_of(handler, "response"), status, Answer(shape, description))
+        return handler
+
+    return decorate
+
+
+def tag(*names: str) -> Callable[[Handler], Handler]:
+    """The groups that the route stands in. Default: its blueprint's name."""
+    if not names:
+        raise TypeError("doc.tag(): give at least one name")
+    texts = [_text("tag", name) for name in names]
+
+    def decorate(handler: Handler) -> Handler:
+        spec = _spec_of(handler, "tag")
+        # Decorators run from the bottom up, and are read from the top down.
+        spec.tags = list(dict.fromkeys([*texts, *spec.tags]))
+        return handler
+
+    return decorate
+
+
+def deprecated(flag: bool = True) -> Callable[[Handler], Handler]:
+    """Show the route as deprecated. It works as before."""
+    if not isinstance(flag, bool):
+        raise TypeError("write @doc.deprecated() with brackets")
+
+    def decorate(handler: Handler) -> Handler:
+        _spec_of(handler, "deprecated").deprecated = flag
+        return handler
+
+    return decorate
+
+
+def security(*requirements: str | Mapping[str, Sequence[str]]) -> Callable[[Handler], Handler]:
+    """What a caller must show. Documentation: it checks nothing itself.
+
+    Args:
+        requirements: Names of security schemes (``"bearer"``), or mappings of name to scopes as
+            OpenAPI writes them; each is an alternative. None at all: the route is open, whatever
+            the document says for all routes.
+    """
+    alternatives: list[dict[str, list[str]]] = []
+    for requirement in requirements:
+        if isinstance(requirement, str):
+            alternatives.append({requirement: []})
+        elif isinstance(requirement, Mapping):
+            alternatives.append({name: list(scopes) for name, scopes in requirement.items()})
+        else:
+            raise TypeError(
+                f"doc.security({requirement!r}): write the name of a scheme, or {{name: [scopes]}}"
+            )
+
+    def decorate(handler: Handler) -> Handler:
+        spec = _spec_of(handler, "security")
+        spec.security = [*alternatives, *(spec.security or ())]
+        return handler
+
+    return decorate
+
+
+def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
+    """Leave the route out of the document."""
+    if not isinstance(flag, bool):
+        raise TypeError("write @doc.exclude() with brackets")
+
+    def decorate(handler: Handler) -> Handler:
+        _spec_of(handler, "exclude").hidden = flag
+        return handler
+
+    return decorate
+
+
+# --- what they have in common ---------------------------------------------------------------------
+
+
+def _spec_of(handler: Callable[..., Any], name: str) -> RouteSpec:
+    if inspect.isclass(handler):
+        raise TypeError(f"@doc.{name} on the class {handler.__name__}: decorate its methods")
+    if not callable(handler):
+        raise TypeError(f"@doc.{name} decorates a handler, not {handler!r}")
+    return route_spec(handler)
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    name = getattr(handler, "__qualname__", repr(handler))
+    return f"{getattr(handler, '__module__', '')}.{name}"
+
+
+def _once(attribute: str, value: Any) -> Callable[[Handler], Handler]:
+    def decorate(handler: Handler) -> Handler:
+        _set(handler, _spec_of(handler, attribute), attribute, value)
+        return handler
+
+    return decorate
+
+
+def _set(handler: Callable[..., Any], spec: RouteSpec, attribute: str, value: Any) -> None:
+    old = getattr(spec, attribute)
+    if old != getattr(_UNSAID, attribute) and old != value:
+        raise TypeError(f"{_name(handler)}: {attribute} is declared twice: {value!r} and {old!r}")
+    setattr(spec, attribute, value)
+
+
+def _added(handler: Callable[..., Any], old: Any, new: Any, location: str) -> Any:
+    if old is None or old == new:
+        return new
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        raise TypeError(
+            f"{_name(handler)}: two shapes for location={location!r}; only dict shapes add up"
+        )
+    for key in old.keys() & new.keys():
+        if old[key] != new[key]:
+            raise TypeError(f"{_name(handler)}: {location} {key!r} is declared twice")
+    return {**new, **old}
+
+
+def _answer(handler: Callable[..., Any], spec: RouteSpec, status: int, answer: Answer) -> None:
+    old = spec.responses.get(status)
+    if old is not None and old != answer:
+        raise TypeError(f"{_name(handler)}: the answer {status} is declared twice")
+    spec.responses[status] = answer
+
+
+def _require(name: str, shape: Any) -> None:
+    try:
+        require_shape(shape)
+    except TypeError as exc:
+        raise TypeError(f"{name}: {exc}") from None
+
+
+def _status(name: str, status: Any) -> None:
+    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+        raise ValueError(f"{name}: {status!r} is not an HTTP status (100 to 599)")
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"doc.{name}: {value!r} is not text; write @doc.{name}('…')")
+    return value

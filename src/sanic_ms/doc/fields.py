@@ -1,0 +1,320 @@
+"""Fields: a type with what is to be said and held about its values.
+
+They stand in dict shapes and classes::
+
+    class CityApi:
+        id = doc.Integer("city id")
+        name = doc.String("city name", max_length=64)
+
+    @doc.consumes({"name": doc.String("name of the city"), "zip": doc.String(required=False)})
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import NODEFAULT
+
+from sanic_ms.types.shape import Direction, Member, require_shape, to_type
+
+__all__ = [
+    "Boolean",
+    "Date",
+    "DateTime",
+    "Dictionary",
+    "Field",
+    "Float",
+    "Integer",
+    "List",
+    "Object",
+    "String",
+]
+
+
+class Field:
+    """What all fields have in common; use one of its subclasses.
+
+    Args:
+        description: For people.
+        required: Whether the key must be there; default: yes, unless it has a default or may be
+            null. A key left out that is not required and has no default stays out.
+        null: Whether the value may be null.
+        default: The value for a key left out of a request, or a function without arguments that
+            makes it.
+        choices: The values that are allowed, text or integers.
+        example: An example value for the document.
+        name: The key on the wire, where it is not the attribute's own name.
+
+    Raises:
+        TypeError: the field contradicts itself: a default that it would refuse itself, limits or
+            choices that its type does not have.
+    """
+
+    type: ClassVar[Any] = Any
+
+    def __init__(
+        self,
+        description: str = "",
+        *,
+        required: bool | None = None,
+        null: bool = False,
+        default: Any = ...,
+        choices: Iterable[str | int] | None = None,
+        example: Any = ...,
+        name: str | None = None,
+    ) -> None:
+        if not isinstance(description, str):
+            raise TypeError(
+                f"{self._called}({description!r}): the first argument is the description, a text"
+            )
+        self.description = description
+        self.required = required
+        self.null = null
+        self.default = default
+        self.choices = None if choices is None else tuple(choices)
+        self.example = example
+        self.name = name
+        self._check()
+
+    @property
+    def _called(self) -> str:
+        return f"doc.{type(self).__name__}"
+
+    def _shape(self) -> Any:
+        return self.type
+
+    def _constraints(self) -> dict[str, Any]:
+        return {}
+
+    def _schema(self) -> dict[str, Any]:
+        return {}
+
+    def _check(self) -> None:
+        if self.choices is not None:
+            if not self.choices or not all(isinstance(c, (str, int)) for c in self.choices):
+                raise TypeError(f"{self._called}: choices are texts or integers, and at least one")
+            for choice in self.choices:
+                self._fits(choice, self.type, "choices")
+        if not self._is_simple():
+            return
+        try:
+            annotation = to_type(self, "input")
+        except (TypeError, ValueError, re.error) as exc:
+            raise TypeError(f"{self._called}: {exc}") from None
+        if self.default is not ... and not callable(self.default):
+            allowed = annotation if self.default is not None or self.null else self.type
+            self._fits(self.default, allowed, "default")
+
+    def _is_simple(self) -> bool:
+        """Whether its shape can be looked at now: a class may not be complete at import."""
+        return True
+
+    def _fits(self, value: Any, annotation: Any, what: str) -> None:
+        try:
+            msgspec.convert(value, annotation)
+        except msgspec.ValidationError as exc:
+            raise TypeError(f"{self._called}({what}={value!r}): {exc}") from None
+
+    def __shape__(self, direction: Direction) -> Member:
+        """What the field says of its key; see `sanic_ms.types.shape`."""
+        incoming = direction == "input"
+        limited = self.choices is None
+        return Member(
+            self._shape() if limited else Literal[self.choices],
+            required=self.required,
+            nullable=self.null,
+            default=NODEFAULT if self.default is ... else self.default,
+            description=self.description or None,
+            examples=() if self.example is ... else (self.example,),
+            # Limits hold what comes in; what goes out is as it is.
+            constraints=self._constraints() if incoming and limited else {},
+            schema=self._schema(),
+            name=self.name,
+        )
+
+    def __repr__(self) -> str:
+        # Two fields that say the same are the same shape.
+        said = dict(sorted(vars(self).items()))
+        return f"{self._called}({said!r})"
+
+
+class _Number(Field):
+    def __init__(
+        self,
+        description: str = "",
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        **options: Any,
+    ) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+        super().__init__(description, **options)
+
+    def _constraints(self) -> dict[str, Any]:
+        limits = {"ge": self.minimum, "le": self.maximum}
+        return {key: value for key, value in limits.items() if value is not None}
+
+
+class Integer(_Number):
+    """A whole number. ``minimum`` and ``maximum`` are allowed values themselves."""
+
+    type = int
+
+
+class Float(_Number):
+    """A number. ``minimum`` and ``maximum`` are allowed values themselves."""
+
+    type = float
+
+
+class String(Field):
+    """Text.
+
+    Args:
+        min_length, max_length: In characters.
+        pattern: A regular expression that is found somewhere in the text; anchor it with ``^…$``
+            for the whole.
+        format: The name of a format, for the document only (``"email"``, ``"uri"``).
+
+    The other arguments are those of `Field`.
+    """
+
+    type = str
+
+    def __init__(
+        self,
+        description: str = "",
+        *,
+        min_length: int | None = None,
+        max_length: int | None = None,
+        pattern: str | None = None,
+        format: str | None = None,
+        **options: Any,
+    ) -> None:
+        self.min_length = min_length
+        self.max_length = max_length
+        self.pattern = pattern
+        self.format = format
+        super().__init__(description, **options)
+
+    def _constraints(self) -> dict[str, Any]:
+        limits = {
+            "min_length": self.min_length,
+            "max_length": self.max_length,
+            "pattern": self.pattern,
+        }
+        return {key: value for key, value in limits.items() if value is not None}
+
+    def _schema(self) -> dict[str, Any]:
+        return {} if self.format is None else {"format": self.format}
+
+
+class Boolean(Field):
+    """True or false."""
+
+    type = bool
+
+
+class Date(Field):
+    """A day: ``2024-05-17``."""
+
+    type = datetime.date
+
+
+class DateTime(Field):
+    """A moment: ``2024-05-17T10:00:00Z``; without a zone it is taken as it stands."""
+
+    type = datetime.datetime
+
+    def _schema(self) -> dict[str, Any]:
+        return {"format": "date-time"}
+
+
+class _Container(Field):
+    def __init__(self, inner: Any, description: str, options: dict[str, Any]) -> None:
+        if isinstance(inner, str) and not description:
+            inner, description = Any, inner  # doc.List("names of the tags")
+        require_shape(inner)
+        self.inner = inner
+        super().__init__(description, **options)
+
+    def _is_simple(self) -> bool:
+        return self.inner is Any
+
+
+class List(_Container):
+    """A list.
+
+    Args:
+        items: The shape of each item; default anything. ``[Shape]`` is taken as ``Shape``.
+        min_items, max_items: How many.
+
+    The other arguments are those of `Field`.
+    """
+
+    type = list
+
+    def __init__(
+        self,
+        items: Any = Any,
+        description: str = "",
+        *,
+        min_items: int | None = None,
+        max_items: int | None = None,
+        **options: Any,
+    ) -> None:
+        self.min_items = min_items
+        self.max_items = max_items
+        if isinstance(items, list) and len(items) == 1:
+            items = items[0]
+        super().__init__(items, description, options)
+
+    def _shape(self) -> Any:
+        return [self.inner]
+
+    def _constraints(self) -> dict[str, Any]:
+        limits = {"min_length": self.min_items, "max_length": self.max_items}
+        return {key: value for key, value in limits.items() if value is not None}
+
+
+class Dictionary(_Container):
+    """An object with any keys.
+
+    Args:
+        values: The shape of each value; default anything.
+
+    The other arguments are those of `Field`.
+    """
+
+    type = dict
+
+    def __init__(self, values: Any = Any, description: str = "", **options: Any) -> None:
+        super().__init__(values, description, options)
+
+    def _shape(self) -> Any:
+        return {str: self.inner}
+
+
+class Object(_Container):
+    """An object of a shape: a class, a model or a dict shape.
+
+    Args:
+        shape: What it looks like.
+
+    The other arguments are those of `Field`.
+    """
+
+    type = dict
+
+    def __init__(self, shape: Any, description: str = "", **options: Any) -> None:
+        if isinstance(shape, str):
+            raise TypeError(f"doc.Object({shape!r}): the first argument is the object's shape")
+        super().__init__(shape, description, options)
+
+    def _shape(self) -> Any:
+        return self.inner

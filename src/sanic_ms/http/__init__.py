@@ -1,0 +1,20 @@
+"""HTTP: the request, the envelope, validation, and handlers compiled into endpoints."""
+
+from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
+from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
+from sanic_ms.http.request import Request
+from sanic_ms.types.signature import Body, Header, Path, Query
+
+__all__ = [
+    "Body",
+    "Envelope",
+    "Header",
+    "Path",
+    "PlainEnvelope",
+    "ProblemEnvelope",
+    "Query",
+    "Request",
+    "RouteEntry",
+    "list_routes",
+    "routes_without_policy",
+]

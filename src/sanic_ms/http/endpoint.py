@@ -1,0 +1,178 @@
+"""Compiling a route: a handler becomes an endpoint that does what the route needs, and no more.
+
+At start each handler is read once: what it declares, what its signature asks for, what it returns.
+What comes out is a coroutine function ``endpoint(request, **path) -> HTTPResponse`` that Sanic, an
+ASGI server and our own protocol call alike.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from sanic.response import BaseHTTPResponse, ResponseStream
+
+from sanic_ms.container import Container
+from sanic_ms.context import current_request
+from sanic_ms.exception import FieldError, ServerError, ValidationError
+from sanic_ms.http.body import compile_body
+from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
+from sanic_ms.http.request import Request
+from sanic_ms.http.response import EndpointResponse
+from sanic_ms.types.page import Pagination
+from sanic_ms.types.route import RouteSpec
+from sanic_ms.types.shape import filler, projector, to_type
+from sanic_ms.types.signature import REQUIRED, Signature, where
+
+__all__ = ["EMPTY_STATUSES", "Endpoint", "compile_endpoint"]
+
+Endpoint = Callable[..., Awaitable[Any]]
+
+EMPTY_STATUSES = frozenset((204, 205, 304))
+"""Statuses whose answers have no body (RFC 9110)."""
+
+_RESPONSES = (BaseHTTPResponse, ResponseStream)
+
+
+def compile_endpoint(
+    call: Callable[..., Any],
+    signature: Signature,
+    spec: RouteSpec,
+    *,
+    envelope: Envelope,
+    container: Container,
+) -> Endpoint:
+    """The endpoint of one handler.
+
+    Args:
+        call: What is called with the request and the parameters.
+        signature: What the handler takes; see `read_signature`.
+        spec: What the handler declares.
+        envelope: The form of its answers.
+        container: Where services come from.
+
+    Raises:
+        TypeError: a declared shape is none, or a parameter's type cannot be read from text.
+    """
+    finish = _compile_answer(spec, signature, envelope, call)
+    items = _compile_items(spec)
+    arguments = _compile_arguments(signature)
+    services = {
+        entry.name: entry.annotation for entry in signature.parameters if entry.source == "service"
+    }
+    is_async = inspect.iscoroutinefunction(call)
+
+    # A path parameter under another name is passed under that one alone.
+    renamed = frozenset(
+        entry.wire_name for entry in signature.parameters if entry.source == "path"
+    ) - {entry.name for entry in signature.parameters}
+
+    if not items and not arguments and not services:
+        return _bare_endpoint(call, finish, is_async)
+
+    async def endpoint(request: Request, **path: Any) -> Any:
+        current_request.set(request)
+        errors: list[FieldError] = []
+        for key, read in items:
+            request[key] = read(request, path, errors)
+        if arguments:
+            given = {key: read(request, path, errors) for key, read in arguments}
+            if renamed:
+                path = {key: value for key, value in path.items() if key not in renamed}
+            path = {**path, **given}
+        if errors:
+            raise ValidationError(errors)
+        if services:
+            path.update(await container.fill(services, request))
+        value = call(request, **path)
+        if is_async or inspect.isawaitable(value):
+            value = await value
+        return finish(request, value)
+
+    return endpoint
+
+
+def _bare_endpoint(
+    call: Callable[..., Any], finish: Callable[[Any, Any], Any], is_async: bool
+) -> Endpoint:
+    """For a handler that asks for nothing: the shortest way there is."""
+    if is_async:
+
+        async def endpoint(request: Request, **path: Any) -> Any:
+            current_request.set(request)
+            return finish(request, await call(request, **path))
+
+        return endpoint
+
+    async def sync_endpoint(request: Request, **path: Any) -> Any:
+        current_request.set(request)
+        value = call(request, **path)
+        if inspect.isawaitable(value):
+            value = await value
+        return finish(request, value)
+
+    return sync_endpoint
+
+
+def _compile_items(spec: RouteSpec) -> list[tuple[str, Reader]]:
+    """What the decorators declare: read onto the request as ``request["data"]`` and its like."""
+    items: list[tuple[str, Reader]] = []
+    parts = (("query", spec.query, "query"), ("path", spec.path, "path"))
+    for key, shape, source in (*parts, ("headers", spec.headers, "header")):
+        if shape is not None:
+            items.append((key, compile_object(to_type(shape, "input"), source, filler(shape))))
+    if spec.body is not None:
+        default = REQUIRED if spec.body_required else None
+        items.append(("data", compile_body(spec.body, spec.content_type, default=default)))
+    return items
+
+
+def _compile_arguments(signature: Signature) -> list[tuple[str, Reader]]:
+    readers: list[tuple[str, Reader]] = []
+    for entry in signature.parameters:
+        if entry.source == "body":
+            readers.append((entry.name, compile_body(entry.annotation, default=entry.default)))
+        elif entry.source != "service":
+            readers.append((entry.name, compile_parameter(entry)))
+    return readers
+
+
+def _compile_answer(
+    spec: RouteSpec, signature: Signature, envelope: Envelope, call: Callable[..., Any]
+) -> Callable[[Any, Any], Any]:
+    shape = spec.produces if spec.produces is not None else signature.returns
+    project = None if shape is None else projector(shape)
+    status = spec.produces_status
+    content_type = envelope.content_type
+    # What a handler is annotated to return is believed; one that says nothing may return a dict for
+    # the pagination, as in the first generation.
+    pages = Pagination if signature.returns is not None else (Pagination, Mapping)
+    success, success_page = envelope.success, envelope.success_page
+
+    def finish(request: Request, value: Any) -> Any:
+        if isinstance(value, _RESPONSES):
+            return value
+        if value is None and request.responded:
+            return None  # the handler has streamed its answer itself
+        try:
+            if status in EMPTY_STATUSES:
+                body = b""
+            elif type(value) is tuple and len(value) == 2 and isinstance(value[1], pages):
+                rows, pagination = value
+                body = success_page(rows if project is None else project(rows), pagination)
+            else:
+                body = success(value if project is None else project(value))
+        except (TypeError, ValueError, msgspec.MsgspecError) as exc:
+            raise ServerError(message="Internal Server Error") from _unfit(call, exc)
+        return EndpointResponse(body, status, content_type)
+
+    return finish
+
+
+def _unfit(call: Callable[..., Any], exc: Exception) -> Exception:
+    reason = TypeError(f"{where(call)} returned what cannot become an answer: {exc}")
+    reason.__cause__ = exc
+    return reason

@@ -1,0 +1,190 @@
+"""The one form of every answer: how success and error look, and how the document draws them.
+
+An application changes it in one place: ``ENVELOPE=off``, ``ENVELOPE=problem``, or an instance of
+its own subclass, ``Service("name", envelope=MyEnvelope())``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from sanic_ms.exception import HTTPError, ValidationError
+from sanic_ms.types.shape import ENCODER
+
+__all__ = ["Envelope", "PlainEnvelope", "ProblemEnvelope", "named_envelope"]
+
+log = logging.getLogger("sanic_ms.http")
+
+_FIELD_ERRORS: dict[str, Any] = {
+    "type": "array",
+    "description": "every field that is not valid",
+    "items": {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string", "description": "path of the field: items[2].price"},
+            "message": {"type": "string"},
+        },
+        "required": ["field", "message"],
+    },
+}
+
+_PAGINATION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "page": {"type": "integer"},
+        "page_size": {"type": "integer"},
+        "total": {"type": "integer", "description": "rows in the whole list"},
+        "pages": {"type": "integer", "description": "pages in the whole list"},
+    },
+    "required": ["page", "page_size", "total", "pages"],
+}
+
+
+class Envelope:
+    """``{"code": 0, "data": …}``, and ``{"code": 10404, "message": …, "error": …}`` for errors.
+
+    Subclass it to give answers a form of your own: override `success`, `success_page` and `error`,
+    and with them `success_schema` and `error_schema`, which the document shows.
+    """
+
+    content_type = "application/json"
+    error_content_type = "application/json"
+
+    def success(self, data: Any) -> bytes:
+        """The body of an answer with data."""
+        return b'{"code":0,"data":' + ENCODER.encode(data) + b"}"
+
+    def success_page(self, data: Any, pagination: Any) -> bytes:
+        """The body of an answer with rows and the pagination beside them."""
+        rows, page = ENCODER.encode(data), ENCODER.encode(pagination)
+        return b'{"code":0,"data":' + rows + b',"pagination":' + page + b"}"
+
+    def error(self, exc: HTTPError, trace_id: str | None = None) -> bytes:
+        """The body of an error's answer.
+
+        Args:
+            exc: The error. Only its ``code``, ``message``, ``error`` and ``errors`` may show.
+            trace_id: The request's trace, where it has one.
+        """
+        body: dict[str, Any] = {"code": exc.code, "message": exc.message}
+        if exc.error is not None:
+            body["error"] = exc.error
+        return _encode_error(body, exc, trace_id)
+
+    def success_schema(self, data: dict[str, Any] | None, paginated: bool) -> dict[str, Any]:
+        """JSON Schema of `success` around the schema of the data (None: nothing is said of it)."""
+        properties: dict[str, Any] = {
+            "code": {"type": "integer", "const": 0},
+            "data": {} if data is None else data,
+        }
+        required = ["code", "data"]
+        if paginated:
+            properties["pagination"] = _PAGINATION
+            required.append("pagination")
+        return {"type": "object", "properties": properties, "required": required}
+
+    def error_schema(self, validation: bool) -> dict[str, Any]:
+        """JSON Schema of `error`; with ``validation`` that of a `ValidationError`."""
+        properties: dict[str, Any] = {
+            "code": {"type": "integer", "description": "10000 + status, or the application's own"},
+            "message": {"type": "string"},
+            "error": {"description": "what went wrong"},
+            "trace_id": {"type": "string"},
+        }
+        required = ["code", "message"]
+        if validation:
+            properties["errors"] = _FIELD_ERRORS
+            required.append("errors")
+        return {"type": "object", "properties": properties, "required": required}
+
+
+class PlainEnvelope(Envelope):
+    """No envelope: the data is the body. Errors keep their form. (``ENVELOPE=off``)
+
+    A page is ``{"data": …, "pagination": …}``, as it has to stand somewhere.
+    """
+
+    def success(self, data: Any) -> bytes:
+        return ENCODER.encode(data)
+
+    def success_page(self, data: Any, pagination: Any) -> bytes:
+        return ENCODER.encode({"data": data, "pagination": pagination})
+
+    def success_schema(self, data: dict[str, Any] | None, paginated: bool) -> dict[str, Any]:
+        schema = {} if data is None else data
+        if not paginated:
+            return schema
+        return {
+            "type": "object",
+            "properties": {"data": schema, "pagination": _PAGINATION},
+            "required": ["data", "pagination"],
+        }
+
+
+class ProblemEnvelope(PlainEnvelope):
+    """Data as it is, errors as RFC 9457 problem details. (``ENVELOPE=problem``)
+
+    ``title`` is the error's message, ``detail`` its error where that is text; ``code``, ``errors``
+    and ``trace_id`` are extension members.
+    """
+
+    error_content_type = "application/problem+json"
+
+    def error(self, exc: HTTPError, trace_id: str | None = None) -> bytes:
+        body: dict[str, Any] = {"title": exc.message, "status": exc.status, "code": exc.code}
+        if isinstance(exc.error, str):
+            body["detail"] = exc.error
+        elif exc.error is not None:
+            body["error"] = exc.error
+        return _encode_error(body, exc, trace_id)
+
+    def error_schema(self, validation: bool) -> dict[str, Any]:
+        properties: dict[str, Any] = {
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "integer"},
+            "detail": {"type": "string"},
+            "error": {"description": "what went wrong, where it is more than a sentence"},
+            "trace_id": {"type": "string"},
+        }
+        required = ["title", "status", "code"]
+        if validation:
+            properties["errors"] = _FIELD_ERRORS
+            required.append("errors")
+        return {"type": "object", "properties": properties, "required": required}
+
+
+def _encode_error(body: dict[str, Any], exc: HTTPError, trace_id: str | None) -> bytes:
+    if isinstance(exc, ValidationError):
+        body["errors"] = [entry._asdict() for entry in exc.errors]
+    if trace_id is not None:
+        body["trace_id"] = trace_id
+    try:
+        return ENCODER.encode(body)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        # Whatever stands in the error, the caller still gets an answer: text that came in as bytes
+        # which are no UTF-8 with marks in their place, objects not at all.
+        log.warning("an error of %s cannot be written as JSON", type(exc).__name__)
+        return ENCODER.encode(_printable(body))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items() if isinstance(key, str)}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return value if isinstance(value, int | float) else None
+
+
+def named_envelope(name: str) -> Envelope:
+    """The envelope of the setting ``ENVELOPE``: ``default``, ``off`` or ``problem``.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return {"default": Envelope, "off": PlainEnvelope, "problem": ProblemEnvelope}[name]()

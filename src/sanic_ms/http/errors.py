@@ -1,0 +1,121 @@
+"""Every error as an answer in the envelope: the framework's, Sanic's, and the unexpected."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from asyncio import CancelledError
+
+from sanic import HTTPResponse
+from sanic.constants import HTTP_METHODS
+from sanic.exceptions import SanicException
+from sanic.handlers import ErrorHandler
+from sanic.request import Request as SanicRequest
+
+from sanic_ms.exception import DatabaseError, HTTPError, ServerError, error_for_status
+from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.request import Request
+from sanic_ms.telemetry.trace import current_ids, recording_span
+
+__all__ = ["EnvelopeErrorHandler", "to_http_error"]
+
+log = logging.getLogger("sanic_ms.http")
+
+
+class EnvelopeErrorHandler(ErrorHandler):
+    """Sanic's error handler with the envelope for an answer.
+
+    Handlers that the application registers (``@app.exception``) come first, as on Sanic.
+    """
+
+    def __init__(self, envelope: Envelope) -> None:
+        super().__init__()
+        self.envelope = envelope
+
+    def default(self, request: SanicRequest, exception: Exception) -> HTTPResponse:
+        """The answer to an exception that nobody else handles."""
+        error = to_http_error(exception)
+        if error.status >= 500 and isinstance(request, Request):
+            request.failure = exception
+        self._log(request, exception, error)
+        response = self.render(error)
+        if error.status == 405 and "allow" not in response.headers:
+            response.headers["allow"] = ", ".join(_allowed(request))
+        return response
+
+    def render(self, error: HTTPError) -> HTTPResponse:
+        """The answer to an error of the framework, with the id of the trace that keeps it."""
+        kept = error.status >= 500 or recording_span() is not None
+        ids = current_ids() if kept else None
+        return HTTPResponse(
+            body=self.envelope.error(error, None if ids is None else ids[0]),
+            status=error.status,
+            headers=error.headers,
+            content_type=self.envelope.error_content_type,
+        )
+
+    @staticmethod
+    def _log(request: SanicRequest | None, exception: Exception, error: HTTPError) -> None:
+        """A fault of the service with its stack; a fault of the caller is in the access log."""
+        line = _request_line(request)
+        if error.status < 500:
+            log.debug("%s: %s", line, error)
+        elif isinstance(exception, HTTPError) and not isinstance(exception, DatabaseError):
+            # Raised on purpose. Its cause, where it has one, is what an operator needs.
+            log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
+        else:
+            log.error("%s: %s", line, error, exc_info=exception)
+
+
+def to_http_error(exception: BaseException) -> HTTPError:
+    """The framework's error for any exception.
+
+    A `SanicException` keeps its status, its headers and its text; the text of anything unexpected
+    is kept back, as it may hold what a caller must not see.
+    """
+    if isinstance(exception, HTTPError):
+        return exception
+    if isinstance(exception, SanicException):
+        return _from_sanic(exception)
+    if isinstance(exception, CancelledError):
+        # The client has gone; nobody reads the answer, and it is no fault of the service.
+        return HTTPError(message="Client Closed Request", status=499)
+    return ServerError()
+
+
+def _allowed(request: SanicRequest) -> list[str]:
+    """The methods of a path, which a 405 has to name (RFC 9110, section 15.5.6).
+
+    Sanic's router does not know them where a path has several routes.
+    """
+    found = []
+    for method in HTTP_METHODS:
+        with contextlib.suppress(SanicException):
+            request.app.router.get(request.path, method.value, request.headers.getone("host", ""))
+            found.append(method.value)
+    return found
+
+
+def _from_sanic(exception: SanicException) -> HTTPError:
+    status = exception.status_code or 500
+    if not 400 <= status <= 599:
+        status = 500
+    text = str(exception)
+    shown = text if status < 500 else None
+    return _bare(status, shown, {str(k): str(v) for k, v in (exception.headers or {}).items()})
+
+
+def _bare(status: int, text: str | None, headers: dict[str, str]) -> HTTPError:
+    cls = error_for_status(status)
+    if status == 422:  # `ValidationError` wants fields, and there are none
+        return HTTPError(text or None, status=status, headers=headers)
+    return cls(text or None, status=status, headers=headers)
+
+
+def _request_line(request: SanicRequest | None) -> str:
+    try:
+        line = f"{request.method} {request.path}"  # type: ignore[union-attr]
+    except AttributeError:  # the request line itself could not be read
+        return "unreadable request"
+    # No control character of a caller's reaches the log as such.
+    return line.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,235 @@
+"""Parameters from the path, the query string and the headers: text to typed values."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import NoneType, UnionType
+from typing import Any, Union
+from urllib.parse import unquote
+
+import msgspec
+
+from sanic_ms.exception import FieldError
+from sanic_ms.http.fields import field_errors, wire_fields
+from sanic_ms.http.query import query_of
+from sanic_ms.http.request import Request
+from sanic_ms.types.page import Page
+from sanic_ms.types.shape import Filler, dec_hook, filler, to_type
+from sanic_ms.types.signature import REQUIRED, Parameter
+
+__all__ = ["Reader", "compile_object", "compile_parameter", "object_fields"]
+
+Reader = Callable[[Request, Mapping[str, Any], list[FieldError]], Any]
+"""Takes the request, the path's values and a list to add errors to; gives the value."""
+
+_SEQUENCES = (list, set, frozenset, tuple)
+
+
+def compile_parameter(parameter: Parameter) -> Reader:
+    """A function that reads one scalar, list or `Page` parameter from its part of the request."""
+    if parameter.source == "page":
+        return compile_object(Page, "query", default=parameter.default)
+    annotation = to_type(_without_none(parameter.annotation), "input")
+    if object_fields(annotation) is not None:
+        fill, default = filler(annotation), parameter.default
+        return compile_object(annotation, parameter.source, fill, default=default)
+    name, default = parameter.wire_name, parameter.default
+    # Text is never null; msgspec would take the word "null" for it.
+    kind = _within_64_bits(_without_none(parameter.annotation))
+    take = _TAKERS[parameter.source](name, _is_sequence(kind))
+    if parameter.is_encoded:
+        take = _from_encoded_path(name)
+    where = name if parameter.source != "header" else f"header {name}"
+    convert = _converter(kind)
+
+    def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
+        raw = take(request, path)
+        if raw is None:
+            if default is REQUIRED:
+                errors.append(FieldError(where, "is required"))
+                return None
+            return default
+        try:
+            return convert(raw)
+        except (msgspec.ValidationError, UnicodeError):
+            return _convert(raw, kind, where, errors)  # once more, to find all that is wrong
+
+    if parameter.source != "path" or kind is not _INT64:
+        return read
+
+    def read_integer(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
+        value = path.get(name)
+        if type(value) is int and -(2**63) <= value < 2**63:  # the router has cast it already
+            return value
+        return read(request, path, errors)
+
+    return read_integer
+
+
+def compile_object(
+    annotation: Any, source: str, fill: Filler | None = None, *, default: Any = REQUIRED
+) -> Reader:
+    """A function that reads an object whose fields are the parameters of one part of the request.
+
+    Args:
+        annotation: A Struct, a TypedDict, a dataclass or a pydantic model.
+        source: The part: ``"query"``, ``"header"`` or ``"path"``.
+        fill: Puts the defaults in where the type itself cannot.
+        default: The value where none of the parameters is given.
+    """
+    fields = object_fields(annotation) or {}
+    takers = [
+        (name, _TAKERS[source](name.replace("_", "-") if source == "header" else name, is_list))
+        for name, is_list in fields.items()
+    ]
+
+    def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
+        found = {}
+        for name, take in takers:
+            raw = take(request, path)
+            if raw is not None:
+                found[name] = raw
+        if not found and default is not REQUIRED:
+            return default
+        value = _convert(found, annotation, source, errors)
+        if fill is not None and value is not None:
+            fill(value)
+        return value
+
+    return read
+
+
+def _converter(kind: Any) -> Callable[[Any], Any]:
+    """`msgspec.convert` for one type, lenient.
+
+    msgspec looks at a union anew at each call (3.4 µs), but remembers the fields of a Struct (1.3).
+    """
+    if typing.get_origin(kind) not in (Union, UnionType):
+        return partial(msgspec.convert, type=kind, strict=False, dec_hook=dec_hook)
+    box: Any = msgspec.defstruct("Box", [("value", kind)])
+    return lambda raw: msgspec.convert({"value": raw}, box, strict=False, dec_hook=dec_hook).value
+
+
+def _convert(raw: Any, kind: Any, where: str, errors: list[FieldError]) -> Any:
+    if isinstance(raw, _Repeated):
+        errors.append(FieldError(where, f"is given {raw.count} times and takes one value"))
+        return None
+    if isinstance(raw, dict):
+        repeated = {name: value for name, value in raw.items() if isinstance(value, _Repeated)}
+        for name, value in repeated.items():
+            errors.append(FieldError(name, f"is given {value.count} times and takes one value"))
+        if repeated:
+            return None
+    try:
+        return msgspec.convert(raw, kind, strict=False, dec_hook=dec_hook)
+    except UnicodeError:
+        errors.append(FieldError(where, "is not text in UTF-8"))
+        return None
+    except msgspec.ValidationError as exc:
+        for error in field_errors(raw, kind, exc, strict=False, root=where):
+            # Everything is text here; "got str" would only puzzle.
+            message = error.message.removesuffix(", got str").replace("bool", "true or false")
+            errors.append(error._replace(message=message))
+        return None
+
+
+class _Repeated:
+    """A parameter that takes one value and came several times: which one is meant is a guess that
+    two servers in a row would make differently."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
+def _one_or_all(values: list[Any] | None, is_list: bool) -> Any:
+    if is_list or not values:
+        return values or None
+    return values[0] if len(values) == 1 else _Repeated(len(values))
+
+
+def _from_query(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        try:
+            query = request.parsed_query
+        except AttributeError:
+            query = query_of(request)
+        return _one_or_all(query.get(name), is_list)
+
+    return take
+
+
+def _from_header(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        return _one_or_all(request.headers.getall(name, None), is_list)
+
+    return take
+
+
+def _from_path(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        # As text again: the router has cast it, and the handler may want another type.
+        value = path.get(name)
+        return None if value is None else str(value)
+
+    return take
+
+
+def _from_encoded_path(name: str) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        value = path.get(name)
+        if value is None:
+            return None
+        text = str(value)
+        return unquote(text) if "%" in text else text
+
+    return take
+
+
+_TAKERS = {"query": _from_query, "header": _from_header, "path": _from_path}
+
+
+_INT64 = typing.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+def _within_64_bits(annotation: Any) -> Any:
+    """The annotation; for an integer without bounds, with those that the document says (int64).
+
+    What is behind a service holds no larger ones: they would come back as an error of the database.
+    """
+    return _INT64 if annotation is int else annotation
+
+
+def _is_sequence(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    if origin in _SEQUENCES or annotation in _SEQUENCES:
+        return True
+    if origin is None:
+        return False
+    arguments = typing.get_args(annotation)
+    inner = arguments[:1] if origin is typing.Annotated else arguments
+    return any(_is_sequence(entry) for entry in inner if entry is not NoneType)
+
+
+def _without_none(annotation: Any) -> Any:
+    if typing.get_origin(annotation) not in (Union, UnionType):
+        return annotation
+    members = [entry for entry in typing.get_args(annotation) if entry is not NoneType]
+    return Union[tuple(members)]  # noqa: UP007
+
+
+def object_fields(annotation: Any) -> dict[str, bool] | None:
+    """Name -> whether it takes a list, for an object; None for anything else."""
+    kind = typing.get_origin(annotation) or annotation
+    if hasattr(kind, "model_fields"):  # pydantic's, which is not imported here
+        return {
+            entry.alias or name: _is_sequence(entry.annotation)
+            for name, entry in kind.model_fields.items()
+        }
+    fields = wire_fields(annotation)
+    if fields is None:
+        return None
+    return {name: _is_sequence(type_) for name, (type_, _) in fields.items()}

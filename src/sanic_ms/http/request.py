@@ -1,0 +1,161 @@
+"""The request: Sanic's, with items on it and JSON read strictly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sanic import Request as SanicRequest
+from sanic.cookies.request import CookieRequestParameters
+from sanic.request import RequestParameters
+
+from sanic_ms.exception import PayloadTooLarge
+from sanic_ms.http.decode import decode_json
+from sanic_ms.http.forms import parse_cookies, parse_form
+from sanic_ms.telemetry.trace import server_span
+from sanic_ms.types.headers import DefaultHeaders
+from sanic_ms.types.proxies import forwarded_by
+
+__all__ = ["Request"]
+
+_SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
+
+
+class Request(SanicRequest):
+    """Sanic's request, plus items: ``request["data"]`` (the validated body), ``request["span"]``,
+    ``request["session"]``, and whatever an application puts on it.
+    """
+
+    __slots__ = ("_items", "failure", "parsed_query")
+
+    _items: dict[str, Any]
+    failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
+    parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
+
+    def _get_items(self) -> dict[str, Any]:
+        try:
+            return self._items
+        except AttributeError:  # most requests carry none, so there is none until one is set
+            self._items = {}
+            return self._items
+
+    def __getitem__(self, key: str) -> Any:
+        """An item. ``span`` is always there: the request's own span, or one that does nothing.
+
+        Raises:
+            KeyError: it was not set. ``data`` is set where the route declares a body.
+        """
+        items = self._get_items()
+        if key not in items and key == "span":
+            return server_span()
+        if key not in items and key == "data":
+            raise KeyError("data: this route declares no body (use @doc.consumes, or request.json)")
+        return items[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._get_items()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._get_items()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key == "span" or key in self._get_items()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An item, or ``default`` where it was not set."""
+        found = self._get_items().get(key, default)
+        return server_span() if found is default and key == "span" else found
+
+    @property
+    def forwarded(self) -> dict[str, Any]:
+        """What trusted proxies say: ``for``, ``proto``, ``host``, ``port``; empty without any.
+
+        The setting ``TRUSTED_PROXIES`` names them. Where it does not, Sanic's ``PROXIES_COUNT``,
+        ``REAL_IP_HEADER`` and ``FORWARDED_SECRET`` count. `client_ip`, `remote_addr`, `scheme`,
+        `host` and `server_port` follow.
+        """
+        if self.parsed_forwarded is None:
+            config = self.app.config
+            told = forwarded_by(config, self.ip, lambda name: self.headers.getall(name, ()))
+            if told is None and any(map(config.get, _SANICS_OWN)):
+                told = super().forwarded
+            self.parsed_forwarded = told or {}
+        return self.parsed_forwarded
+
+    async def respond(self, *args: Any, **keywords: Any) -> Any:
+        """As Sanic's. Under a server that is not ours the answer gets its default headers here."""
+        response = await super().respond(*args, **keywords)
+        if not getattr(self.stream, "sends_default_headers", False):
+            defaults = getattr(self.app, "default_headers", None)
+            if defaults is not None:
+                self._complete(response, defaults)
+        return response
+
+    def _complete(self, response: Any, defaults: DefaultHeaders) -> None:
+        missing = defaults.missing(
+            response.status,
+            response.headers,
+            secure=self._is_secure(),
+            origin=self.headers.get("origin"),
+        )
+        for name, value in missing.items():
+            response.headers[name] = value
+
+    def _is_secure(self) -> bool:
+        """Whether the client's connection to this process is TLS, as far as the server tells."""
+        if self.app.asgi:
+            return self.transport.scope.get("scheme") in ("https", "wss")
+        return bool(self.conn_info and self.conn_info.ssl)
+
+    async def receive_body(self) -> None:
+        """Read the whole body.
+
+        Raises:
+            PayloadTooLarge: it is over ``REQUEST_MAX_SIZE``. Sanic's own server says so itself;
+                under an ASGI server nobody else counts.
+        """
+        if self.body or self.stream is None:
+            return
+        limit = self.app.config.REQUEST_MAX_SIZE
+        parts, size = [], 0
+        async for part in self.stream:  # type: ignore[attr-defined]
+            size += len(part)
+            if size > limit:
+                raise PayloadTooLarge(f"the body is over {limit} bytes")
+            parts.append(part)
+        self.body = b"".join(parts)
+
+    def get_form(self, keep_blank_values: bool = False) -> RequestParameters | None:
+        """The fields of a form; `form` and `files` call it once.
+
+        Raises:
+            PayloadTooLarge: it is over ``REQUEST_MAX_FORM_PARTS``, ``REQUEST_MAX_FORM_FIELD_SIZE``
+                or, in the headers of a part, ``REQUEST_MAX_HEADER_SIZE``.
+            BadRequest: it is malformed.
+        """
+        config = self.app.config
+        self.parsed_form, self.parsed_files = parse_form(
+            self.body,
+            self.headers.get("content-type", ""),
+            most_parts=config.get("REQUEST_MAX_FORM_PARTS", 1000),
+            largest_field=config.get("REQUEST_MAX_FORM_FIELD_SIZE", 1_000_000),
+            largest_head=config.REQUEST_MAX_HEADER_SIZE,
+            keep_blank_values=keep_blank_values,
+        )
+        return self.parsed_form
+
+    def get_cookies(self) -> RequestParameters:
+        """The cookies; `cookies` calls it once."""
+        parsed = parse_cookies(self.headers.get("cookie", ""))
+        self.parsed_cookies = CookieRequestParameters(parsed)
+        return self.parsed_cookies
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON, read once; None for an empty body.
+
+        Raises:
+            BadRequest: it is not JSON in UTF-8, nests too deep, or repeats a key.
+        """
+        if self.parsed_json is None and self.body:
+            self.parsed_json = decode_json(self.body)
+        return self.parsed_json

@@ -1,0 +1,237 @@
+"""The routes of an application: compiled into endpoints, and described for the document."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import msgspec
+from sanic import Sanic
+from sanic_routing.route import Route
+
+from sanic_ms.container import Container
+from sanic_ms.http.endpoint import Endpoint, compile_endpoint
+from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.request import Request
+from sanic_ms.telemetry.trace import is_share
+from sanic_ms.types.page import Page
+from sanic_ms.types.route import DocumentedRoute, RouteSpec, route_spec, template_of
+from sanic_ms.types.signature import Parameter, Signature, read_signature, where
+
+__all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers", "whole_number"]
+
+
+_OPERATIONS = "__sanic_ms_operations__"
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One method of one route, as its handler declares it."""
+
+    handler: Callable[..., Any]
+    signature: Signature
+    spec: RouteSpec
+
+
+def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Container) -> None:
+    """Replace the handler of each route by its compiled endpoint. Doing it again changes nothing.
+
+    Web sockets, static files and streaming handlers stay as they are: they answer by themselves.
+
+    Raises:
+        TypeError: a handler asks for something that nothing gives, or a route declares what is no
+            share of its requests to trace.
+    """
+    for route in app.router.routes:
+        share = getattr(route.ctx, "trace_sample", None)
+        if share is not None and not is_share(share):
+            raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
+        if _is_ours(route):
+            route.handler = _compile(route, envelope, container)
+
+
+def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:
+    """The compiled routes, one for each path and method, for the OpenAPI document."""
+    for route in app.router.routes:
+        operations = getattr(route.handler, _OPERATIONS, None)
+        if operations is None:
+            continue
+        for method, operation in sorted(operations.items()):
+            if not operation.spec.hidden and method not in ("OPTIONS", "HEAD"):
+                yield _describe(app, route, method, operation)
+
+
+def handlers_of(route: Route) -> dict[str, Callable[..., Any]]:
+    """The handler of each method of a route, as the application wrote it."""
+    operations = getattr(route.handler, _OPERATIONS, None)
+    if operations is None:
+        return dict.fromkeys(sorted(route.methods), route.handler)
+    return {method: operation.handler for method, operation in sorted(operations.items())}
+
+
+def limit_integers(app: Sanic[Any, Any]) -> None:
+    """Let ``<id:int>`` match no number of more than 64 bits: nothing has such an id, and a database
+    would fail on it where a 404 is meant."""
+    app.router.register_pattern("int", whole_number, r"^-?\d+$")
+
+
+def whole_number(text: str) -> int:
+    """The number of a path's part.
+
+    Raises:
+        ValueError: it is none, or has more than 64 bits. Sanic takes the path for another one then.
+    """
+    value = int(text)
+    if -(2**63) <= value < 2**63:
+        return value
+    raise ValueError(f"{text[:30]} has more than 64 bits")
+
+
+def _is_ours(route: Route) -> bool:
+    handler = route.handler
+    return not (
+        hasattr(handler, _OPERATIONS)
+        or hasattr(handler, "is_websocket")
+        or hasattr(handler, "is_stream")
+        or getattr(route.extra, "static", False)
+        or getattr(route.extra, "stream", False)
+    )
+
+
+def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint:
+    handler = route.handler
+    view = getattr(handler, "view_class", None)
+    operations = {}
+    for method in sorted(route.methods):
+        declared = handler if view is None else _view_method(view, method)
+        if declared is not None:
+            operations[method] = _read(declared, route, container, is_method=view is not None)
+    if view is None:
+        operation = next(iter(operations.values()))
+        endpoint = _compile_one(handler, operation, envelope, container)
+    else:
+        endpoint = _compile_view(handler, operations, envelope, container)
+    endpoint = functools.update_wrapper(endpoint, handler)
+    setattr(endpoint, _OPERATIONS, operations)
+    return endpoint
+
+
+def _read(
+    declared: Callable[..., Any], route: Route, container: Container, *, is_method: bool
+) -> _Operation:
+    path_names = frozenset(param.name for param in route.defined_params.values())
+    signature = read_signature(
+        declared, path_names, is_service=container.__contains__, is_method=is_method
+    )
+    # Where one route wants its path decoded, Sanic decodes others too: then all is left to it.
+    if not any(other.unquote for other in route.router.routes):
+        parameters = (replace(p, is_encoded=p.source == "path") for p in signature.parameters)
+        signature = replace(signature, parameters=tuple(parameters))
+    return _Operation(declared, signature, route_spec(_function_of(declared)))
+
+
+def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:
+    """What can carry a `RouteSpec`: a bound method or a partial cannot, what is behind it can."""
+    while isinstance(declared, functools.partial):
+        declared = declared.func
+    return getattr(declared, "__func__", declared)
+
+
+def _compile_one(
+    call: Callable[..., Any], operation: _Operation, envelope: Envelope, container: Container
+) -> Endpoint:
+    try:
+        return compile_endpoint(
+            call, operation.signature, operation.spec, envelope=envelope, container=container
+        )
+    except TypeError as exc:
+        raise TypeError(
+            f"{where(operation.handler)}: {exc} (a type that is a service is made known with "
+            "service.provide)"
+        ) from exc
+
+
+def _compile_view(
+    view: Callable[..., Any],
+    operations: dict[str, _Operation],
+    envelope: Envelope,
+    container: Container,
+) -> Endpoint:
+    """A class view has a handler for each method; the view makes the instance and calls it."""
+    endpoints = {
+        method: _compile_one(view, operation, envelope, container)
+        for method, operation in operations.items()
+    }
+
+    async def endpoint(request: Request, **path: Any) -> Any:
+        return await endpoints[request.method](request, **path)
+
+    return endpoint
+
+
+def _view_method(view: type, method: str) -> Callable[..., Any] | None:
+    handler = getattr(view, method.lower(), None)
+    if handler is None and method == "HEAD":
+        handler = getattr(view, "get", None)
+    return handler
+
+
+def _describe(
+    app: Sanic[Any, Any], route: Route, method: str, operation: _Operation
+) -> DocumentedRoute:
+    spec, signature = operation.spec, operation.signature
+    by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}
+    body = spec.body
+    pages = any(entry.source == "page" for entry in signature.parameters)
+    for entry in signature.parameters:
+        if entry.source == "body":
+            body = entry.annotation
+            spec = replace(spec, body_required=entry.required)
+        elif entry.source == "page":
+            by_source["query"].update(_page_parameters())
+        elif entry.source != "service":
+            by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
+    casts = {param.name: _cast_of(param) for param in route.defined_params.values()}
+    declared = {name: type_ for name, (type_, _) in by_source["path"].items()}
+    by_source["path"] = {
+        name: by_source["path"].get(name, (cast, ...)) for name, cast in casts.items()
+    }
+    # "app.users.get_user", "app.users.get_user_example_com": the last part is the handler's name.
+    _, _, local = route.name.partition(".")
+    group, _, name = local.rpartition(".")
+    return DocumentedRoute(
+        path=template_of(route),
+        methods=(method,),
+        name=name if len(route.methods - {"HEAD", "OPTIONS"}) == 1 else f"{name}_{method.lower()}",
+        spec=spec,
+        path_types=by_source["path"],
+        query_types=by_source["query"],
+        header_types=by_source["header"],
+        # What the route's pattern has let through is always text, and of its own type.
+        validates_path=any(type_ not in (str, casts.get(name)) for name, type_ in declared.items()),
+        body=body,
+        produces=spec.produces if spec.produces is not None else signature.returns,
+        paginated=signature.paginated or (pages and signature.returns is None),
+        group=group,
+        doc=inspect.getdoc(operation.handler) or "",
+    )
+
+
+_CASTS: dict[str, type] = {"int": int, "ymd": date}
+
+
+def _cast_of(param: Any) -> Any:
+    """The type of a path parameter; a few of Sanic's casts are functions."""
+    return param.cast if isinstance(param.cast, type) else _CASTS.get(param.label, str)
+
+
+def _page_parameters() -> dict[str, tuple[Any, Any]]:
+    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(Page)}
+
+
+def _default(entry: Parameter) -> Any:
+    return ... if entry.required else entry.default

@@ -1,0 +1,323 @@
+"""Path, query and header parameters."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+import pytest
+from sanic import Request
+
+from sanic_ms import Page, Pagination, doc
+from sanic_ms.context import current_request
+from sanic_ms.http import Header, Path, Query
+from sanic_ms.http.routes import describe_routes
+
+if TYPE_CHECKING:
+    from tests.http.conftest import CompiledApp
+
+
+class Colour(Enum):
+    """An enum by value."""
+
+    RED = "red"
+
+
+class Filter(msgspec.Struct):
+    """An object of query parameters."""
+
+    low: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tags: list[str] = []
+
+
+async def test_text_becomes_the_annotated_type(app: CompiledApp) -> None:
+    """Numbers, booleans, dates, ids, enums, literals and lists of them."""
+
+    @app.get("/<day>")
+    async def handler(
+        request: Any,
+        day: date,
+        number: int,
+        ratio: float,
+        flag: bool,
+        key: UUID,
+        colour: Colour,
+        mode: Literal["a", "b"],
+        tags: list[int],
+        note: str | None = None,
+    ) -> Any:
+        assert isinstance(day, date)
+        assert flag is True
+        assert colour is Colour.RED
+        return [number, ratio, str(key), mode, tags, note]
+
+    key = "7b7f0a3e-6f3f-4c6e-9d0a-3d4f6ab0c111"
+    query = f"number=3&ratio=0.5&flag=true&key={key}&colour=red&mode=b&tags=1&tags=2"
+    answer = await app.call("get", f"/2026-11-21?{query}")
+    assert answer.json["data"] == [3, 0.5, key, "b", [1, 2], None]
+
+
+async def test_every_wrong_parameter_is_named(app: CompiledApp) -> None:
+    """Across path, query, header and body, in one answer."""
+
+    @app.post("/<day>")
+    async def handler(
+        request: Any, day: date, low: int, x_shop: Annotated[int, Header()], body: Filter
+    ) -> None: ...
+
+    answer = await app.call("post", "/monday?low=x", json={"low": -1})
+    assert answer.status == 422
+    assert {entry["field"] for entry in answer.json["errors"]} == {
+        "day",
+        "low",
+        "header x-shop",
+    } | {"low"}
+    assert len(answer.json["errors"]) == 4
+
+
+async def test_a_parameter_that_came_twice_is_refused(app: CompiledApp) -> None:
+    """Which one is meant would be a guess."""
+
+    @app.get("/")
+    async def handler(request: Any, low: int) -> Any:
+        return low
+
+    answer = await app.call("get", "/?low=1&low=2")
+    assert answer.json["errors"] == [
+        {"field": "low", "message": "is given 2 times and takes one value"}
+    ]
+
+
+@pytest.mark.parametrize(("query", "data"), [("", None), ("?name=", ""), ("?name=x", "x")])
+async def test_empty_is_not_absent(app: CompiledApp, query: str, data: str | None) -> None:
+    """`?name=` is the empty text."""
+
+    @app.get("/")
+    async def handler(request: Any, name: str | None = None) -> Any:
+        return name
+
+    assert (await app.call("get", f"/{query}")).json["data"] == data
+
+
+async def test_an_object_collects_query_parameters(app: CompiledApp) -> None:
+    """By annotation, or by decorator as `request["query"]`."""
+
+    @app.get("/typed")
+    async def typed(request: Any, filter: Annotated[Filter, Query()]) -> Any:
+        return [filter.low, filter.tags]
+
+    @app.get("/declared")
+    @doc.consumes({"low": int}, location="query")
+    async def declared(request: Any) -> Any:
+        return request["query"]
+
+    assert (await app.call("get", "/typed?low=2&tags=a&tags=b")).json["data"] == [2, ["a", "b"]]
+    assert (await app.call("get", "/typed?tags=a")).json["data"] == [0, ["a"]]
+    wrong = await app.call("get", "/typed?low=-1")
+    assert wrong.json["errors"] == [{"field": "low", "message": "expected int >= 0"}]
+    assert (await app.call("get", "/declared?low=7")).json["data"] == {"low": 7}
+
+
+async def test_a_declared_default_is_filled_in(app: CompiledApp) -> None:
+    """Also where the object is a plain dict of parameters."""
+
+    @app.get("/")
+    @doc.consumes({"low": doc.Integer(default=3)}, location="query")
+    async def handler(request: Any) -> Any:
+        return request["query"]
+
+    assert (await app.call("get", "/")).json["data"] == {"low": 3}
+    assert (await app.call("get", "/?low=7")).json["data"] == {"low": 7}
+
+
+async def test_an_object_of_parameters_may_have_a_default(app: CompiledApp) -> None:
+    """Of its own, None, or another page than the usual one."""
+
+    @app.get("/own")
+    async def own(request: Any, f: Annotated[Filter, Query()] = Filter(low=9)) -> Any:  # noqa: B008
+        return f.low
+
+    @app.get("/none")
+    async def none(request: Any, f: Annotated[Filter | None, Query()] = None) -> Any:
+        return None if f is None else f.low
+
+    @app.get("/page")
+    async def paged(request: Any, page: Page = Page(page_size=50)) -> Any:  # noqa: B008
+        return page.page_size
+
+    assert (await app.call("get", "/own")).json["data"] == 9
+    assert (await app.call("get", "/own?low=1")).json["data"] == 1
+    assert (await app.call("get", "/none")).json["data"] is None
+    assert (await app.call("get", "/none?low=1")).json["data"] == 1
+    assert (await app.call("get", "/page")).json["data"] == 50
+    assert (await app.call("get", "/page?page_size=5")).json["data"] == 5
+
+
+async def test_a_pydantic_model_may_hold_the_query(app: CompiledApp) -> None:
+    """Its fields are the parameters."""
+    pydantic = pytest.importorskip("pydantic")
+    model = pydantic.create_model("Search", q=(str, ...), tags=(list[str], []))
+
+    async def handler(request: Any, f: Any) -> Any:
+        return [f.q, f.tags]
+
+    handler.__annotations__["f"] = Annotated[model, Query()]
+    app.add_route(handler, "/")
+    assert (await app.call("get", "/?q=x&tags=a")).json["data"] == ["x", ["a"]]
+    assert (await app.call("get", "/")).json["errors"][0]["field"] == "q"
+
+
+async def test_path_parameters_may_be_renamed_and_retyped(app: CompiledApp) -> None:
+    """`Path("id")` under another name; the router's cast does not bind the handler."""
+
+    @app.get("/a/<id:int>")
+    async def renamed(request: Any, user_id: Annotated[int, Path("id")]) -> Any:
+        return user_id
+
+    @app.get("/b/<id:int>")
+    async def text(request: Any, id: str) -> Any:
+        return id
+
+    assert (await app.call("get", "/a/3")).json["data"] == 3
+    assert (await app.call("get", "/b/3")).json["data"] == "3"
+
+
+def test_a_handler_that_holds_the_path_to_more_than_its_pattern_says_so(app: CompiledApp) -> None:
+    """The document shows a 422 for it; what the pattern alone refuses is a 404."""
+
+    async def plain(request: Request, id: int) -> None: ...
+
+    async def bounded(request: Request, id: Annotated[int, msgspec.Meta(ge=1)]) -> None: ...
+
+    app.add_route(plain, "/a/<id:int>", name="same")
+    app.add_route(plain, "/b/<id>", name="retyped")
+    app.add_route(bounded, "/c/<id:int>", name="bounded")
+    app.finalize()
+    found = {route.name: route.validates_path for route in describe_routes(app)}
+    assert found == {"same": False, "retyped": True, "bounded": True}
+
+
+async def test_the_word_null_is_text(app: CompiledApp) -> None:
+    """A parameter that may be left out is not left out by a word; only its absence is None."""
+
+    async def handler(request: Request, name: str | None = None, day: date | None = None) -> Any:
+        return [name, day]
+
+    app.add_route(handler, "/")
+    assert (await app.call("get", "/?name=null")).json["data"] == ["null", None]
+    assert (await app.call("get", "/")).json["data"] == [None, None]
+    assert (await app.call("get", "/?day=null")).status == 422
+
+
+async def test_an_integer_has_64_bits(app: CompiledApp) -> None:
+    """What is behind a service holds no larger one; bounds of the annotation's own count alone."""
+
+    async def handler(
+        request: Request, n: int, m: int | None = None, big: Annotated[int, msgspec.Meta(ge=0)] = 0
+    ) -> Any:
+        return [n, m, big]
+
+    app.add_route(handler, "/")
+    highest, lowest = 2**63 - 1, -(2**63)
+    answer = await app.call("get", f"/?n={highest}&m={lowest}&big={2**70}")
+    assert answer.json["data"] == [highest, lowest, 2**70]
+    answer = await app.call("get", f"/?n={highest + 1}&m={lowest - 1}")
+    assert (answer.status, len(answer.json["errors"])) == (422, 2)
+
+
+@pytest.mark.parametrize("unquote", [False, True])
+async def test_a_typed_part_of_the_path_is_decoded_once(app: CompiledApp, unquote: bool) -> None:
+    """Also where Sanic does so, by the wish of this route or another; an untyped one is Sanic's."""
+
+    async def typed(request: Request, name: str) -> Any:
+        return name
+
+    async def untyped(request: Request, name) -> Any:  # type: ignore[no-untyped-def]
+        return name
+
+    app.add_route(typed, "/typed/<name>", name="typed", unquote=unquote)
+    app.add_route(untyped, "/untyped/<name>", name="untyped")
+    for sent, shown in (("%C3%B3", "ó"), ("100%2525", "100%25"), ("plain", "plain")):
+        assert (await app.call("get", f"/typed/{sent}")).json["data"] == shown
+        if not unquote:
+            assert (await app.call("get", f"/untyped/{sent}")).json["data"] == sent
+
+
+async def test_items_of_a_list_are_named_with_the_parameter(app: CompiledApp) -> None:
+    """`ids[1]`, and no "got str" where everything is text."""
+
+    @app.get("/")
+    async def handler(request: Any, ids: list[int], dry: bool = False) -> Any:
+        return ids
+
+    answer = await app.call("get", "/?ids=1&ids=x&dry=perhaps")
+    assert answer.json["errors"] == [
+        {"field": "ids[1]", "message": "expected int"},
+        {"field": "dry", "message": "expected true or false"},
+    ]
+
+
+async def test_a_header_that_is_not_utf8_is_the_callers_fault(app: CompiledApp) -> None:
+    """Not a failure of the service."""
+
+    @app.get("/")
+    async def handler(request: Any, x_a: Annotated[Literal["a", "b"], Header()]) -> Any:
+        return x_a
+
+    answer = await app.call("get", "/", headers={"x-a": b"\xff"})
+    assert (answer.status, answer.json["code"]) == (422, 10422)
+
+
+async def test_the_current_request_is_known_below(app: CompiledApp) -> None:
+    """Clients and pools find it where it is not passed."""
+
+    @app.get("/")
+    async def handler(request: Any) -> Any:
+        return current_request.get() is request
+
+    assert (await app.call("get", "/")).json["data"] is True
+
+
+async def test_a_page_comes_from_the_query_and_stands_beside_the_data(app: CompiledApp) -> None:
+    """`Page` in, `(rows, pagination)` out; a dict does as well, as in the first generation."""
+
+    @app.get("/")
+    async def handler(request: Any, page: Page) -> tuple[list[int], Pagination]:
+        return [page.offset], page.of(45)
+
+    @app.get("/old")
+    async def old(request: Any) -> Any:
+        return [1], {"total": 1}
+
+    answer = await app.call("get", "/?page=2&page_size=10")
+    assert answer.json == {
+        "code": 0,
+        "data": [10],
+        "pagination": {"page": 2, "page_size": 10, "total": 45, "pages": 5},
+    }
+    assert (await app.call("get", "/old")).json == {
+        "code": 0,
+        "data": [1],
+        "pagination": {"total": 1},
+    }
+    wrong = await app.call("get", "/?page=0&page_size=101")
+    assert [entry["field"] for entry in wrong.json["errors"]] == ["page", "page_size"]
+
+
+async def test_services_are_injected(app: CompiledApp) -> None:
+    """By type, from the container."""
+
+    class Greeter:
+        def greet(self) -> str:
+            return "hello"
+
+    async def handler(request, greeter: Greeter):  # type: ignore[no-untyped-def]
+        return greeter.greet()
+
+    app.ctx.container.provide(Greeter)
+    handler.__annotations__["greeter"] = Greeter
+    app.add_route(handler, "/")
+    assert (await app.call("get", "/")).json["data"] == "hello"
