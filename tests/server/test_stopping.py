@@ -1,0 +1,216 @@
+"""The stop of one process: nobody who was let in is turned away."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+# One hundred is the figure to hold: SANIC_MS_SIGTERMS=100.
+SIGTERMS = int(os.environ.get("SANIC_MS_SIGTERMS", "4"))
+
+
+def test_a_stop_loses_no_request_that_was_let_in(run: Run, load: Any, kit: Any) -> None:
+    """SIGTERM under load, again and again, on new and on kept-alive connections."""
+    port = kit.free_port()
+    with load(port) as clients:
+        for _ in range(SIGTERMS):
+            server = run(port=port)
+            begun = clients.done
+            kit.wait_until(lambda begun=begun: clients.done > begun + 100)
+            server.signal()
+            assert server.end() == 0, server.output
+    assert clients.lost == []
+
+
+def test_who_waits_in_the_queue_is_answered(run: Run, kit: Any) -> None:
+    """Connections that the kernel took while the loop was busy, and requests in the buffers of
+    connections that it did not read, are all answered after SIGTERM."""
+    block = "\n@app.get('/block')\nasync def block(request):\n    time.sleep(0.7)\n    return 1\n"
+    server = run(server=kit.SERVER + block)
+    server.wait_for("serves at")
+    address = ("127.0.0.1", server.port)
+    kept = [socket.create_connection(address, 20) for _ in range(5)]
+    for client in kept:
+        client.sendall(REQUEST)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    kept[0].sendall(REQUEST.replace(b"/", b"/block", 1))
+    time.sleep(0.2)  # the handler blocks the loop now
+    for client in kept[1:]:
+        client.sendall(REQUEST)
+    queued = [socket.create_connection(address, 20) for _ in range(20)]
+    for client in queued:
+        client.sendall(REQUEST)
+    server.signal()
+    for client in kept + queued:
+        with client:
+            answer = client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert server.end() == 0
+
+
+def test_a_unix_socket_is_given_back(run: Run, tmp_path: Path, kit: Any) -> None:
+    """Who has connected is answered; the path goes; nobody can connect after that."""
+    path = os.path.relpath(tmp_path / "s")
+    server = run("--unix", "s")
+    server.wait_for("serves at")
+    clients = []
+    for _ in range(10):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(20)
+        client.connect(path)
+        clients.append(client)
+    server.signal()
+    for client in clients:
+        with client:
+            client.sendall(REQUEST)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    assert server.end() == 0
+    assert not os.path.exists(path)
+
+
+def test_a_stop_is_announced_before_the_door_closes(run: Run, kit: Any) -> None:
+    """For SHUTDOWN_DELAY seconds new connections are served, and readiness is false already."""
+    ready = "\n@app.get('/ready')\nasync def ready(request):\n    return app.lifecycle.ready\n"
+    server = run(server=kit.SERVER + ready, SHUTDOWN_DELAY="1.5")
+    server.wait_for("serves at")
+    assert kit.ask(server.port, "/ready").endswith(b'"data":true}')
+    server.signal()
+    kit.wait_until(lambda: kit.ask(server.port, "/ready").endswith(b'"data":false}'))
+    assert server.end() == 0
+
+
+TRANSACTION = """
+@app.post("/")
+async def insert(request):
+    async with app.db.transaction(request) as cur:
+        await cur.execute("INSERT INTO t VALUES (1)")
+        print("inserted", flush=True)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            # One write: lines of the log may come between two.
+            print(f"handler ends with the pool {app.db.state.value}\\n", end="", flush=True)
+
+@app.before_server_start
+async def table(app):
+    async with app.db.transaction() as cur:
+        await cur.execute("CREATE TABLE IF NOT EXISTS t (x int)")
+        print("rows:", await cur.fetchval("SELECT count(*) FROM t"), flush=True)
+"""
+
+
+def test_a_handler_that_outlives_the_grace_is_rolled_back(
+    run: Run, kit: Any, any_database_url: str
+) -> None:
+    """It is cancelled, its client told, and its transaction undone before the pool closes."""
+    text = kit.SERVER + TRANSACTION
+    variables = {"DB_URL": any_database_url, "GRACEFUL_SHUTDOWN_TIMEOUT": "0.3"}
+    server = run(server=text, **variables)
+    server.wait_for("serves at")
+    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        server.wait_for("inserted")
+        server.signal()
+        assert client.recv(65536).startswith(b"HTTP/1.1 503")
+    assert server.end() == 0
+    assert "handler ends with the pool running" in server.output
+    assert "requests in flight after 0.3 s are cancelled: tiny.insert" in server.output
+    again = run(server=text, **variables)
+    again.wait_for("rows: 0")
+
+
+def test_web_sockets_are_told_that_the_server_goes(run: Run, kit: Any) -> None:
+    """They are closed with 1001, and the stop does not wait for more."""
+    text = (
+        kit.SERVER
+        + "\n@app.websocket('/ws')\nasync def ws(request, ws):\n    await ws.recv(timeout=60)\n"
+    )
+    server = run(server=text)
+    server.wait_for("serves at")
+    head = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+        client.sendall(head)
+        assert client.recv(65536).startswith(b"HTTP/1.1 101")
+        server.signal()
+        frame = client.recv(65536)
+        assert (frame[0], int.from_bytes(frame[2:4])) == (0x88, 1001)
+        client.sendall(b"\x88\x82\0\0\0\0" + frame[2:4])
+    assert server.end(5) == 0
+
+
+def test_a_second_signal_ends_at_once(run: Run, kit: Any) -> None:
+    """The grace is for those who can wait. It is said in the log."""
+    server = run(GRACEFUL_SHUTDOWN_TIMEOUT="60")
+    server.wait_for("serves at")
+    client = threading.Thread(target=lambda: kit.ask(server.port, "/slow?s=30"))
+    client.start()
+    server.wait_for("slow begins")
+    server.signal()
+    server.wait_for("is stopping")
+    server.signal(signal.SIGINT)
+    assert server.end(2) == 1
+    assert "forced exit: a second signal (SIGINT)" in server.output
+    client.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["import", "start", "ready", "served"])
+def test_a_signal_at_any_moment_ends_it_quietly(
+    run: Run, kit: Any, number: signal.Signals, moment: str
+) -> None:
+    """Soon, with exit code 0 and no traceback: while the application is imported, while it starts,
+    at the very moment at which it serves, and after."""
+    text = (
+        "import time\nprint('importing', flush=True)\n"
+        + ("time.sleep(0.2)\n" if moment == "import" else "")
+        + kit.SERVER
+        + "\n@app.before_server_start\nasync def wait(app):\n    print('starting', flush=True)\n"
+        + ("    await asyncio.sleep(60)\n" if moment == "start" else "")
+        + "\n@app.after_server_stop\nasync def end(app):\n    print('listener told', flush=True)\n"
+    )
+    server = run(server=text)
+    server.wait_for({"import": "importing", "start": "starting"}.get(moment, "serves at"))
+    if moment == "served":
+        assert kit.ask(server.port)
+    server.signal(number)
+    assert server.end(5) == 0, server.output
+    assert not re.search("Traceback|ERROR|never awaited", server.output), server.output
+    assert ("listener told" in server.output) == (moment in ("ready", "served"))
+
+
+def test_the_kernel_lets_nobody_in_behind_a_closing_door() -> None:
+    """A connection that begins after `refuse_new` is not set up, and one from before is kept."""
+    from sanic_ms.server import Place
+
+    place = Place.bind("127.0.0.1", 0)
+    place.socket.listen()
+    address = place.socket.getsockname()
+    with socket.create_connection(address, 5) as early, socket.socket() as late:
+        early.sendall(b"x")
+        place.refuse_new()
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.connect(address)
+        assert place.has_waiting()
+        accepted, _ = place.socket.accept()
+        with accepted:
+            assert accepted.recv(1) == b"x"
+        assert not place.has_waiting()
+        place.close()
+        place.close()
+    assert not place.has_waiting()

@@ -1,0 +1,176 @@
+"""What a running service notices by itself: a blocked loop, changed code, a new certificate."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanic_ms.exception import ConfigError
+from sanic_ms.server.cpus import usable_cpus
+from sanic_ms.server.files import Files
+from sanic_ms.server.tls import Certificate
+
+Run = Callable[..., Any]
+
+
+def test_a_blocked_loop_is_logged_with_who_blocks_it(run: Run, kit: Any) -> None:
+    """With the function, its place and the stack; what only waits, and other steps, are not."""
+    block = (
+        "\n@app.get('/block')\nasync def block(request):\n    helper()\n    return 1\n"
+        "def helper():\n    time.sleep(0.5)\n"
+    )
+    server = run(server=kit.SERVER + block)
+    server.wait_for("serves at")
+    kit.ask(server.port, "/slow?s=0.4")
+    assert "blocked" not in server.output
+    kit.ask(server.port, "/block")
+    server.wait_for("the event loop is blocked for ")
+    server.wait_for("in helper")
+    assert "ms by block (" in server.output
+    kit.ask(server.port, "/block")  # so soon after, it is only counted
+    assert server.output.count("the event loop is blocked") == 1
+
+
+def test_changed_code_is_served_soon(run: Run, kit: Any, tmp_path: Path) -> None:
+    """With --reload; a syntax error is shown and waited with, and who asks meanwhile gets his
+    answer from the code that works again."""
+    server = run("--reload", server="GREETING = 'first'\n" + _ANSWER)
+    server.wait_for("serves at")
+    path = tmp_path / "server.py"
+
+    def serves(text: bytes) -> bool:
+        answer: bytes = kit.ask(server.port)
+        return answer.endswith(b'"data":"' + text + b'"}')
+
+    assert serves(b"first")
+    path.write_text("GREETING = 'second'\n" + _ANSWER)
+    kit.wait_until(lambda: serves(b"second"))
+    path.write_text("def broken(:\n")
+    server.wait_for("server.py:1: SyntaxError")
+    server.wait_for("waiting for a change")
+    path.write_text("GREETING = 'third'\n" + _ANSWER)
+    kit.wait_until(lambda: serves(b"third"))
+    server.signal(signal.SIGINT)
+    assert server.end() == 0
+
+
+_ANSWER = """
+from sanic_ms import Service
+app = Service("tiny")
+
+@app.get("/")
+async def root(request):
+    return GREETING
+"""
+
+
+def test_files_are_compared_by_their_times(tmp_path: Path) -> None:
+    """Python files and settings, new and removed ones too; nothing of caches and environments."""
+    for name in ("a.py", "venv/b.py", ".git/c.py", "env/pyvenv.cfg", "env/d.py", "note.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files = Files([tmp_path])
+    assert files.changed() == ""
+    for name in ("venv/b.py", ".git/c.py", "env/d.py", "note.txt"):
+        os.utime(tmp_path / name, (1, 1))
+    assert files.changed() == ""
+    os.utime(tmp_path / "a.py", (1, 1))
+    (tmp_path / ".env").write_text("PORT=1\n")
+    assert files.changed() == f"{tmp_path}/.env and 1 others changed"
+    (tmp_path / "a.py").unlink()
+    assert files.changed() == f"{tmp_path}/a.py changed"
+    assert files.changed() == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, None),
+        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1),
+        ({"sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
+        (
+            {"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "100000 100000\n"},
+            1,
+        ),
+        (
+            {
+                "proc/self/cgroup": "4:cpu,cpuacct:/x\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "100000\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            1,
+        ),
+        (
+            {
+                "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_workers_auto_counts_what_the_container_may_use(
+    tmp_path: Path, files: dict[str, str], cpus: int | None
+) -> None:
+    """The quota of either kind of control group, and the processors that the process may run on."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert usable_cpus(tmp_path) == (len(os.sched_getaffinity(0)) if cpus is None else cpus)
+
+
+def _make(folder: Path, name: str) -> tuple[str, str]:
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "1", "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return cert, key
+
+
+def _peer(port: int) -> bytes:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as raw,
+        context.wrap_socket(raw) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        return client.getpeercert(binary_form=True) or b""
+
+
+def test_a_new_certificate_is_used_without_a_restart(run: Run, kit: Any, tmp_path: Path) -> None:
+    """New connections get it; a broken file is said in the log, and changes nothing."""
+    cert, key = _make(tmp_path, "first")
+    server = run("--cert", cert, "--key", key)
+    server.wait_for("serves at https://")
+    first = _peer(server.port)
+    Path(cert).write_text("broken")
+    server.wait_for("the old certificate stays")
+    assert _peer(server.port) == first
+    time.sleep(0.01)  # for another time of change
+    _make(tmp_path, "second")
+    kit.wait_until(lambda: _peer(server.port) != first)
+    server.signal()
+    assert server.end() == 0
+
+
+def test_a_certificate_that_cannot_be_used_says_why(tmp_path: Path) -> None:
+    """One line, with the settings that name it."""
+    with pytest.raises(ConfigError, match="TLS_CERT='/no/cert' and TLS_KEY='/no/key' cannot"):
+        Certificate("/no/cert", "/no/key")
