@@ -1,0 +1,47 @@
+"""sanic-ms: a fast microservice framework on Sanic.
+
+Importing the package defines names and nothing else; each room is loaded when it is first used, so
+that the pool or the client alone does not bring the web server in.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sanic_ms.config import Settings as Settings
+    from sanic_ms.lifecycle import Component as Component
+    from sanic_ms.lifecycle import Health as Health
+    from sanic_ms.service import Service as Service
+    from sanic_ms.types.page import Page as Page
+    from sanic_ms.types.page import Pagination as Pagination
+
+    from . import doc as doc
+
+__all__ = ["Component", "Health", "Page", "Pagination", "Service", "Settings", "doc"]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Component": "sanic_ms.lifecycle",
+    "Health": "sanic_ms.lifecycle",
+    "Page": "sanic_ms.types.page",
+    "Pagination": "sanic_ms.types.page",
+    "Service": "sanic_ms.service",
+    "Settings": "sanic_ms.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "doc":
+        return importlib.import_module("sanic_ms.doc")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

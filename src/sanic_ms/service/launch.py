@@ -1,0 +1,284 @@
+"""How a service is served: in this process, or by workers whose master this process is."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sanic import Sanic
+from sanic.exceptions import SanicException
+from sanic.http.constants import HTTP
+from sanic.server.events import trigger_events
+
+from sanic_ms.config import Settings
+from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
+from sanic_ms.server.cpus import usable_cpus
+from sanic_ms.server.files import Files
+from sanic_ms.server.serving import Server, StopTimes
+from sanic_ms.server.sockets import Place
+from sanic_ms.server.supervisor import Supervisor, Watch
+from sanic_ms.server.tls import Certificate
+from sanic_ms.server.worker import Job, Link, Recycling
+from sanic_ms.service.failures import known_errors_untraced
+
+__all__ = ["Launch"]
+
+log = logging.getLogger("sanic_ms.service")
+
+_BACKLOG = 1024  # connections that may wait to be accepted
+
+
+class Launch:
+    """What a service's ``run`` and ``stop`` do.
+
+    Attributes:
+        loader: How a worker process gets the service; None: by its name, from the program's main
+            module. It must be possible to pickle it.
+        quiet: Whether nobody is told that the service serves; the test kit sets it.
+
+    Args:
+        app: The service.
+        announce: Called in one process when the whole service serves.
+    """
+
+    def __init__(self, app: Any, announce: Callable[[], None]) -> None:
+        self.loader: Callable[[], Any] | None = None
+        self.quiet = False
+        self._app = app
+        self._announce = announce
+        self._server: Server | None = None
+        self._link: Link | None = None
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a master speaks for this process."""
+        return self._link is not None
+
+    def run(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Serve until told to stop. What is not given comes from the settings.
+
+        A service that cannot start, or whose workers cannot, ends the process with one line that
+        says why and exit code 1.
+        """
+        app = self._app
+        try:
+            app.compile()
+            keywords = _completed(app.settings, args, keywords)
+            with known_errors_untraced():
+                self._serve(keywords)
+        except (SanicMSError, SanicException) as exc:
+            sys.exit(f"{app.name}: {exc}")
+        except Exception as exc:
+            if isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE:
+                reason = _cannot_listen(exc, keywords)
+            else:
+                log.exception("%s did not start", app.name)
+                reason = f"{type(exc).__name__}: {exc}"
+            sys.exit(f"{app.name}: did not start: {reason}")
+
+    def stop(self) -> bool:
+        """Begin to stop what `run` has started, in all workers. False: it has started nothing."""
+        if self._link is not None:
+            self._link.tell("halt")
+        elif self._server is not None:
+            self._server.stop(quick=True)
+        else:
+            return False
+        return True
+
+    def serve_as_worker(self, job: Job, link: Link) -> None:
+        """Serve in a worker process, to which the master has given this job."""
+        app = self._app
+        app.configure_unread(**job.settings)
+        for name, value in job.shared.items():
+            setattr(app.shared_ctx, name, value)
+        self._link = link
+        app.compile()
+        with known_errors_untraced():
+            app.prepare(**{**job.keywords, "sock": job.place.socket})
+            self._serve_here(job.place)
+
+    # --- which way -------------------------------------------------------------------------------
+
+    def _serve(self, keywords: dict[str, Any]) -> None:
+        app = self._app
+        supervised = keywords["workers"] != 1 or keywords["auto_reload"]
+        if supervised:
+            _check_may_spawn()
+        app.prepare(**keywords)
+        if not _is_ours(app):
+            serve = type(app).serve if supervised else type(app).serve_single
+            serve(primary=app)
+            return
+        try:
+            place = _bind(keywords, reuse_port=app.settings.reuse_port)
+            if supervised:
+                self._supervise(place, keywords)
+            else:
+                self._serve_here(place)
+        finally:
+            self._server = None
+            _forget_prepared()
+
+    def _serve_here(self, place: Place) -> None:
+        """Serve in this process."""
+        app, link = self._app, self._link
+        prepared = app.state.server_info[0].settings
+        signals = (signal.SIGTERM,) if link else (signal.SIGTERM, signal.SIGINT)
+        settings: Settings = app.settings
+        certificate = None
+        if prepared["ssl"] is None and settings.tls_cert and settings.tls_key:
+            certificate = Certificate(settings.tls_cert, settings.tls_key)
+        self._server = Server(
+            app,
+            place,
+            protocol=prepared["protocol"],
+            tls=certificate.context if certificate else prepared["ssl"],
+            blocked=settings.loop_blocked_threshold,
+            times=_stop_times(app.settings),
+            signals=signals if prepared["register_sys_signals"] else (),
+            leave=app.lifecycle.leave,
+            ready=partial(link.tell, "ready") if link else None,
+        )
+        if certificate is not None:
+            self._server.ticks.append(certificate.refresh)
+        if link is not None:
+            link.attach(self._server)
+        self._server.run()
+
+    def _supervise(self, place: Place, keywords: dict[str, Any]) -> None:
+        """Be the master of workers. The application's listeners for the main process run here."""
+        app = self._app
+        loop = asyncio.new_event_loop()
+        try:
+            for event in ("main_process_start", "main_process_ready"):
+                trigger_events(app.listeners[event], loop, app)
+            reason = loop.run_until_complete(self._supervisor(place, keywords).run())
+        finally:
+            place.close()
+            trigger_events(app.listeners["main_process_stop"], loop, app)
+            loop.close()
+        if reason:
+            sys.exit(f"{app.name}: {reason}")
+
+    def _supervisor(self, place: Place, keywords: dict[str, Any]) -> Supervisor:
+        app = self._app
+        settings: Settings = app.settings
+        job = Job(
+            load=self.loader or partial(_registered, app.name),
+            place=place,
+            settings=app.settings_in_code,
+            keywords={**keywords, "workers": 1, "auto_reload": False},
+            shared=dict(vars(app.shared_ctx)),
+            recycling=Recycling(settings.worker_max_requests, settings.worker_max_memory),
+        )
+        return Supervisor(
+            job,
+            keywords["workers"],
+            name=app.name,
+            times=_stop_times(settings),
+            watch=Watch(settings.worker_start_timeout, settings.worker_silence_timeout),
+            changed=Files([Path.cwd()]).changed if keywords["auto_reload"] else None,
+            on_ready=self._announce,
+        )
+
+
+def _completed(
+    settings: Settings, args: tuple[Any, ...], keywords: dict[str, Any]
+) -> dict[str, Any]:
+    """The keywords of ``run``, with what they leave out taken from the settings."""
+    defaults: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "unix": settings.unix,
+        "workers": usable_cpus() if settings.workers == "auto" else settings.workers,
+        "debug": settings.debug,
+        "auto_reload": settings.auto_reload,
+        "access_log": settings.access_log,
+        "backlog": _BACKLOG,
+        "motd": False,
+    }
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise ConfigError("TLS_CERT and TLS_KEY belong together: set both, or neither")
+    if keywords.get("unix") or settings.unix:
+        defaults["host"] = defaults["port"] = None
+    given = dict(zip(("host", "port"), args, strict=False))
+    return {**defaults, **given, **keywords}
+
+
+def _stop_times(settings: Settings) -> StopTimes:
+    return StopTimes(settings.shutdown_delay, settings.graceful_shutdown_timeout)
+
+
+def _is_ours(app: Sanic[Any, Any]) -> bool:
+    """Whether `Server` can serve what was prepared: HTTP/1.1, and no second application. The rest
+    is left to Sanic's own runners."""
+    prepared = [info for other in _applications() for info in other.state.server_info]
+    return len(prepared) == 1 and prepared[0].settings["version"] is not HTTP.VERSION_3
+
+
+def _bind(keywords: dict[str, Any], *, reuse_port: bool) -> Place:
+    if keywords.get("sock") is not None:
+        return Place(keywords["sock"], backlog=keywords["backlog"])
+    try:
+        return Place.bind(
+            keywords["host"],
+            keywords["port"],
+            unix=keywords["unix"],
+            backlog=keywords["backlog"],
+            reuse_port=reuse_port,
+        )
+    except OSError as exc:
+        raise LifecycleError(_cannot_listen(exc, keywords)) from exc
+
+
+def _cannot_listen(exc: OSError, keywords: dict[str, Any]) -> str:
+    """One line about an address that cannot be listened on, and what to do."""
+    host, port, unix = keywords["host"], keywords["port"], keywords["unix"]
+    if exc.errno == errno.EADDRINUSE and not unix:
+        return f"port {port} on {host} is in use: stop what listens there, or set PORT"
+    return f"cannot listen on {unix or f'{host}:{port}'}: {exc.strerror or exc}"
+
+
+def _check_may_spawn() -> None:
+    """See that worker processes can be started here.
+
+    Raises:
+        LifecycleError: this is a worker that imports the program, or there is no program that it
+            could import.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise LifecycleError(
+            "app.run() was called while a worker imported the program: "
+            'write it under if __name__ == "__main__":'
+        )
+    main = sys.modules["__main__"]
+    file = Path(getattr(main, "__file__", None) or "")
+    if getattr(main, "__spec__", None) is None and not file.is_file():
+        raise LifecycleError("workers need a program in a file, which they can import")
+
+
+def _registered(name: str) -> Any:
+    """The application of this name, in a worker that has imported the program."""
+    return Sanic.get_app(name)
+
+
+def _forget_prepared() -> None:
+    """Let the applications of this process be prepared and served again, as Sanic's runners do."""
+    for app in _applications():
+        app.state.server_info.clear()
+        app.router.reset()  # type: ignore[no-untyped-call]
+        app.signal_router.reset()  # type: ignore[no-untyped-call]
+    Sanic._cleanup_env_vars()  # type: ignore[no-untyped-call]
+
+
+def _applications() -> list[Sanic[Any, Any]]:
+    return list(Sanic._app_registry.values())

@@ -1,0 +1,436 @@
+"""A service: a Sanic application with the rooms of the framework put together.
+
+Composition happens here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+from sanic import Sanic
+from sanic.config import DEFAULT_CONFIG
+from sanic.handlers import ErrorHandler
+
+from sanic_ms.config import Loaded, Settings, load_settings
+from sanic_ms.container import Container, Scope
+from sanic_ms.context import RequestContext
+from sanic_ms.db import ConnectionPool
+from sanic_ms.exception import ConfigError, LifecycleError
+from sanic_ms.http.cors import clear_preflights, mount_preflights
+from sanic_ms.http.envelope import Envelope, named_envelope
+from sanic_ms.http.errors import EnvelopeErrorHandler
+from sanic_ms.http.health import HealthChecks
+from sanic_ms.http.policies import require_policies
+from sanic_ms.http.request import Request
+from sanic_ms.http.routes import compile_routes, describe_routes, limit_integers
+from sanic_ms.lifecycle import Component, Lifecycle
+from sanic_ms.openapi import build
+from sanic_ms.server import HttpProtocol
+from sanic_ms.server.exchange import Exchange
+from sanic_ms.server.routes import watch_for
+from sanic_ms.service.failures import log_failure
+from sanic_ms.service.launch import Launch
+from sanic_ms.service.logs import ServiceLogs
+from sanic_ms.service.measuring import Measuring
+from sanic_ms.service.operators import Operators, check_paths, operator_paths
+from sanic_ms.service.unapplied import warn_of_unapplied
+from sanic_ms.telemetry.logging import flush_logs
+from sanic_ms.telemetry.metrics import ServerMetrics
+from sanic_ms.telemetry.observer import Observer, failure_of
+from sanic_ms.telemetry.trace import Tracing
+from sanic_ms.types.headers import DefaultHeaders
+
+__all__ = ["Service"]
+
+log = logging.getLogger("sanic_ms.service")
+
+
+T = TypeVar("T")
+
+
+class Service(Sanic[Any, Any]):
+    """A Sanic application with settings, databases, validation, documents and a life of its parts.
+
+    Making one reads nothing and connects to nothing: settings are read when they are first needed,
+    databases are opened when the service starts.
+
+    Args:
+        name: The service's name, as others call it.
+        settings: The class of the settings; a subclass of `Settings` adds an application's own.
+        envelope: The form of the answers; default what the setting ``ENVELOPE`` names.
+        keywords: Sanic's own arguments.
+    """
+
+    # Sanic's metaclass leaves its applications without one; here `app.region_client = …` is the
+    # usual way to keep a client.
+    __slots__ = ("__dict__", "__weakref__")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: type[Settings] = Settings,
+        envelope: Envelope | None = None,
+        **keywords: Any,
+    ) -> None:
+        if envelope is not None and not isinstance(envelope, Envelope):
+            raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
+        keywords.setdefault("request_class", Request)
+        self._logs = ServiceLogs(keywords)
+        super().__init__(name, **keywords)
+        limit_integers(self)
+        self.lifecycle = Lifecycle()
+        self._health = HealthChecks(self.lifecycle)
+        self._measuring = Measuring(self)
+        self.metrics = self._measuring.registry
+        self.container = Container((RequestContext, Request, self.request_class))
+        self._settings_class = settings
+        self._settings_keywords: dict[str, Any] = {}
+        self._loaded: Loaded[Any] | None = None
+        self._envelope = envelope
+        self._pools: dict[str, ConnectionPool] = {}
+        self._tracing: Tracing | None = None
+        self._observer: Observer | None = None
+        self._late: list[asyncio.Task[None]] = []
+        self._mounted = False
+        self.launch = Launch(self, self._announce)
+
+    if TYPE_CHECKING:  # so that type checkers allow the attributes that applications set
+
+        def __getattr__(self, name: str) -> Any: ...
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+    # --- settings ------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, read on first use.
+
+        Raises:
+            ConfigError: a value is wrong. One line says which, where it stands and what it may be.
+        """
+        return cast(Settings, self.loaded.settings)
+
+    def configure(self, **keywords: Any) -> None:
+        """Set settings from code; they win over every other source.
+
+        Raises:
+            ConfigError: the settings have been read already.
+        """
+        if self._loaded is not None:
+            raise ConfigError(f"configure({', '.join(keywords)}): the settings are read already")
+        self._settings_keywords.update(keywords)
+
+    def configure_unread(self, **keywords: Any) -> None:
+        """As `configure`, for what this process has not set itself, and if nothing is read yet."""
+        if self._loaded is None:
+            self._settings_keywords = {**keywords, **self._settings_keywords}
+
+    @property
+    def settings_in_code(self) -> dict[str, Any]:
+        """What `configure` was told so far."""
+        return dict(self._settings_keywords)
+
+    @property
+    def loaded(self) -> Loaded[Any]:
+        """The settings with the source of each, and what the sources hold besides."""
+        if self._loaded is None:
+            keywords = {**self._changed_in_code(), **self._settings_keywords}
+            loaded = load_settings(self._settings_class, keywords=keywords)
+            self._loaded = loaded
+            values = msgspec.structs.asdict(loaded.settings)
+            # Sanic reads its own limits from here, and an application whatever it added.
+            self.config.update({name.upper(): value for name, value in values.items()})
+            self.config.update(loaded.extra)
+        return self._loaded
+
+    def _changed_in_code(self) -> dict[str, Any]:
+        """What the application has set on Sanic's own configuration: ``app.config.X = …``."""
+        names = (name.upper() for name in self._settings_class.__struct_fields__)
+        return {
+            name.lower(): self.config[name]
+            for name in names
+            if name in DEFAULT_CONFIG and self.config[name] != DEFAULT_CONFIG[name]
+        }
+
+    # --- parts ---------------------------------------------------------------------------------
+
+    def add(self, component: Component) -> None:
+        """Give the service one more part, that starts and stops with it.
+
+        While the service runs (in a listener, say) the part starts at once, in the background of
+        the call: the first use of a pool or a client waits for nothing more.
+
+        Raises:
+            LifecycleError: the service is stopping.
+        """
+        if self.lifecycle.is_open:
+            task = asyncio.get_running_loop().create_task(self.lifecycle.enter(component))
+            task.add_done_callback(log_failure)
+            self._late.append(task)
+        else:
+            self.lifecycle.add(component)
+
+    def provide(self, key: type[T], value: Any = None, *, scope: Scope = "singleton") -> None:
+        """Make a type injectable; see `Container.provide`."""
+        self.container.provide(key, value, scope=scope)
+
+    @property
+    def tracing(self) -> Tracing:
+        """The traces of the service.
+
+        Raises:
+            ConfigError: the exporter that the settings choose has no address.
+        """
+        if self._tracing is None:
+            self._tracing = Tracing(self.settings, self.name)
+        return self._tracing
+
+    @property
+    def observer(self) -> Observer:
+        """What counts and traces the requests; the servers call it."""
+        if self._observer is None:
+            metrics = ServerMetrics(self.metrics) if self.settings.metrics else None
+            paths = operator_paths(self.settings)
+            self._observer = Observer(metrics, self.tracing.server, exclude=paths)
+        return self._observer
+
+    @property
+    def db(self) -> ConnectionPool:
+        """The database that the settings name with ``DB_URL``.
+
+        Raises:
+            ConfigError: they name none.
+        """
+        return self.database()
+
+    def database(self, name: str = "default") -> ConnectionPool:
+        """A database by its name: ``"default"`` is ``DB_URL``, the others stand in ``DATABASES``.
+
+        Raises:
+            ConfigError: the settings name no such database.
+        """
+        pool = self._pools.get(name)
+        if pool is None:
+            pool = self._pools[name] = self._make_pool(name)
+        return pool
+
+    def _make_pool(self, name: str) -> ConnectionPool:
+        settings = self.settings
+        if name == "default":
+            url = settings.db_url
+            if url is None:
+                raise ConfigError("no database is named: set DB_URL, e.g. DB_URL=sqlite:///app.db")
+        elif name in settings.databases:
+            url = settings.databases[name]
+        else:
+            known = ", ".join(sorted(settings.databases)) or "none"
+            raise ConfigError(f"DATABASES names no {name!r} (known: {known})")
+        pool = ConnectionPool(
+            url,
+            name=name,
+            min_size=settings.db_pool_min,
+            max_size=settings.db_pool_max,
+            acquire_timeout=settings.db_acquire_timeout,
+            statement_timeout=settings.db_statement_timeout,
+        )
+        if settings.metrics:
+            pool.measure(self.metrics)
+        return pool
+
+    # --- starting and stopping -----------------------------------------------------------------
+
+    def run(self, *args: Any, **keywords: Any) -> None:
+        """Serve until told to stop. What is not given comes from the settings.
+
+        Takes Sanic's arguments. A service that cannot start ends the process with one line that
+        says why and exit code 1.
+        """
+        self.launch.run(args, keywords)
+
+    def stop(self, *args: Any, **keywords: Any) -> None:
+        """Stop serving, in all workers: requests in flight are finished, then everything is
+        closed. Returns at once; calling it again does nothing."""
+        if not self.launch.stop():
+            super().stop(*args, **keywords)
+
+    def prepare(self, *args: Any, **keywords: Any) -> None:
+        """As Sanic's, with the framework's own HTTP protocol unless another is given."""
+        if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
+            keywords["protocol"] = HttpProtocol
+        self._logs.set_up(self)
+        super().prepare(*args, **keywords)
+        if self.debug and self.settings.environment == "production":
+            raise ConfigError("debug mode is refused with ENVIRONMENT=production")
+        self._operators.check_address()
+
+    async def handle_request(self, request: Any) -> None:
+        """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
+        if isinstance(request.stream, Exchange):
+            await super().handle_request(request)
+            return
+        observation = watch_for(self, self.observer, request).begin(request)
+        status = 499  # unless there is an answer: the client went, or the server stops
+        try:
+            await super().handle_request(request)
+            status = getattr(getattr(request.stream, "response", None), "status", 500)
+        finally:
+            observation.end(status, failure_of(request))
+            observation.detach()
+
+    # The short way of our protocol needs to know that this does nothing that it would miss.
+    handle_request.observes_only = True  # type: ignore[attr-defined]
+
+    def finalize(self) -> None:
+        """Compile the routes, then do as Sanic does.
+
+        Raises:
+            LifecycleError: a handler asks for what nothing gives, or declares what is no shape.
+        """
+        self._compile_routes()
+        super().finalize()
+        clear_preflights(self)
+
+    def compile(self) -> None:
+        """Check all that can be known without a connection: settings, dependencies, handlers.
+
+        A start does it by itself; calling it before costs nothing and finds mistakes early.
+
+        Raises:
+            ConfigError: a setting is wrong.
+            LifecycleError: a dependency is missing, or a handler cannot be served.
+        """
+        self._prepare()
+        self._compile_routes()
+
+    def _compile_routes(self) -> None:
+        cors = self.default_headers.cors
+        if cors is not None:
+            mount_preflights(self, cors)
+        try:
+            compile_routes(self, envelope=self.envelope, container=self.container)
+        except TypeError as exc:
+            raise LifecycleError(str(exc)) from exc
+        if self.settings.deny_by_default:
+            require_policies(self)
+
+    @functools.cached_property
+    def default_headers(self) -> DefaultHeaders:
+        """The headers of every answer that does not set them, and those of CORS."""
+        _ = self.settings  # they bring what they say into the configuration
+        return DefaultHeaders.of(self.config)
+
+    @property
+    def envelope(self) -> Envelope:
+        """The form of the answers."""
+        if self._envelope is None:
+            self._envelope = named_envelope(self.settings.envelope)
+        return self._envelope
+
+    async def _startup(self) -> None:
+        self._logs.set_up(self)
+        self._prepare()
+        await super()._startup()  # type: ignore[no-untyped-call]
+
+    def _prepare(self) -> None:
+        """Everything that wants settings and not yet a connection; doing it again is harmless."""
+        settings = self.settings
+        if type(self.error_handler) is ErrorHandler:  # and not one of the application's own
+            handler = EnvelopeErrorHandler(self.envelope)
+            handler.cached_handlers.update(self.error_handler.cached_handlers)
+            self.error_handler = handler
+        admin = self._operators.listener(shared=settings.workers != 1 or bool(self.asgi))
+        if admin is not None:
+            self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
+        self.lifecycle.add(self.tracing)  # first, so that it stops last
+        self._measuring.prepare()
+        if settings.db_url is not None:
+            self.lifecycle.add(self.db)
+            if ConnectionPool not in self.container:
+                self.provide(ConnectionPool, self.db)
+        for name in settings.databases:
+            self.lifecycle.add(self.database(name))
+        check_paths(settings)
+        if type(settings) not in self.container:
+            self.provide(type(settings), settings)
+        try:
+            self.container.check()
+        except TypeError as exc:
+            hint = " (set DB_URL)" if "no ConnectionPool" in str(exc) else ""
+            raise LifecycleError(f"dependencies: {exc}{hint}") from exc
+        if not self._mounted:
+            self._mounted = True
+            self._operators.mount(self)
+
+    @functools.cached_property
+    def _operators(self) -> Operators:
+        return Operators(
+            self.name,
+            self.settings,
+            self.envelope,
+            health=self._health,
+            metrics=self.metrics,
+            document=self.openapi,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document of the service, as it is mounted at ``/openapi/spec.json``."""
+        self.compile()
+        settings = self.settings
+        return build(
+            describe_routes(self),
+            envelope=self.envelope,
+            title=settings.api_title or self.name,
+            version=settings.api_version,
+            description=settings.api_description,
+        )
+
+    async def _server_event(self, concern: str, action: str, loop: Any = None) -> None:
+        if (concern, action) == ("init", "before"):
+            await self.lifecycle.start()
+            try:
+                await super()._server_event(concern, action, loop)
+                await self._settle()
+            except BaseException:
+                self._late.clear()
+                await self.lifecycle.stop()
+                raise
+            return
+        if concern == "shutdown":
+            self._health.close()
+        try:
+            await super()._server_event(concern, action, loop)
+            if (concern, action) == ("init", "after"):
+                await self._settle()
+                self._health.started = True
+                if not (self.launch.supervised or self.launch.quiet):
+                    self._announce()
+        finally:
+            if (concern, action) == ("shutdown", "after"):
+                self._late.clear()
+                await self.lifecycle.stop()
+                flush_logs()
+
+    def _announce(self) -> None:
+        if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
+            return  # one process speaks for all
+        settings = self.settings
+        # What `run` was given wins over the settings; a worker process does not know it.
+        given = self.state.server_info[0].settings if self.state.server_info else {}
+        host, port = given.get("host") or settings.host, given.get("port") or settings.port
+        scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
+        address = given.get("unix") or settings.unix or f"{scheme}://{host}:{port}"
+        docs = f", documents at {self._operators.docs_address}" if settings.docs else ""
+        log.info("%s serves at %s%s", self.name, address, docs)
+        warn_of_unapplied(settings)
+
+    async def _settle(self) -> None:
+        """Wait for the parts that listeners added: a service that is ready has all of them."""
+        while self._late:
+            await self._late.pop(0)

@@ -1,0 +1,83 @@
+"""Services in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def get(url: str) -> bytes:
+    """The body of an answer."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serve(folder: Path, **variables: str) -> Iterator[str]:
+    """Run ``python server.py`` in a folder until it answers; gives its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "server.py"],
+        cwd=folder,
+        env={**os.environ, **variables, "PORT": str(port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 90
+    try:
+        while True:
+            try:
+                get(f"{url}/openapi/spec.json")
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    process.kill()
+                    pytest.fail(f"it does not answer: {process.communicate()[0]}")
+                time.sleep(0.05)
+        yield url
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End it with all its workers.
+
+    Sanic's manager of several workers waits for ever when a signal comes before every worker has
+    reported, and nothing shows from outside when that is; so it has five seconds.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def serving() -> Any:
+    """The functions of this module, for tests that cannot import it."""
+    return sys.modules[__name__]
