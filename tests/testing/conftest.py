@@ -1,0 +1,44 @@
+"""Small services to be tested with the kit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sanic_ms import Service
+from sanic_ms.client import Client
+
+Make = Callable[..., Service]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DB_URL", "PORT", "SANIC_MS_SETTINGS", "SANIC_MS_TEST_DB_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def make() -> Make:
+    """Make a service with a name of its own, settings, and a client of ``region-service``."""
+
+    def make(name: str | None = None, **settings: Any) -> Service:
+        app = Service(name or f"kit_{uuid.uuid4().hex}", configure_logging=False)
+        app.configure(services={"region-service": "http://127.0.0.1:1/v1"}, **settings)
+
+        @app.before_server_start
+        async def connect(app: Service) -> None:
+            app.region = Client("region-service", app=app)
+
+        @app.get("/cities/<id:int>", name="get_city")
+        async def get_city(request: Any, id: int) -> Any:
+            return await app.region.cli(request).get_json(f"/cities/{id}")
+
+        return app
+
+    return make
