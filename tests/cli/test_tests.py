@@ -1,0 +1,308 @@
+"""``sanic-ms tests``: which tests run, what is reported, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from sanic_ms.cli import main
+from sanic_ms.cli.tests import _Watcher
+
+PRICE = """\
+class Price:
+    # a comment
+
+    def total(self, n):
+        if n > 3:
+            return n * 2
+        return n
+
+
+def unused():
+    return 1
+"""
+
+PYTEST_STYLE = """\
+from shop.price import Price
+
+
+def test_total():
+    assert Price().total(1) == 1
+"""
+
+UNITTEST_STYLE = """\
+import unittest
+from shop.price import Price
+
+
+class Old(unittest.TestCase):
+    def test_total(self):
+        self.assertEqual(Price().total(2), 2)
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with a test of either style, one of them in a file that only unittest finds."""
+    folder = tmp_path / "project"
+    for name, text in {
+        "shop/__init__.py": "",
+        "shop/price.py": PRICE,
+        "tests/test_price.py": PYTEST_STYLE,
+        "tests/testold.py": UNITTEST_STYLE,
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run ``python WORDS`` in the folder above the project, without this run's own plugins and
+    without the measurement that these tests may be under."""
+
+    def start(*words: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if "COV" not in name}
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return start
+
+
+def names(report: Path) -> set[str]:
+    """The tests in a JUnit report."""
+    cases = ElementTree.parse(report).iter("testcase")
+    return {f"{case.get('classname')}.{case.get('name')}" for case in cases}
+
+
+BOTH = {"tests.test_price.test_total", "tests.testold.Old.test_total"}
+
+
+def test_tests_of_both_styles_run_and_are_reported(run: Run, project: Path) -> None:
+    """From any directory; the report is of the form that everybody reads."""
+    done = run("-m", "sanic_ms", "tests", "--dir", "project")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert names(project / "reports" / "junit.xml") == BOTH
+    assert [path.name for path in (project / "reports").iterdir()] == ["junit.xml"]
+
+
+def test_paths_choose_and_options_reach_pytest(run: Run, project: Path) -> None:
+    """Paths are those of the project's folder; what follows ``--`` is pytest's."""
+    words = ["--dir", "project", "--reports", "out/r", "tests", "--", "-k", "Old"]
+    done = run("-m", "sanic_ms", "tests", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert names(project / "out" / "r" / "junit.xml") == {"tests.testold.Old.test_total"}
+
+
+def test_coverage_is_reported_in_three_forms(run: Run, project: Path) -> None:
+    """XML as coverage.py writes it, Clover, and pages; also of what pytest-xdist's workers run."""
+    words = ["--dir", "project", "--coverage", "--", "-p", "pytest_cov", "-p", "xdist", "-n", "1"]
+    done = run("-m", "sanic_ms", "tests", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert "coverage: 82% (reports in reports)" in done.stdout
+    reports = project / "reports"
+    assert names(reports / "junit.xml") == BOTH
+    assert (reports / "html" / "index.html").exists()
+    lines = ElementTree.parse(reports / "coverage.xml").getroot()
+    files = {found.get("filename") for found in lines.iter("class")}
+    assert {"shop/price.py", "tests/testold.py"} <= files
+    check_clover(ElementTree.parse(reports / "clover.xml").getroot(), project)
+
+
+# The elements and attributes of OpenClover's clover.xsd, in its order.
+CLASS_METRICS = {
+    "complexity",
+    "elements",
+    "coveredelements",
+    "conditionals",
+    "coveredconditionals",
+    "statements",
+    "coveredstatements",
+    "methods",
+    "coveredmethods",
+}
+FILE_METRICS = CLASS_METRICS | {"classes", "loc", "ncloc"}
+METRICS = {
+    "class": CLASS_METRICS,
+    "file": FILE_METRICS,
+    "package": FILE_METRICS | {"files"},
+    "project": FILE_METRICS | {"files", "packages"},
+    "testproject": FILE_METRICS | {"files", "packages"},
+}
+CHILDREN = {
+    "coverage": ["project", "testproject"],
+    "project": ["metrics", "package"],
+    "testproject": ["metrics", "package"],
+    "package": ["metrics", "file"],
+    "file": ["metrics", "class", "line"],
+    "class": ["metrics"],
+    "line": [],
+    "metrics": [],
+}
+ATTRIBUTES = {
+    "coverage": {"clover", "generated"},
+    "project": {"name", "timestamp"},
+    "testproject": {"name", "timestamp"},
+    "package": {"name"},
+    "file": {"name", "path"},
+    "class": {"name"},
+}
+LINES = {
+    "stmt": {"num", "type", "count"},
+    "cond": {"num", "type", "truecount", "falsecount"},
+    "method": {"num", "type", "count", "signature"},
+}
+
+
+def check_clover(root: ElementTree.Element, project: Path) -> None:
+    """The report has the published form, and its numbers are those of the program."""
+    for element in root.iter():
+        order = [CHILDREN[element.tag].index(child.tag) for child in element]
+        assert order == sorted(order)
+        if element.tag == "line":
+            assert set(element.attrib) == LINES[element.attrib["type"]]
+        elif element.tag != "metrics":
+            assert set(element.attrib) == ATTRIBUTES[element.tag]
+            for metrics in element.findall("metrics"):
+                assert set(metrics.attrib) == METRICS[element.tag]
+                assert all(value.isdigit() for value in metrics.attrib.values())
+    tests = [file.get("name") for file in root.findall("testproject//file")]
+    assert tests == ["test_price.py", "testold.py"]
+    (whole,) = root.findall("project/metrics")
+    assert {name: int(value) for name, value in whole.attrib.items()} == {
+        "statements": 7,
+        "coveredstatements": 5,
+        "conditionals": 2,
+        "coveredconditionals": 1,
+        "methods": 2,
+        "coveredmethods": 1,
+        "elements": 11,
+        "coveredelements": 7,
+        "complexity": 3,
+        "loc": 11,
+        "ncloc": 7,
+        "classes": 2,
+        "files": 2,
+        "packages": 1,
+    }
+    (price,) = (file for file in root.iter("file") if file.get("name") == "price.py")
+    assert price.get("path") == str(project / "shop" / "price.py")
+    found = [{**line.attrib} for line in price.findall("line")]
+    assert found[2:5] == [
+        {"num": "4", "type": "stmt", "count": "1"},
+        {"num": "5", "type": "cond", "truecount": "1", "falsecount": "0"},
+        {"num": "5", "type": "stmt", "count": "1"},
+    ]
+    assert {"num": "10", "type": "method", "signature": "unused()", "count": "0"} in found
+
+
+def test_under_coverage_run_nothing_is_measured_twice(run: Run, project: Path) -> None:
+    """The outer measurement sees the tests; ``--coverage`` says what to do instead."""
+    data = f"--data-file={project / 'outer'}"
+    outer = ["-m", "coverage", "run", data, "--source", "project", "-m", "sanic_ms", "tests"]
+    done = run(*outer, "--dir", "project", "--coverage", "--", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sanic-ms: coverage is measured from outside already" in done.stderr
+    assert names(project / "reports" / "junit.xml") == BOTH
+    assert not (project / "reports" / "coverage.xml").exists()
+    shown = run("-m", "coverage", "report", data)
+    assert "price.py" in shown.stdout, shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("def test_it():\n    assert False\n", 1),
+        ("import nothing_like_it\n", 1),
+        ("x = 1\n", 5),
+        ("def test_it():\n    raise KeyboardInterrupt\n", 130),
+    ],
+    ids=["failed", "not importable", "no tests", "interrupted"],
+)
+def test_the_exit_code_says_how_it_ended(run: Run, tmp_path: Path, text: str, code: int) -> None:
+    """Scripts tell a failure from a project without tests and from Ctrl+C; a report is there."""
+    (tmp_path / "test_one.py").write_text(text)
+    done = run("-m", "sanic_ms", "tests")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert (tmp_path / "reports" / "junit.xml").exists()
+
+
+def test_a_path_that_is_not_there_is_exit_code_2(run: Run, tmp_path: Path) -> None:
+    """As every wrong command."""
+    done = run("-m", "sanic_ms", "tests", "missing")
+    assert done.returncode == 2
+    assert "missing" in done.stderr
+
+
+def test_reports_that_cannot_be_written_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before any test runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SystemExit) as info:
+        main(["tests", "--reports", "taken/x"])
+    assert info.value.code == 2
+    assert capsys.readouterr().err == "sanic-ms: --reports taken/x: Not a directory\n"
+
+
+def test_a_missing_library_names_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pytest is no dependency of a service."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pytest", None)  # as an import of what is not there
+    with pytest.raises(SystemExit) as info:
+        main(["tests"])
+    assert info.value.code == 2
+    assert capsys.readouterr().err == (
+        'sanic-ms: tests need pytest: pip install "sanic-ms[testing]"\n'
+    )
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0, 0), (1, 1), (2, 1), (3, 1), (4, 2), (5, 5)])
+def test_every_exit_code_of_pytest_has_one_of_ours(given: int, expected: int) -> None:
+    """2 is a wrong command here, and a stopped collection there."""
+    assert _Watcher().exit_code(given) == expected
+
+
+def test_a_project_with_patterns_of_its_own_is_believed() -> None:
+    """``python_files`` of its settings stays as it is."""
+    from sanic_ms.cli._discovery import pytest_configure
+
+    class Config:
+        def __init__(self, *patterns: str) -> None:
+            self.patterns = [*patterns]
+
+        def getini(self, name: str) -> Any:
+            return self.patterns
+
+        def addinivalue_line(self, name: str, line: str) -> None:
+            self.patterns.append(line)
+
+    own, usual = Config("check_*.py"), Config("test_*.py", "*_test.py")
+    pytest_configure(own)
+    pytest_configure(usual)
+    assert own.patterns == ["check_*.py"]
+    assert usual.patterns == ["test_*.py", "*_test.py", "test*.py", "tests.py"]
