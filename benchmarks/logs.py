@@ -1,0 +1,142 @@
+"""What a log line costs: the thread that logs, and the one that writes.
+
+CPU time per line in microseconds, the least of the rounds, which are interleaved. The caller's
+share is measured with the writer's thread kept asleep, so that no time of its own is in it.
+"whole" is the CPU time of the process for lines that are written to /dev/null.
+
+Bias: nothing else runs in the process, so caches are warm and nobody contends for the
+interpreter's lock.
+
+Usage: python benchmarks/logs.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, TextIO
+
+from sanic.log import access_logger
+
+from sanic_ms.loggers import logger
+from sanic_ms.server.access import log_answer
+from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter, access_log
+from sanic_ms.telemetry.redaction import redactor
+
+LINES = 5_000
+
+
+def _nowhere() -> TextIO:
+    return open("/dev/null", "w")
+
+
+class Case:
+    """A way to log, and the handler that it goes to."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        self.handler = QueuedHandler(_nowhere(), limit=LINES * 2)
+        self.handler.setFormatter(formatter)
+        self.log = logging.Logger("bench")
+        self.log.addHandler(self.handler)
+
+    def caller(self, call: Callable[[], object]) -> float:
+        """Seconds of one call for the thread that logs."""
+        writer = self.handler.writer
+        writer._asleep = False
+        begin = time.thread_time()
+        for _ in range(LINES):
+            call()
+        spent = time.thread_time() - begin
+        writer._items.clear()
+        writer._asleep = True
+        return spent / LINES
+
+    def whole(self, call: Callable[[], object]) -> float:
+        """Seconds of one call for the process, written."""
+        begin = time.process_time()
+        for _ in range(LINES):
+            call()
+        self.handler.writer.flush(30)
+        return (time.process_time() - begin) / LINES
+
+
+def request() -> Any:
+    """What is read of a request."""
+    route = SimpleNamespace(
+        path="users/<id:int>",
+        parts=("users", "<id:int>"),
+        defined_params={1: SimpleNamespace(name="id")},
+    )
+    head = b"GET /users/7 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*"
+    return SimpleNamespace(
+        head=head, _id=None, method="GET", raw_url=b"/users/7", route=route, ip="127.0.0.1"
+    )
+
+
+def main(rounds: int) -> None:
+    """Print the table."""
+    plain = logging.Logger("plain")
+    plain.addHandler(logging.StreamHandler(_nowhere()))
+    json, text = Case(JSONFormatter("bench")), Case(TextFormatter())
+    access_log.use(put=json.handler.writer.put, forwarded=False)
+    access_logger.setLevel(logging.INFO)
+    asked = request()
+    logging.getLogger(__name__).setLevel(logging.WARNING)
+
+    @logger(tracing=True)
+    def quiet() -> None: ...
+
+    @logger(tracing=True)
+    async def quiet_async() -> None: ...
+
+    def bare() -> None: ...
+
+    async def bare_async() -> None: ...
+
+    def run(function: Callable[[], Any]) -> Callable[[], None]:
+        def call() -> None:
+            coroutine = function()
+            try:
+                coroutine.send(None)
+            except StopIteration:
+                pass
+
+        return call
+
+    from opentelemetry import trace
+
+    unsampled = trace.NonRecordingSpan(trace.SpanContext(1, 2, False, trace.TraceFlags(0)))
+    cases: dict[str, Callable[[], float]] = {
+        "StreamHandler of the library": lambda: Case.whole(
+            json, lambda: plain.info("user %s logged in", 7)
+        ),
+        "json, caller": lambda: json.caller(lambda: json.log.info("user %s logged in", 7)),
+        "json, whole": lambda: json.whole(lambda: json.log.info("user %s logged in", 7)),
+        "json with extra, caller": lambda: json.caller(
+            lambda: json.log.info("logged in", extra={"user": 7, "role": "ann"})
+        ),
+        "text, whole": lambda: text.whole(lambda: text.log.info("user %s logged in", 7)),
+        "access line, caller": lambda: json.caller(lambda: log_answer(asked, 200, 153, 0.0)),
+        "access line, whole": lambda: json.whole(lambda: log_answer(asked, 200, 153, 0.0)),
+        "redaction of a usual line": lambda: json.caller(
+            lambda: redactor.text("user 7 logged in from 10.0.0.4")
+        ),
+        "a function": lambda: json.caller(bare),
+        "the same with @logger, quiet": lambda: json.caller(quiet),
+        "a coroutine": lambda: json.caller(run(bare_async)),
+        "the same with @logger, quiet ": lambda: json.caller(run(quiet_async)),
+    }
+    best = dict.fromkeys(cases, float("inf"))
+    with trace.use_span(unsampled):
+        for _ in range(rounds):
+            for name, case in cases.items():
+                best[name] = min(best[name], case())
+    for name, seconds in best.items():
+        print(f"{name:32} {seconds * 1e6:6.2f} us")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
