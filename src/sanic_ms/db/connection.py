@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import Arguments, Row, Session, TransactionOptions
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from sanic_ms.db.pool import ConnectionPool
 
 __all__ = ["Connection"]
+
+Result = TypeVar("Result")
+Work = Coroutine[Any, Any, Result]
+# A statement on a session, within so many seconds.
+Call = Callable[[Session, Statement, Arguments, float | None], Work[Result]]
 
 
 class Connection:
@@ -55,35 +60,13 @@ class Connection:
 
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
         """Every row, as a list of dicts."""
-        session, known, args_ = self._prepare(statement, args)
-        watch = self._pool.watch.statement
-        if self._cursors:
-            await self._settle_cursors()
-        self._busy = True
-        try:
-            return await watch(known, session.fetch(known, args_, self._pool.limit(timeout)))
-        except DatabaseUnavailable as exc:
-            session = await self._replaced(session, exc)
-            return await watch(known, session.fetch(known, args_, self._pool.limit(timeout)))
-        finally:
-            self._busy = self._fresh = False
+        return await self._run(_fetch, statement, args, timeout)
 
     async def fetchrow(
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
         """The first row as a dict, None if there is none."""
-        session, known, args_ = self._prepare(statement, args)
-        watch = self._pool.watch.statement
-        if self._cursors:
-            await self._settle_cursors()
-        self._busy = True
-        try:
-            return await watch(known, session.fetchrow(known, args_, self._pool.limit(timeout)))
-        except DatabaseUnavailable as exc:
-            session = await self._replaced(session, exc)
-            return await watch(known, session.fetchrow(known, args_, self._pool.limit(timeout)))
-        finally:
-            self._busy = self._fresh = False
+        return await self._run(_fetchrow, statement, args, timeout)
 
     async def fetchval(
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
@@ -96,40 +79,20 @@ class Connection:
         Raises:
             StatementError: the row has no such column.
         """
-        session, known, args_ = self._prepare(statement, args)
-        watch = self._pool.watch.statement
-        if self._cursors:
-            await self._settle_cursors()
-        self._busy = True
-        try:
-            return await watch(
-                known, session.fetchval(known, args_, column, self._pool.limit(timeout))
-            )
-        except DatabaseUnavailable as exc:
-            session = await self._replaced(session, exc)
-            return await watch(
-                known, session.fetchval(known, args_, column, self._pool.limit(timeout))
-            )
-        finally:
-            self._busy = self._fresh = False
+
+        def fetchval(
+            session: Session, known: Statement, args: Arguments, limit: float | None
+        ) -> Work[Any]:
+            return session.fetchval(known, args, column, limit)
+
+        return await self._run(fetchval, statement, args, timeout)
 
     async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
         """Run it and give the number of rows inserted, updated or deleted; 0 for anything else.
 
         An UPDATE counts the rows that it matched, on every database.
         """
-        session, known, args_ = self._prepare(statement, args)
-        watch = self._pool.watch.statement
-        if self._cursors:
-            await self._settle_cursors()
-        self._busy = True
-        try:
-            return await watch(known, session.execute(known, args_, self._pool.limit(timeout)))
-        except DatabaseUnavailable as exc:
-            session = await self._replaced(session, exc)
-            return await watch(known, session.execute(known, args_, self._pool.limit(timeout)))
-        finally:
-            self._busy = self._fresh = False
+        return await self._run(_execute, statement, args, timeout)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
@@ -360,6 +323,23 @@ class Connection:
             )
         return session
 
+    async def _run(
+        self, call: Call[Result], statement: object, args: Arguments, timeout: float | None
+    ) -> Result:
+        session, known, args = self._prepare(statement, args)
+        limit = self._pool.limit(timeout)
+        watch = self._pool.watch.statement
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        try:
+            return await watch(known, call(session, known, args, limit))
+        except DatabaseUnavailable as exc:
+            session = await self._replaced(session, exc)
+            return await watch(known, call(session, known, args, limit))
+        finally:
+            self._busy = self._fresh = False
+
     def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session
         if session is None or self._busy or session.aborted:
@@ -385,6 +365,22 @@ class Connection:
             await self.close_rows(cursor)
         if self._cursors and not self.transactions:
             raise _still_iterating()
+
+
+def _execute(session: Session, known: Statement, args: Arguments, limit: float | None) -> Work[int]:
+    return session.execute(known, args, limit)
+
+
+def _fetchrow(
+    session: Session, known: Statement, args: Arguments, limit: float | None
+) -> Work[Row | None]:
+    return session.fetchrow(known, args, limit)
+
+
+def _fetch(
+    session: Session, known: Statement, args: Arguments, limit: float | None
+) -> Work[list[Row]]:
+    return session.fetch(known, args, limit)
 
 
 def _still_iterating() -> LifecycleError:

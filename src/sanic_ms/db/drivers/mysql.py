@@ -22,6 +22,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from sanic_ms._extras import require
 from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.drivers import mysql_values
+from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
 from sanic_ms.db.statement import Statement
 from sanic_ms.exception import (
@@ -269,12 +270,7 @@ class MySQLSession(Session):
             return None
         shape = await self._shape(statement, result)
         row = result.rows[0]
-        try:
-            value = row[column]
-        except IndexError:
-            raise StatementError(
-                f"column={column}: the row has {len(row)} columns, counted from 0"
-            ) from None
+        value = value_at(row, column)
         decode = shape.decoders[column] if shape.decoders is not None else None
         return value if decode is None else decode(value)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from sanic_ms.db.base import Arguments
-from sanic_ms.exception import DataError
+from sanic_ms.db.drivers.values import without_type
 
 __all__ = [
     "Decoder",
@@ -64,22 +64,7 @@ def _adapt(value: Any, position: int) -> Any:
     if isinstance(value, datetime):
         # The session's time zone is UTC, and neither DATETIME nor TIMESTAMP holds one.
         return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    if isinstance(value, dict | list | tuple):
-        try:
-            return msgspec.json.encode(value).decode()
-        except (TypeError, ValueError) as exc:
-            raise DataError(f"argument ${position} cannot be written as JSON: {exc}") from exc
-    for native in (str, int, float):
-        if isinstance(value, native):
-            return native(value)
-    raise DataError(
-        f"argument ${position} is a {type(value).__qualname__}, which MySQL cannot store (it takes "
-        "numbers, text, bytes, bool, datetime, date, time, timedelta, UUID, Decimal, dict and list)"
-    )
+    return without_type(value, position, "MySQL", also="timedelta, ")
 
 
 def decoder_for(field: Any) -> Decoder | None:

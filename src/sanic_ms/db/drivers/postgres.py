@@ -18,6 +18,7 @@ from asyncpg import exceptions as pg
 
 from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.drivers.postgres_errors import translate
+from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
 from sanic_ms.db.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
@@ -173,14 +174,7 @@ class PostgresSession(Session):
     ) -> Any:
         """One value of the first row."""
         rows = await self._run(statement, args, 1, False, timeout)
-        if not rows:
-            return None
-        try:
-            return rows[0][column]
-        except IndexError:
-            raise StatementError(
-                f"column={column}: the row has {len(rows[0])} columns, counted from 0"
-            ) from None
+        return value_at(rows[0], column) if rows else None
 
     async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
         """The number of rows changed."""

@@ -24,11 +24,11 @@ from sanic_ms.db.base import Arguments, FetchedRows, Row, Rows, Session, Transac
 from sanic_ms.db.drivers.sqlite_errors import translate
 from sanic_ms.db.drivers.sqlite_thread import WorkerThread
 from sanic_ms.db.drivers.sqlite_values import adapt
+from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.statement import Statement
 from sanic_ms.exception import (
     DatabaseUnavailable,
     QueryTimeout,
-    StatementError,
     TransactionConflict,
 )
 
@@ -92,14 +92,7 @@ class SQLiteSession(Session):
     ) -> Any:
         """One value of the first row."""
         row = await self._query(statement, args, _first_tuple, timeout)
-        if row is None:
-            return None
-        try:
-            return row[column]
-        except IndexError:
-            raise StatementError(
-                f"column={column}: the row has {len(row)} columns, counted from 0"
-            ) from None
+        return None if row is None else value_at(row, column)
 
     async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
         """The number of rows changed."""

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from sanic_ms.db.base import Arguments
-from sanic_ms.exception import DataError
+from sanic_ms.db.drivers.values import without_type
 
 __all__ = ["adapt", "register_converters"]
 
@@ -49,24 +49,9 @@ def _adapt(value: Any, position: int) -> Any:
         return value.isoformat(" ", "microseconds")
     if isinstance(value, date | time):
         return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
-    if isinstance(value, dict | list | tuple):
-        try:
-            return msgspec.json.encode(value).decode()
-        except (TypeError, ValueError) as exc:
-            raise DataError(f"argument ${position} cannot be written as JSON: {exc}") from exc
-    for native in (str, int, float):
-        if isinstance(value, native):
-            return native(value)
-    raise DataError(
-        f"argument ${position} is a {type(value).__qualname__}, which SQLite cannot store (it "
-        "takes numbers, text, bytes, bool, datetime, date, time, UUID, Decimal, dict and list)"
-    )
+    return without_type(value, position, "SQLite")
 
 
 def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
