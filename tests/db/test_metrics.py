@@ -94,9 +94,10 @@ async def test_a_cancelled_statement_is_counted_as_cancelled(postgres_url: str) 
     pool.measure(registry)
     await pool.start()
     try:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await pool.fetchval("SELECT pg_sleep(30)")
+        async with pool.acquire() as connection:  # opening one is not what is timed
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await connection.fetchval("SELECT pg_sleep(60)")
         assert shown(registry, "db_query_duration_seconds") == {("SELECT", "cancelled"): 1}
     finally:
         await pool.stop()

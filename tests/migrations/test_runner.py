@@ -305,7 +305,7 @@ def test_a_connection_lost_in_the_middle_is_a_failed_migration(postgres: str, wr
     with pytest.raises(MigrationFailed, match=r"0001_lost\.py:4: "):
         migrate(postgres)
     with pytest.raises(MigrationFailed, match=r"0001_lost\.py:4: "):
-        migrate(postgres, lock_timeout=1)
+        migrate(postgres)
 
 
 def test_an_interrupt_rolls_back(
