@@ -51,6 +51,22 @@ async def test_every_request_of_a_service_is_a_span() -> None:
     assert "exception" in failed["annotations"][0]["value"]
 
 
+async def test_what_redact_names_is_hidden_in_spans() -> None:
+    """As in logs: one setting for both."""
+    app = make()
+
+    @app.get("/pay")
+    async def pay(request: Any) -> Any:
+        request["span"].set_attribute("customer.iban", "DE12")
+
+    async with receiver() as collector:
+        traced(app, collector, redact=["iban"])
+        await call(app, "get", "/pay?iban=DE12&page=1")
+    (span,) = [span for received in collector.received for span in received.json]
+    assert span["tags"]["url.query"] == "iban=***&page=1"
+    assert span["tags"]["customer.iban"] == "***"
+
+
 async def test_a_route_has_a_share_of_its_own() -> None:
     """`ctx_trace_sample` wins over TRACE_SAMPLE."""
     app = make()

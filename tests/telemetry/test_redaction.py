@@ -37,6 +37,8 @@ SECRET = "hunter2"
         "AWS_SECRET_ACCESS_KEY=hunter2",
         "/search?key=hunter2&sig=hunter2",
         "/search?q=1&access_token=hunter2",
+        "/search?auth=hunter2&otp=hunter2",
+        "/search?a=1&sid=hunter2",
         "session_id=hunter2 csrf_token=hunter2 jwt=hunter2",
         "eyJhbGciOi.eyJzdWIhunter2IiOiIx.abc-hunter2",
     ],
@@ -58,6 +60,8 @@ def test_secrets_are_taken_out_of_text(text: str) -> None:
         "cache key=users:7 was not found",
         "Key (email)=(ann@example.com) already exists",
         "the password is wrong",
+        "/books?author=ann&keyword=x",
+        "auth: user 7 came back",
         "",
         "Ünïcode = ja",
     ],
@@ -75,9 +79,58 @@ def test_what_stands_beside_a_secret_stays() -> None:
     assert redact("cookie: a=1\nhost: b") == "cookie: ***\nhost: b"
 
 
-def test_the_query_of_a_url() -> None:
-    """Only the values of secret parameters; `key` is one in a query."""
-    assert Redactor().query("key=x&page=1&token=y") == "key=***&page=1&token=***"
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("key=x&page=1&token=y", "key=***&page=1&token=***"),
+        ("auth=x&sid=y&otp=z&sig=w&X-Auth=v", "auth=***&sid=***&otp=***&sig=***&X-Auth=***"),
+        ("sessionid=x&PHPSESSID=y&api_key=z", "sessionid=***&PHPSESSID=***&api_key=***"),
+        ("%74oken=x&a=1", "%74oken=***&a=1"),
+        ("next=https%3A%2F%2Fu%3Ahunter2%40h&a=1", "next=***&a=1"),
+        ("next=https://u:hunter2@h&a=1", "next=https://u:***@h&a=1"),
+        ("a=1;token=x", "a=1;token=***"),
+        ("eyJhbGciOi.eyJzdWIiOiIx.abc", "***"),
+        # These only sound like the short names, or are harmless but for their letters.
+        ("author=a&keyword=b&inside=c&signal=d", "author=a&keyword=b&inside=c&signal=d"),
+        ("name=J%C3%BCrgen&q=a%20b", "name=J%C3%BCrgen&q=a%20b"),
+        ("", ""),
+    ],
+)
+def test_the_query_of_a_url(query: str, shown: str) -> None:
+    """Only the values of secret parameters, however they are written; `key` is one in a query."""
+    assert Redactor().query(query) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/http://u:hunter2@h/x", "/http://u:***@h/x"),
+        ("/proxy/https://user:hunter2@host", "/proxy/https://user:***@host"),
+        ("/proxy/https:/user:hunter2@host/x", "/proxy/https:/user:***@host/x"),
+        ("/proxy/https:/hunter2@host/x", "/proxy/https:/***@host/x"),
+        ("/proxy/https%3A%2F%2Fu%3Ahunter2%40h/x", "/proxy/https://u:***@h/x"),
+        ("/proxy/https%253A%252F%252Fu%253Ahunter2%2540h", "/proxy/https://u:***@h"),
+        ("/a;token=hunter2&b", "/a;token=***&b"),
+        ("/verify/eyJhbGciOi.eyJzdWIhunter2.abc", "/verify/***"),
+        ("/proxy/http://host:8000/x@y", "/proxy/http://host:8000/x@y"),
+        ("/proxy/http:/host:8000/x@y", "/proxy/http:/host:8000/x@y"),
+        ("/users/7", "/users/7"),
+        ("/caf%C3%A9/100%25", "/caf%C3%A9/100%25"),
+        ("/" + "%25" * 5000, "/" + "%25" * 5000),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_the_path_of_a_url(path: str, shown: str) -> None:
+    """A proxy's path may hold a whole URL with its credentials; one without a secret stays."""
+    assert Redactor().path(path) == shown
+
+
+def test_a_whole_url() -> None:
+    """Without credentials and fragment; what is no URL is nothing."""
+    redactor = Redactor()
+    url = "https://u:hunter2@h:1/p/http://v:hunter2@i?token=hunter2&a=1#hunter2"
+    assert redactor.url(url) == "https://h:1/p/http://v:***@i?token=***&a=1"
+    assert redactor.url("http://[::1") == ""
 
 
 def test_values_are_copied_and_hidden_by_name_at_any_depth() -> None:
@@ -115,8 +168,10 @@ def test_further_names_count_like_the_usual_ones() -> None:
     assert redactor.text("customer_iban=DE12 x") == "customer_iban=*** x"
     assert redactor.is_secret("IbanNumber")
     assert not Redactor().is_secret("iban")
+    assert redactor.query("page=1&iban=DE12") == "page=1&iban=***"
     redactor.use([])
     assert redactor.text("iban=DE12") == "iban=DE12"
+    assert not redactor.is_secret("IbanNumber")  # nothing is remembered of the names before
 
 
 def test_names_that_would_hide_everything_are_refused() -> None:

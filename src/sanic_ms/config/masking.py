@@ -15,11 +15,24 @@ import msgspec
 
 from sanic_ms.config.settings import Settings
 
-__all__ = ["MASK", "is_secret", "mask", "mask_text"]
+__all__ = ["MASK", "SECRET_WORDS", "is_secret", "mask", "mask_text"]
 
 MASK = "***"
 
-_WORDS = r"PASS(?:WORD|WD|PHRASE)|PWD|SECRET|TOKEN|CREDENTIALS?|PRIVATE|AUTHORIZATION|COOKIE"
+SECRET_WORDS = (
+    "pass(?:word|wd|phrase|code)",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "private",
+    "authorization",
+    "cookie",
+)
+"""Regular expressions of the words that make a name secret: of a setting, and (with more of them,
+see `sanic_ms.telemetry.redaction`) of whatever logs and spans hold."""
+
+_WORDS = "|".join(SECRET_WORDS)
 _SECRET_NAME = re.compile(rf"{_WORDS}|KEYS?(?:_|$)", re.IGNORECASE)
 
 # "user:password@" after "://", or at the very start where somebody forgot the scheme. The password

@@ -1,8 +1,9 @@
 """What must never be written: one place that takes secrets out of logs, spans and error answers.
 
 It works by names (``password=…``, ``{"api_key": …}``, ``Authorization: …``) and by shape
-(credentials in URLs, ``Bearer …``, JSON web tokens). It rather hides too much than too little. A
-secret in the middle of prose ("my password is hunter2") is nothing that anybody could find.
+(credentials in URLs and in paths, ``Bearer …``, JSON web tokens). It rather hides too much than too
+little. A secret in the middle of prose ("my password is hunter2") is nothing that anybody could
+find, nor one that is a part of a path without a name ("/reset/hunter2").
 """
 
 from __future__ import annotations
@@ -10,26 +11,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
+
+from sanic_ms.config.masking import MASK, SECRET_WORDS
 
 __all__ = ["MASK", "Redactor", "redactor"]
 
-MASK = "***"
-
 _WORDS = (
-    "pass(?:word|wd|phrase|code)",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "private",
-    "authorization",
-    "cookie",
+    *SECRET_WORDS,
     "signature",
     "csrf",
     "jwt",
-    "session[_-]?id",
+    "sess(?:ion)?[_-]?id",
     "(?:api|access|auth|account|client|encryption|master|service|signing|ssh)[_-]?key",
 )
+# Names that are too short to be looked for within others ("author", "outside").
+_SHORT = r"(?:^|[^a-z])(?:auth|otp|sid|sig)$"
+# Those that are secret as the whole name of a parameter of a query.
+_IN_QUERY = frozenset(("key",))
 # What some word of the above, or of the shapes below, cannot be without: looking for these costs a
 # twentieth of looking for the words. In lower case.
 _STEMS = (
@@ -39,31 +38,41 @@ _STEMS = (
     "token",
     "credential",
     "private",
-    "authorization",
+    "auth",
     "cookie",
+    "otp=",
+    "sid=",
     "sig",
     "csrf",
     "jwt",
-    "session",
+    "sess",
     "key",
     "bearer",
     "basic",
     "eyj",
 )
 
+
+def _credentials(slashes: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(:{slashes}[^\s:/?#@\"'<>]{{0,256}}):(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s\"'<>]{{0,512}}@"
+        rf"|(https?:{slashes})[^\s:/?#@\"'<>]{{1,512}}@",
+        re.IGNORECASE,
+    )
+
+
 # "user:password@" and "token@" in a URL. A number before a slash or the end is a port. Bounded, as
 # every repetition here is, so that a hostile text costs no more than its length.
-_URL = re.compile(
-    r"(://[^\s:/?#@\"'<>]{0,256}):(?!\d{1,5}(?:[/?#\s\"']|$))[^\s\"'<>]{0,512}@"
-    r"|(https?://)[^\s:/?#@\"'<>]{1,512}@",
-    re.IGNORECASE,
-)
+_URL = _credentials("//")
+# In a path proxies make one slash of two.
+_PATH_URL = _credentials("/(?!/)")
 _BEARER = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{6,}", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*")
 
+_ESCAPES = 3  # how often something may have been escaped
 _DEPTH = 6
 _WIDTH = 200
-_NAMES = 4096
+_NAMES, _NAME = 4096, 128  # how many names are remembered, and of how many letters
 
 
 class Redactor:
@@ -90,7 +99,7 @@ class Redactor:
         if "" in further:
             raise ValueError("an empty name would hide everything")
         words = "|".join((*_WORDS, *map(re.escape, further)))
-        self._secret = re.compile(words, re.IGNORECASE)
+        self._secret = re.compile(f"{words}|{_SHORT}", re.IGNORECASE)
         separator = r"(?:\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}|[\"'],\s{0,4})"
         self._line = re.compile(
             rf"((?:authorization|cookie)[\w-]{{0,40}}{separator})"
@@ -98,7 +107,7 @@ class Redactor:
             re.IGNORECASE,
         )
         self._assigned = re.compile(
-            rf"((?:{words}|(?<=[?&])key|(?<=[?&])sig)[\w-]{{0,40}}{separator})"
+            rf"((?:(?:{words})[\w-]{{0,40}}|(?<=[?&])(?:auth|key|otp|sid|sig)){separator})"
             r"(?:b(?=[\"']))?(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|'[^'\\]*(?:\\.[^'\\]*)*'?"
             r"|\\{1,3}([\"']).*?\\{1,3}\2|[^\s,;&\"'<>)\]}]+)",
             re.IGNORECASE | re.DOTALL,
@@ -111,9 +120,11 @@ class Redactor:
         known = self._known
         found = known.get(name)
         if found is None:
-            if len(known) >= _NAMES:  # names may come from outside
-                known.clear()
-            found = known[name] = self._secret.search(name) is not None
+            found = self._secret.search(name) is not None
+            if len(name) <= _NAME:  # names may come from outside
+                if len(known) >= _NAMES:
+                    known.clear()
+                known[name] = found
         return found
 
     def text(self, text: str) -> str:
@@ -129,9 +140,50 @@ class Redactor:
         return _JWT.sub(MASK, text)
 
     def query(self, query: str) -> str:
-        """A query string with the values of its secret parameters hidden."""
-        # Behind "?" the names that are secret only in a query are found as well.
-        return self.text(f"?{query}")[1:]
+        """A query string with the values of its secret parameters hidden, escaped or not."""
+        return "&".join(map(self._parameter, query.split("&")))
+
+    def path(self, path: str) -> str:
+        """The path of a URL without the secrets in it, escaped or not."""
+        plain = path
+        for _ in range(_ESCAPES):
+            if "%" not in plain:
+                break
+            plain = unquote(plain)
+            shown = self._path(plain)
+            if shown != plain:
+                return quote(shown, safe="/:@!$&'()*+,;=")
+        return self._path(path)
+
+    def _path(self, path: str) -> str:
+        if ":" not in path and "=" not in path and "eyJ" not in path:
+            return path  # most paths
+        if "@" in path:
+            path = _PATH_URL.sub(_hide_credentials, path)
+        return self.text(path)
+
+    def url(self, url: str) -> str:
+        """An absolute URL without credentials, fragment and secrets; ``""`` where it is none."""
+        try:
+            parts = urlsplit(url)
+            host = parts.netloc.rpartition("@")[2]
+        except ValueError:
+            return ""
+        query = f"?{self.query(parts.query)}" if parts.query else ""
+        return f"{parts.scheme}://{host}{self.path(parts.path)}{query}"
+
+    def _parameter(self, part: str) -> str:
+        name, equals, value = part.partition("=")
+        if not equals:
+            return self.path(part)
+        plain = unquote_plus(name)
+        if plain.lower() in _IN_QUERY or self.is_secret(plain):
+            return f"{name}={MASK}"
+        plain = unquote_plus(value)
+        if self.text(plain) != plain:
+            return f"{name}={MASK if plain != value else self.text(value)}"
+        # Some separate parameters by a semicolon.
+        return self.text(part) if ";" in part else part
 
     def value(self, name: str, value: Any) -> Any:
         """The value of a field as it may be written: a copy in plain values.

@@ -12,7 +12,9 @@ from opentelemetry.context import get_current
 from tests.telemetry.collected import Collected
 from tests.telemetry.trace.conftest import SPAN, TRACE, FakeRequest
 
+from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace import (
+    MOST_TEXT,
     Provider,
     ServerSpans,
     current_ids,
@@ -61,6 +63,48 @@ def test_a_request_is_a_span(spans: Collected, apart: Apart) -> None:
     }
     assert (span.status, span.parent_id, span.events) == (0, "", None)
     assert span.start < span.stop
+
+
+def test_what_is_secret_in_logs_is_secret_in_spans(spans: Collected, apart: Apart) -> None:
+    """By one list, which the setting REDACT adds to, at any time: paths, queries, attributes,
+    events, names and texts."""
+    serve = serving(1, spans)
+
+    def handler() -> None:
+        span = server_span()
+        span.set_attributes({"customer.iban": "DE12", "x-auth": "x", "note": "iban=DE12, a=1"})
+        span.add_event("paid", {"iban": "DE12", "list": ["token=x", "b"]})
+        span.set_status(trace.StatusCode.ERROR, "refused: iban=DE12")
+
+    target = b"/to/https://u:pw@h/x?iban=DE12&sessionid=x&auth=y&page=1"
+    redactor.use(["iban"])
+    try:
+        apart(serve, FakeRequest(raw_url=target), 200, None, handler)
+    finally:
+        redactor.use(())
+    apart(serve, FakeRequest(raw_url=target))
+    hidden, shown = spans
+    assert hidden.attributes["url.path"] == "/to/https://u:***@h/x"
+    assert hidden.attributes["url.query"] == "iban=***&sessionid=***&auth=***&page=1"
+    assert hidden.attributes["customer.iban"] == hidden.attributes["x-auth"] == "***"
+    assert hidden.attributes["note"] == "iban=***, a=1"
+    assert hidden.events is not None
+    assert hidden.events[0].attributes == {"iban": "***", "list": ("token=***", "b")}
+    assert hidden.description == "refused: iban=***"
+    assert shown.attributes["url.query"] == "iban=DE12&sessionid=***&auth=***&page=1"
+
+
+def test_a_secret_is_not_cut_in_two(spans: Collected, apart: Apart) -> None:
+    """A text is cut after its secrets are gone: the first half of a password is one as well."""
+    text = "x" * (MOST_TEXT - 24) + " postgresql://u:hunter2hunter2@h"
+    path = b"/" + b"x" * (MOST_TEXT - 24) + b"/http://u:hunter2hunter2@h"
+
+    def handler() -> None:
+        server_span().set_attribute("text", text)
+
+    apart(serving(1, spans), FakeRequest(raw_url=path), 200, None, handler)
+    assert not [value for value in spans[0].attributes.values() if "hunter" in str(value)]
+    assert len(spans[0].attributes["url.path"]) <= MOST_TEXT
 
 
 def test_tls_is_the_scheme(spans: Collected, apart: Apart) -> None:

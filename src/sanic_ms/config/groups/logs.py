@@ -38,5 +38,5 @@ class Logs(Tracing, frozen=True, kw_only=True):
         Seconds, Meta(description="seconds from which a request gets its line in any case")
     ] = 1.0
     redact: Annotated[
-        list[str], Meta(description="further names whose values are hidden in logs")
+        list[str], Meta(description="further names whose values are hidden in logs and spans")
     ] = msgspec.field(default_factory=list)

@@ -65,7 +65,7 @@ class Access(msgspec.Struct, gc=False):
         path, _, query = self.target.decode("ascii", "backslashreplace").partition("?")
         fields: dict[str, Any] = {
             "method": self.method,
-            "path": redactor.text(path) if "=" in path or ":" in path else path,
+            "path": redactor.path(path),
         }
         if self.route is not None:
             fields["route"] = _template(self.route)
@@ -171,7 +171,7 @@ def _of_sanic(record: Any) -> Line:
     duration = str(record.duration).strip().removesuffix("ms")
     line.extra = {
         "method": method or "WEBSOCKET",
-        "path": path,
+        "path": redactor.path(path),
         "status": record.status,
         "bytes" if isinstance(record.byte, int) else "detail": record.byte,
         **({"duration_ms": float(duration)} if duration else {}),

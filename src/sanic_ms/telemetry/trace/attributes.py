@@ -1,21 +1,23 @@
-"""What a span may hold: values of bounded size, and no secrets."""
+"""What a span may hold: values of bounded size, without secrets.
+
+What is secret is said in one place for logs and spans: `sanic_ms.telemetry.redaction`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
 
-from sanic_ms.config.masking import MASK, is_secret, mask_text
+from sanic_ms.telemetry.redaction import MASK, redactor
 
 __all__ = [
     "MOST_ATTRIBUTES",
     "MOST_EVENTS",
     "MOST_TEXT",
     "add_attributes",
-    "safe_lines",
+    "safe_path",
     "safe_query",
+    "safe_stack",
     "safe_text",
     "safe_url",
 ]
@@ -29,12 +31,8 @@ MOST_EVENTS = 128
 MOST_TEXT = 4096
 """Characters of one value; an array has as many items as a span has attributes."""
 
-_SIGNATURES = frozenset(("sig", "signature", "awsaccesskeyid", "x-amz-signature", "sid", "otp"))
-
-
-@lru_cache(maxsize=1024)
-def _secret(name: str) -> bool:
-    return is_secret(name) or name.lower() in _SIGNATURES
+# A secret that is cut in two might not be known as one, so much more is read than is kept.
+_MOST_READ = 32_768
 
 
 def add_attributes(target: dict[str, Any], attributes: Mapping[str, Any] | None) -> int:
@@ -50,7 +48,7 @@ def add_attributes(target: dict[str, Any], attributes: Mapping[str, Any] | None)
         if key not in target and len(target) >= MOST_ATTRIBUTES:
             left += 1
         else:
-            target[key] = MASK if _secret(key) else _clean(value)
+            target[key] = MASK if redactor.is_secret(key) else _clean(value)
     return left
 
 
@@ -72,35 +70,29 @@ def _clean(value: Any) -> Any:
 
 
 def safe_text(text: str) -> str:
-    """Text without the passwords in it, not too long, and of characters that can be encoded."""
-    if len(text) > MOST_TEXT:
-        text = text[:MOST_TEXT]
-    if "=" in text or ":" in text:
-        text = mask_text(text)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    """Text without secrets, not too long, and of characters that can be encoded."""
+    return _sendable(redactor.text(text[:_MOST_READ])[:MOST_TEXT])
 
 
-def safe_lines(text: str) -> str:
-    """The same for lines that have nothing to do with each other, of which the last count most: in
-    one piece, all that follows a ``password=`` would be masked with it."""
-    return "\n".join(map(safe_text, text[-MOST_TEXT:].split("\n")))
+def safe_stack(text: str) -> str:
+    """The same for a stack, whose end counts most."""
+    return _sendable(redactor.text(text[-_MOST_READ:])[-MOST_TEXT:])
+
+
+def safe_path(path: str) -> str:
+    """The path of a URL."""
+    return _sendable(redactor.path(path[:_MOST_READ])[:MOST_TEXT])
 
 
 def safe_query(query: str) -> str:
-    """The query of a URL, the values of those names masked that sound secret."""
-    parts = []
-    for part in query[:MOST_TEXT].split("&"):
-        name, equals, _ = part.partition("=")
-        parts.append(f"{name}={MASK}" if equals and _secret(unquote_plus(name)) else part)
-    return "&".join(parts)
+    """The query of a URL."""
+    return _sendable(redactor.query(query[:_MOST_READ])[:MOST_TEXT])
 
 
 def safe_url(url: str) -> str:
-    """An absolute URL without credentials, fragment and secret query values."""
-    try:
-        parts = urlsplit(url[:MOST_TEXT])
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return ""
-    query = f"?{safe_query(parts.query)}" if parts.query else ""
-    return f"{parts.scheme}://{host}{parts.path}{query}"
+    """An absolute URL, without its fragment."""
+    return _sendable(redactor.url(url[:_MOST_READ])[:MOST_TEXT])
+
+
+def _sendable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

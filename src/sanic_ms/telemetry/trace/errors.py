@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sanic_ms.exception import DatabaseError
 from sanic_ms.telemetry.stacks import format_frames
-from sanic_ms.telemetry.trace.attributes import safe_lines, safe_text
+from sanic_ms.telemetry.trace.attributes import safe_stack, safe_text
 
 __all__ = ["error_stack", "error_text", "error_type"]
 
@@ -20,7 +20,7 @@ def error_type(exc: BaseException) -> str:
 
 
 def error_text(exc: BaseException) -> str:
-    """Its text without passwords. A database's own text shows the values of rows, so what the
+    """Its text without secrets. A database's own text shows the values of rows, so what the
     answer says of it stands here too."""
     if isinstance(exc, DatabaseError):
         return exc.public or ""
@@ -46,4 +46,4 @@ def error_stack(exc: BaseException) -> str:
         frames = format_frames(link.__traceback__)
         parts.append(f"{frames}{error_type(link)}{f': {text}' if text else ''}\n")
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return safe_lines("which led to\n".join(reversed(parts)))
+    return safe_stack("which led to\n".join(reversed(parts)))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from sanic_ms.config.masking import mask_text
+from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace.base import Answer, Sender
 
 __all__ = ["HttpSender"]
@@ -44,7 +44,7 @@ class HttpSender(Sender):
         compress: bool = True,
     ) -> None:
         self.url = url
-        self.shown = mask_text(url)
+        self.shown = redactor.text(url)
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._seconds = timeout
@@ -78,7 +78,7 @@ class HttpSender(Sender):
         except TimeoutError:
             return Answer(0, problem=f"{self.shown} gives no answer within {self._seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as exc:
-            reason = " ".join(mask_text(str(exc)).split()) or type(exc).__name__
+            reason = " ".join(redactor.text(str(exc)).split()) or type(exc).__name__
             return Answer(0, problem=f"{self.shown} cannot be reached: {reason[:200]}")
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, set_value
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
-from sanic_ms.telemetry.trace.attributes import safe_query
+from sanic_ms.telemetry.trace.attributes import safe_path, safe_query
 from sanic_ms.telemetry.trace.context import SERVER_KEY, SpanHolder, set_context
 from sanic_ms.telemetry.trace.errors import error_text, error_type
 from sanic_ms.telemetry.trace.headers import (
@@ -288,7 +288,7 @@ def _request_attributes(request: TracedRequest) -> dict[str, Any]:
     secure = transport is not None and transport.get_extra_info("sslcontext")
     attributes: dict[str, Any] = {
         "url.scheme": "https" if secure else "http",
-        "url.path": path[:2048].decode("ascii", "backslashreplace"),
+        "url.path": safe_path(path.decode("ascii", "backslashreplace")),
     }
     if mark:
         attributes["url.query"] = safe_query(query.decode("ascii", "backslashreplace"))
