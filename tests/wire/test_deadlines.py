@@ -197,7 +197,7 @@ def test_a_client_that_does_not_read_is_dropped(
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.send(b"GET " + path + HEAD + b"\r\n")
     waiting(lambda: server.connections)
-    waiting(lambda: not server.connections, 5)
+    waiting(lambda: not server.connections)
 
 
 def test_a_client_that_asks_and_does_not_read_is_held_back(
@@ -211,7 +211,7 @@ def test_a_client_that_asks_and_does_not_read_is_held_back(
             client.socket.sendall((b"GET /" + HEAD + b"\r\n") * 1000)
     except (TimeoutError, ConnectionError):
         pass
-    waiting(lambda: not server.connections, 5)
+    waiting(lambda: not server.connections)
 
 
 def test_the_timer_rests_when_nobody_is_connected(

@@ -297,6 +297,11 @@ class Service(Sanic[Any, Any]):
         super().finalize()
         clear_preflights(self)
 
+    def _determine_error_format(self, handler: Any) -> str:
+        """Sanic guesses from a handler's source how its errors should look. Here the envelope
+        decides; and parsing in several threads at once breaks Python 3.11 (cpython 106905)."""
+        return ""
+
     def compile(self) -> None:
         """Check all that can be known without a connection: settings, dependencies, handlers.
 
