@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sanic import Sanic
+
+from sanic_ms import Service
+from sanic_ms.cli.check import Finding, findings
+from sanic_ms.telemetry.logging import reset_logging
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -22,6 +29,11 @@ async def get_item(request, id: int):
     return id
 """
 MIGRATION = "def up(migrator, db):\n    pass\n"
+
+
+@pytest.fixture(autouse=True)
+def _names_may_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sanic, "test_mode", True)
 
 
 @pytest.fixture
@@ -48,8 +60,8 @@ def test_a_service_that_may_start_passes(command: Command, folder: Path) -> None
     done = command("run", "--check", DB_URL=url, ADMIN_PORT="9100")
     found = lines(done)
     assert done.returncode == 1, done.stderr
-    checked = ["settings", "routes", "document", "database default", "migrations default"]
-    assert list(found) == checked
+    checked = ["settings", "address", "routes", "document", "database default"]
+    assert list(found) == [*checked, "migrations default"]
     assert found["migrations default"] == "FAILED 1 pending (0001_items): run sanic-ms db up"
     assert done.stderr == "imported\n"
 
@@ -63,7 +75,8 @@ def test_a_service_that_may_start_passes(command: Command, folder: Path) -> None
 
 
 def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
-    """A database that is not there, and its migrations are not looked at; a setting; a handler."""
+    """A database that is not there, and its migrations are not looked at: 1. A setting, a handler:
+    2."""
     done = command("run", "--check", DB_URL="postgresql://app:hunter2@127.0.0.1:1/shop")
     found = lines(done)
     assert done.returncode == 1
@@ -72,12 +85,71 @@ def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
     assert "migrations default" not in found
 
     done = command("run", "--check", ENVIRONMENT="production", DEBUG="true")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert list(lines(done)) == ["settings"]
     assert lines(done)["settings"].startswith("FAILED DEBUG=true (environment variable DEBUG)")
 
     (folder / "server.py").write_text(SERVER.replace("id: int", "id: int, wishes: set[object]"))
     done = command("run", "--check")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert lines(done)["routes"].startswith("FAILED ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"HOST": "no-such-host.invalid"}, "HOST='no-such-host.invalid' is not known: "),
+        ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1:8000: "),
+        ({"UNIX": "nowhere/app.sock"}, "cannot listen on UNIX='nowhere/app.sock': "),
+        ({"UNIX": "server.py"}, "cannot listen on UNIX='server.py': Existing file is not a so"),
+        ({"UNIX": "x" * 200}, "cannot listen on UNIX='xxx"),
+        ({"TLS_CERT": "no.pem", "TLS_KEY": "no.key"}, "TLS_CERT='no.pem' cannot be read: No such"),
+        ({"TLS_CERT": "server.py", "TLS_KEY": "no.key"}, "TLS_KEY='no.key' cannot be read: No suc"),
+        ({"LOG_CONFIG": "no.json"}, "LOG_CONFIG='no.json': No such file or directory"),
+        (
+            {"LOG_CONFIG": "handlers.json"},
+            "LOG_CONFIG='handlers.json': Unable to configure han",
+        ),
+    ],
+)
+def test_what_settings_name_is_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, variables: dict[str, str], line: str
+) -> None:
+    """By `--check` and by a start alike, in one line and with exit code 2."""
+    reset_logging()
+    (folder / "handlers.json").write_text('{"handlers": {"a": {"class": "nowhere.Handler"}}}')
+    monkeypatch.chdir(folder)
+    for name in ("PORT", "HOST", "UNIX", "WORKERS", "DB_URL", "SERVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = [finding for finding in findings(lambda: Service("shop")) if finding.code]
+    assert [(finding.text[: len(line)], finding.code) for finding in found] == [(line, 2)]
+    with pytest.raises(SystemExit) as end:
+        Service("shop").run()
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(f"shop: {line}")
+
+
+def test_addresses_of_services_are_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the client that calls them reads them."""
+    monkeypatch.chdir(folder)
+    app = Service("shop")
+    app.configure(services={"region": "http://127.0.0.1:1?x=1", "role": "http://127.0.0.1:2"})
+    (found,) = [finding for finding in findings(lambda: app) if finding.code]
+    assert found.name == "services"
+    assert found.text.startswith('SERVICES["region"] is ')
+
+
+def test_a_port_in_use_is_no_mistake_of_the_settings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is checked may be the next version of what listens there."""
+    monkeypatch.chdir(folder)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        app = Service("shop")
+        app.configure(port=port)
+        found = {finding.name: finding for finding in findings(lambda: app)}
+    assert found["address"] == Finding("address", f"127.0.0.1:{port} (in use now)", 0)

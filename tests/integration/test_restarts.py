@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -52,9 +52,10 @@ def start(folder: Path, workers: int) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def asking(port: int) -> Iterator[list[str]]:
-    """Clients that ask for a user without a pause; gives what went wrong."""
+def asking(port: int) -> Iterator[tuple[list[str], list[bytes]]]:
+    """Clients that ask for a user without a pause; gives what went wrong, and the answers."""
     failed: list[str] = []
+    answers: list[bytes] = []
     ended = threading.Event()
 
     async def client() -> None:
@@ -67,6 +68,7 @@ def asking(port: int) -> Iterator[list[str]]:
             except OSError as exc:
                 failed.append(repr(exc))
                 continue
+            answers.append(answer)
             if not (answer.startswith(b"HTTP/1.1 200") and b"Shanghai" in answer):
                 failed.append(repr(answer))
             await asyncio.sleep(0.01)
@@ -77,13 +79,15 @@ def asking(port: int) -> Iterator[list[str]]:
     thread = threading.Thread(target=lambda: asyncio.run(clients()))
     thread.start()
     try:
-        yield failed
+        yield failed, answers
     finally:
         ended.set()
         thread.join(30)
 
 
-def test_a_service_is_restarted_under_load_and_no_client_notices(tmp_path: Path) -> None:
+def test_a_service_is_restarted_under_load_and_no_client_notices(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """The successor of a service with two workers listens before the old one gets SIGTERM: of the
     service that clients call, and of one that it calls itself."""
     shutil.copytree(
@@ -105,13 +109,14 @@ def test_a_service_is_restarted_under_load_and_no_client_notices(tmp_path: Path)
             command = [sys.executable, "-m", "sanic_ms", "db", "up"]
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
             running[name] = start(folder, 2 if name == "user" else 1)
-        with asking(services["user"]) as failed:
+        with asking(services["user"]) as (failed, answers):
             for number in range(RESTARTS):
                 name = "user" if number % 2 == 0 else "region"
                 old = running[name]
                 running[name] = start(tmp_path / "users" / name, 2)
                 old.send_signal(signal.SIGTERM)
                 assert old.wait(30) == 0
+        record_property("requests", len(answers))
         assert failed == []
     finally:
         for process in running.values():

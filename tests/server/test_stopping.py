@@ -21,7 +21,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SIGTERMS = int(os.environ.get("SANIC_MS_SIGTERMS", "4"))
 
 
-def test_a_stop_loses_no_request_that_was_let_in(run: Run, load: Any, kit: Any) -> None:
+def test_a_stop_loses_no_request_that_was_let_in(
+    run: Run, load: Any, kit: Any, record_property: Callable[[str, object], None]
+) -> None:
     """SIGTERM under load, again and again, on new and on kept-alive connections."""
     port = kit.free_port()
     with load(port) as clients:
@@ -31,6 +33,7 @@ def test_a_stop_loses_no_request_that_was_let_in(run: Run, load: Any, kit: Any) 
             kit.wait_until(lambda begun=begun: clients.done > begun + 100)
             server.signal()
             assert server.end() == 0, server.output
+    record_property("requests", clients.done)
     assert clients.lost == []
 
 
@@ -78,6 +81,31 @@ def test_a_unix_socket_is_given_back(run: Run, tmp_path: Path, kit: Any) -> None
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
     assert server.end() == 0
     assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_door_closes_before_the_last_request_ends(run: Run, kit: Any, workers: str) -> None:
+    """While requests in flight have their time, who comes is refused at once and not left waiting:
+    with REUSE_PORT he would miss the next service."""
+    server = run(WORKERS=workers)
+    server.wait_for("serves at")
+    with socket.create_connection(("127.0.0.1", server.port), 20) as busy:
+        busy.sendall(REQUEST.replace(b"/", b"/slow?s=60", 1))
+        server.wait_for("slow begins")
+        server.signal()
+
+        def refused() -> bool:
+            try:
+                # A packet that was dropped is sent again after a second, and after two more.
+                socket.create_connection(("127.0.0.1", server.port), 20).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        kit.wait_until(refused)
+        assert server.process.poll() is None
+        server.signal()
+        assert server.end() == 1
 
 
 def test_a_stop_is_announced_before_the_door_closes(run: Run, kit: Any) -> None:

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sanic_ms.exception import ConfigError
 from sanic_ms.server.cpus import usable_cpus
 from sanic_ms.server.files import Files
 from sanic_ms.server.tls import Certificate
+from sanic_ms.server.validity import read_validity
 
 Run = Callable[..., Any]
 
@@ -129,12 +131,12 @@ def test_workers_auto_counts_what_the_container_may_use(
     assert usable_cpus(tmp_path) == (len(os.sched_getaffinity(0)) if cpus is None else cpus)
 
 
-def _make(folder: Path, name: str) -> tuple[str, str]:
+def _make(folder: Path, name: str, days: int = 1) -> tuple[str, str]:
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     try:
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "1", "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
+             "-nodes", "-days", str(days), "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
             check=True, capture_output=True,
         )  # fmt: skip
     except FileNotFoundError:
@@ -154,23 +156,92 @@ def _peer(port: int) -> bytes:
         return client.getpeercert(binary_form=True) or b""
 
 
+# So that a certificate of one day is expired there.
+_TWO_DAYS_LATER = "import time\nreal = time.time\ntime.time = lambda: real() + 2 * 86400\n"
+
+
 def test_a_new_certificate_is_used_without_a_restart(run: Run, kit: Any, tmp_path: Path) -> None:
-    """New connections get it; a broken file is said in the log, and changes nothing."""
+    """New connections get it; a broken file is said in the log, and changes nothing. An expired one
+    is named at the start, and served."""
     cert, key = _make(tmp_path, "first")
-    server = run("--cert", cert, "--key", key)
+    server = run("--cert", cert, "--key", key, server=_TWO_DAYS_LATER + kit.SERVER)
     server.wait_for("serves at https://")
+    assert f"TLS_CERT={cert!r} has expired on " in server.output
     first = _peer(server.port)
     Path(cert).write_text("broken")
     server.wait_for("the old certificate stays")
     assert _peer(server.port) == first
     time.sleep(0.01)  # for another time of change
-    _make(tmp_path, "second")
+    _make(tmp_path, "second", days=4)
     kit.wait_until(lambda: _peer(server.port) != first)
     server.signal()
     assert server.end() == 0
+    assert server.output.count("has expired on") == 1
+
+
+def test_a_certificate_out_of_its_time_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With file and date, once: when it expires while it is served, and when the files change to
+    one that is not valid yet. A valid one is silent."""
+    cert, key = _make(tmp_path, "short")
+    certificate = Certificate(cert, key)
+    made = time.time()
+    day = datetime.fromtimestamp(made + 86400, UTC).strftime("%Y-%m-%d %H:")
+    assert certificate.problem() == ""
+    assert certificate.shown.startswith(f"{cert}, valid until {day[:10]}")
+    certificate.refresh()
+    assert caplog.messages == []
+    monkeypatch.setattr("sanic_ms.server.tls.time.time", lambda: made + 90_000)
+    certificate.refresh()
+    certificate.refresh()
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"TLS_CERT={cert!r} has expired on {day[:10]}")
+    monkeypatch.setattr("sanic_ms.server.tls.time.time", lambda: made - 3600)
+    os.utime(cert, (1, 1))
+    certificate.refresh()
+    assert f"TLS_CERT={cert!r} is not valid before " in caplog.messages[-1]
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    size = bytes([length]) if length < 128 else bytes([0x82, *length.to_bytes(2, "big")])
+    return bytes([tag]) + size + content
+
+
+def _pem(begin: tuple[int, bytes], end: tuple[int, bytes], *, version: bool = True) -> str:
+    """As much of a certificate as is read, with an issuer longer than 127 bytes."""
+    parts = [_tlv(0xA0, b"\x02\x01\x02")] if version else []
+    parts += [_tlv(0x02, b"\x01"), _tlv(0x30, b""), _tlv(0x30, b"x" * 300)]
+    parts += [_tlv(0x30, _tlv(*begin) + _tlv(*end)), _tlv(0x30, b"rest")]
+    return ssl.DER_cert_to_PEM_cert(_tlv(0x30, _tlv(0x30, b"".join(parts))))
+
+
+def test_the_times_of_a_certificate_are_read() -> None:
+    """Both forms of a date, with and without a version; of a chain the narrowest. What is none is
+    a ValueError."""
+    old, late = (0x17, b"500101000000Z"), (0x17, b"491231235959Z")
+    assert read_validity(_pem(old, late)) == (-631152000, 2524607999)
+    new = _pem((0x18, b"20500101000000Z"), (0x18, b"20510101000000Z"), version=False)
+    assert read_validity(new) == (2524608000, 2556144000)
+    assert read_validity("text\n" + _pem(old, late) + new) == (2524608000, 2524607999)
+    for wrong in (
+        "",
+        "-----END CERTIFICATE-----",
+        _pem((0x17, b"x"), late),
+        _pem(old, (0x17, b"")),
+    ):
+        with pytest.raises(ValueError, match=r".+"):
+            read_validity(wrong)
+    with pytest.raises(ValueError, match="too early"):
+        read_validity(ssl.DER_cert_to_PEM_cert(b"\x30\x10\x30"))
 
 
 def test_a_certificate_that_cannot_be_used_says_why(tmp_path: Path) -> None:
-    """One line, with the settings that name it."""
-    with pytest.raises(ConfigError, match="TLS_CERT='/no/cert' and TLS_KEY='/no/key' cannot"):
+    """One line, with the setting that names it."""
+    with pytest.raises(ConfigError, match="TLS_CERT='/no/cert' cannot be read: No such file"):
         Certificate("/no/cert", "/no/key")
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("nothing")
+    with pytest.raises(ConfigError, match=f"TLS_CERT='{tmp_path}/cert' and TLS_KEY=.* cannot be"):
+        Certificate(str(tmp_path / "cert"), str(tmp_path / "key"))

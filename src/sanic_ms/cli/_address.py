@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 
-__all__ = ["answered", "base_url", "reachable", "taken"]
+from sanic_ms.cli._errors import CommandError
+
+__all__ = ["answered", "base_url", "check_free", "reachable"]
 
 _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
@@ -22,24 +22,20 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def taken(host: str, port: int) -> str | None:
-    """Why a service cannot listen there, or None if it can."""
+def check_free(host: str, port: int) -> None:
+    """See that a service can listen there.
+
+    Raises:
+        CommandError: it cannot. One line; exit code 1 where the port is in use, 2 where the address
+            is wrong.
+    """
+    from sanic_ms.server.sockets import cannot_listen, check_address, is_occasional
+
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        check_address(host, port)
     except OSError as exc:
-        return f"the host {host!r} is not known: {exc.strerror}"
-    with socket.socket(family, kind, protocol) as probe:
-        # As servers do it: connections of a service that has just stopped do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as exc:
-            if exc.errno == errno.EADDRINUSE:
-                return f"port {port} on {host} is in use: stop what listens there, or set PORT"
-            return f"cannot listen on {host}:{port}: {exc.strerror}"
-    return None
+        code = 1 if is_occasional(exc) else 2
+        raise CommandError(cannot_listen(exc, host, port, None), exit_code=code) from exc
 
 
 async def answered(host: str, port: int, path: str, *, unix: str | None = None) -> None:

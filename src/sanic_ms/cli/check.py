@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,37 +12,44 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sanic_ms.exception import SanicMSError
+from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sanic_ms.config import Settings
     from sanic_ms.service import Service
 
 __all__ = ["Finding", "check", "findings"]
 
 
+_FAILED = 1  # what was tried
+_WRONG = 2  # a setting, or the application's code
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: its name, whether it is well, and one line about it."""
+    """What one check found: its name, one line about it, and the exit code that follows from it
+    (0: it is well)."""
 
     name: str
-    ok: bool
     text: str
+    code: int = 0
 
 
-def check(load: Callable[[], Service]) -> bool:
-    """Print one line for each check; whether all are well."""
-    well = True
+def check(load: Callable[[], Service]) -> int:
+    """Print one line for each check. Gives the exit code: the greatest of theirs."""
+    code = 0
     for finding in findings(load):
-        well = well and finding.ok
-        mark = "ok" if finding.ok else "FAILED"
+        code = max(code, finding.code)
+        mark = "FAILED" if finding.code else "ok"
         typer.echo(f"{finding.name:<24}  {mark:<6}  {' '.join(finding.text.split())}".rstrip())
-    return well
+    return code
 
 
 def findings(load: Callable[[], Service]) -> Iterator[Finding]:
-    """Look at settings, routes, document, databases and migrations, in this order.
+    """Look at settings and what they name, routes, document, databases and migrations, in this
+    order.
 
     Args:
         load: Makes the service. What it raises of an application's mistakes goes through.
@@ -52,22 +60,79 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
     try:
         settings = service.settings
     except SanicMSError as exc:
-        yield Finding("settings", False, str(exc))
+        yield Finding("settings", str(exc), _WRONG)
         return
-    yield Finding("settings", True, f"ENVIRONMENT={settings.environment}")
+    yield Finding("settings", f"ENVIRONMENT={settings.environment}")
+    yield _address(settings)
+    if settings.tls_cert:
+        yield _certificate(settings)
+    if settings.log_config is not None:
+        yield _logs(settings, service.name)
+    if settings.services:
+        yield _services(settings)
     try:
         service.compile()
     except SanicMSError as exc:
-        yield Finding("routes", False, str(exc))
+        yield Finding("routes", str(exc), _WRONG)
     else:
-        yield Finding("routes", True, f"{len(service.router.routes)} routes")
+        yield Finding("routes", f"{len(service.router.routes)} routes")
         yield _document(service)
     names = ["default"] if settings.db_url is not None else []
     for name in (*names, *settings.databases):
         database = asyncio.run(_database(service, name))
         yield database
-        if database.ok:
+        if not database.code:
             yield _migrations(service, name)
+
+
+def _address(settings: Settings) -> Finding:
+    """Where it would listen. A port in use is no failure: this may be the next version of what
+    listens there."""
+    from sanic_ms.server.sockets import cannot_listen, check_address, is_occasional
+
+    address = settings.host, settings.port, settings.unix
+    shown = f"unix:{settings.unix}" if settings.unix else f"{settings.host}:{settings.port}"
+    try:
+        check_address(*address)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            return Finding("address", f"{shown} (in use now)")
+        code = _FAILED if is_occasional(exc) else _WRONG
+        return Finding("address", cannot_listen(exc, *address), code)
+    return Finding("address", shown)
+
+
+def _certificate(settings: Settings) -> Finding:
+    from sanic_ms.server.tls import Certificate
+
+    try:
+        certificate = Certificate.of(settings)
+    except ConfigError as exc:
+        return Finding("certificate", str(exc), _WRONG)
+    assert certificate is not None
+    problem = certificate.problem()
+    return Finding("certificate", problem or certificate.shown, _FAILED if problem else 0)
+
+
+def _logs(settings: Settings, name: str) -> Finding:
+    from sanic_ms.telemetry.logging import configure_logging
+
+    try:
+        configure_logging(settings, name)
+    except SanicMSError as exc:
+        return Finding("logging", str(exc), _WRONG)
+    return Finding("logging", str(settings.log_config))
+
+
+def _services(settings: Settings) -> Finding:
+    from sanic_ms.client.endpoint import parse_base_url
+
+    try:
+        for name, url in settings.services.items():
+            parse_base_url(url, f'SERVICES["{name}"]')
+    except ConfigError as exc:
+        return Finding("services", str(exc), _WRONG)
+    return Finding("services", ", ".join(sorted(settings.services)))
 
 
 def _document(service: Service) -> Finding:
@@ -76,14 +141,12 @@ def _document(service: Service) -> Finding:
     try:
         document = service.openapi()
     except (SanicMSError, TypeError, ValueError) as exc:
-        return Finding("document", False, str(exc))
+        return Finding("document", str(exc), _WRONG)
     found = problems(document)
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Finding("document", False, f"{found[0]}{more}")
-    return Finding(
-        "document", True, f"OpenAPI {document['openapi']}, {len(document['paths'])} paths"
-    )
+        return Finding("document", f"{found[0]}{more}", _WRONG)
+    return Finding("document", f"OpenAPI {document['openapi']}, {len(document['paths'])} paths")
 
 
 async def _database(service: Service, name: str) -> Finding:
@@ -96,11 +159,12 @@ async def _database(service: Service, name: str) -> Finding:
         finally:
             await pool.stop()
     except SanicMSError as exc:
-        return Finding(label, False, str(exc))
+        wrong = isinstance(exc, (ConfigError, MissingDependency))
+        return Finding(label, str(exc), _WRONG if wrong else _FAILED)
     shown = pool.url.masked if pool.url is not None else ""
     if health.status == "down":
-        return Finding(label, False, f"{shown}: {health.detail}")
-    return Finding(label, True, shown)
+        return Finding(label, f"{shown}: {health.detail}", _FAILED)
+    return Finding(label, shown)
 
 
 def _migrations(service: Service, name: str) -> Finding:
@@ -109,11 +173,11 @@ def _migrations(service: Service, name: str) -> Finding:
     label = f"migrations {name}"
     folder = folder_of(service.settings, name)
     if not folder.is_dir():
-        return Finding(label, True, f"there is no folder {folder}")
+        return Finding(label, f"there is no folder {folder}")
     try:
         left = unapplied(service.settings, name)
     except SanicMSError as exc:
-        return Finding(label, False, str(exc))
+        return Finding(label, str(exc), _FAILED)
     if left:
-        return Finding(label, False, describe(left, name))
-    return Finding(label, True, f"all of {folder} are applied")
+        return Finding(label, describe(left, name), _FAILED)
+    return Finding(label, f"all of {folder} are applied")

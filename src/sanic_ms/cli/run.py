@@ -84,7 +84,7 @@ def run(
         signal.signal(number, _quit)
     enter(directory)
     if check:
-        raise typer.Exit(0 if checks.check(partial(load_configured, target, keywords)) else 1)
+        raise typer.Exit(checks.check(partial(load_configured, target, keywords)))
     if stop_with_stdin:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:
@@ -118,15 +118,15 @@ def load_in_worker(target: str, keywords: dict[str, Any]) -> Service:
         return load_configured(target, keywords)
     except CommandError as exc:
         raise LifecycleError(str(exc)) from exc
+    except SystemExit as exc:  # as it is imported: said with its place, as any other error
+        raise LifecycleError(describe(exc)) from exc
 
 
 def _serve(target: str, keywords: dict[str, Any]) -> None:
     service = load_configured(target, keywords)
     settings = service.settings
     if settings.unix is None and not settings.reuse_port:
-        reason = _address.taken(settings.host, settings.port)
-        if reason is not None:
-            raise CommandError(reason, exit_code=1)
+        _address.check_free(settings.host, settings.port)
     service.launch.loader = partial(load_in_worker, target, keywords)
     try:
         service.run()

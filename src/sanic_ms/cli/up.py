@@ -164,9 +164,10 @@ def _check_addresses(services: Iterable[ServiceFolder]) -> None:
             )
         seen[key] = service
         if service.unix is None:
-            reason = _address.taken(service.host, service.port)
-            if reason is not None:
-                raise CommandError(f"{service.name}: {reason}", exit_code=1)
+            try:
+                _address.check_free(service.host, service.port)
+            except CommandError as exc:
+                raise CommandError(f"{service.name}: {exc}", exit_code=exc.exit_code) from exc
 
 
 def _migrate(services: Iterable[ServiceFolder], printer: Printer) -> None:

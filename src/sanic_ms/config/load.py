@@ -229,6 +229,8 @@ def _check_together(settings: Settings, origin: Mapping[str, str]) -> None:
             f"DB_POOL_MIN={settings.db_pool_min} ({origin['DB_POOL_MIN']}): allowed is at most "
             f"DB_POOL_MAX, which is {settings.db_pool_max} ({origin['DB_POOL_MAX']})"
         )
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise ConfigError("TLS_CERT and TLS_KEY belong together: set both, or neither")
     check_safety(settings, origin)
 
 

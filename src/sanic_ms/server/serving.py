@@ -313,6 +313,9 @@ class Server:
                     break
                 await asyncio.sleep(0.01)
         self._listener.close()
+        # All copies go, and not when the process ends: with the last one the kernel refuses who
+        # comes, or hands him to the next service on this port. Until then it is silent.
+        self.place.close(unlink=not self.shared)
         # What the loop has accepted becomes a connection of ours in its next rounds.
         await asyncio.sleep(_ROUNDS)
 

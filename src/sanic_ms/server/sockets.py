@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import secrets
 import select
 import socket
 import struct
@@ -14,7 +16,12 @@ from pathlib import Path
 
 from sanic.server.socket import bind_unix_socket
 
-__all__ = ["Place"]
+__all__ = ["Place", "cannot_listen", "check_address", "is_occasional"]
+
+# What another moment may mend; every other failure to listen means that the address is wrong.
+_OCCASIONAL = frozenset(
+    (errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EINTR)
+)
 
 
 @dataclass(slots=True)
@@ -123,6 +130,41 @@ class Place:
         if self.unix is not None and self._identity == _identify(self.unix):
             with contextlib.suppress(FileNotFoundError):
                 self.unix.unlink()
+
+
+def check_address(host: str | None, port: int | None, unix: str | None = None) -> None:
+    """Find out whether one could listen there; nothing is left behind.
+
+    Raises:
+        OSError: one cannot. See `cannot_listen` and `is_occasional`.
+    """
+    if unix is None:
+        Place.bind(host, port).close()
+        return
+    path = Path(unix).absolute()
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(f"Existing file is not a socket: {unix}")
+    # Beside it, for the socket itself may be another service's that is to be replaced.
+    beside = path.with_name(f".{secrets.token_hex(4)}")
+    beside = beside.with_name(beside.name.ljust(len(path.name), "_"))
+    Place.bind(None, None, unix=beside, backlog=1).close()
+
+
+def is_occasional(exc: OSError) -> bool:
+    """Whether the address is well, and cannot be listened on at the moment: it is in use, say."""
+    return exc.errno in _OCCASIONAL
+
+
+def cannot_listen(exc: OSError, host: str | None, port: int | None, unix: str | None) -> str:
+    """One line about an address that cannot be listened on, and what to do."""
+    why = exc.strerror or exc
+    if unix is not None:
+        return f"cannot listen on UNIX={str(unix)!r}: {why}"
+    if isinstance(exc, socket.gaierror):
+        return f"HOST={host!r} is not known: {why}"
+    if exc.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use: stop what listens there, or set PORT"
+    return f"cannot listen on {host}:{port}: {why}"
 
 
 def _identify(path: Path) -> tuple[int, int] | None:

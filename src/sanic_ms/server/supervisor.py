@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sanic_ms.server.serving import StopTimes
-from sanic_ms.server.worker import Job
+from sanic_ms.server.worker import FAILED, WRONG, Job
 from sanic_ms.server.worker_process import WorkerProcess
 
 __all__ = ["Supervisor", "Watch"]
@@ -57,6 +57,9 @@ class Supervisor:
     SIGTERM and SIGINT stop them gracefully, a second one at once. SIGHUP replaces them one by one,
     each only when its successor serves.
 
+    Attributes:
+        exit_code: For a process whose `run` gave a reason.
+
     Args:
         job: What each worker gets.
         workers: How many.
@@ -93,6 +96,7 @@ class Supervisor:
         self._rolling = asyncio.Lock()
         self._started = False
         self._reason = ""  # why the whole service ended by itself
+        self.exit_code = FAILED
 
     async def run(self) -> str:
         """Work until told to stop.
@@ -170,6 +174,8 @@ class Supervisor:
         reason = worker.reason or worker.end
         slot.worker = None
         if not self._started:
+            if worker.reason and worker.over.result() == WRONG:
+                self.exit_code = WRONG
             self._give_up(f"did not start: {reason}")
         elif self._changed is not None and worker.ready is None:
             log.error("%s: waiting for a change", reason)
@@ -257,6 +263,7 @@ class Supervisor:
     async def _stop(self) -> None:
         for worker in self._living:
             worker.stop(last=True, quick=bool(self._reason))
+        self._job.place.close(unlink=False)  # the door is the workers' to close
         ends = [asyncio.shield(worker.over) for worker in self._living]
         if ends:
             all_ended = asyncio.ensure_future(asyncio.wait(ends))

@@ -20,13 +20,22 @@ from typing import Any
 
 from sanic.exceptions import SanicException
 
-from sanic_ms.exception import SanicMSError
+from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 from sanic_ms.server.serving import Server
 from sanic_ms.server.sockets import Place
 
-__all__ = ["Job", "Link", "Recycling", "work"]
+__all__ = ["FAILED", "WRONG", "Job", "Link", "Recycling", "exit_code_of", "work"]
 
 log = logging.getLogger("sanic_ms.server")
+
+# Exit codes of a process that could not serve.
+FAILED = 1  # it was tried
+WRONG = 2  # settings or the application's code are
+
+
+def exit_code_of(exc: BaseException) -> int:
+    """The exit code of a process that ends with this error."""
+    return WRONG if isinstance(exc, (ConfigError, MissingDependency)) else FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ def work(job: Job, number: int, connection: Connection) -> None:
         else:
             log.exception("worker %d failed", os.getpid())
             link.tell("failed", f"{type(exc).__name__}: {exc}")
-        raise SystemExit(1) from None
+        raise SystemExit(exit_code_of(exc)) from None
 
 
 def _resident() -> int:

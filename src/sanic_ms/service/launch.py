@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sanic import Sanic
 from sanic.exceptions import SanicException
@@ -23,10 +23,10 @@ from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
 from sanic_ms.server.cpus import usable_cpus
 from sanic_ms.server.files import Files
 from sanic_ms.server.serving import Server, StopTimes
-from sanic_ms.server.sockets import Place
+from sanic_ms.server.sockets import Place, cannot_listen, is_occasional
 from sanic_ms.server.supervisor import Supervisor, Watch
 from sanic_ms.server.tls import Certificate
-from sanic_ms.server.worker import Job, Link, Recycling
+from sanic_ms.server.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
 
 __all__ = ["Launch"]
@@ -66,23 +66,25 @@ class Launch:
         """Serve until told to stop. What is not given comes from the settings.
 
         A service that cannot start, or whose workers cannot, ends the process with one line that
-        says why and exit code 1.
+        says why. The exit code is 2 where settings or the application's code are wrong, else 1.
         """
         app = self._app
+        compiled = False
         try:
             app.compile()
+            compiled = True
             keywords = _completed(app.settings, args, keywords)
             with known_errors_untraced():
                 self._serve(keywords)
         except (SanicMSError, SanicException) as exc:
-            sys.exit(f"{app.name}: {exc}")
+            _end(f"{app.name}: {exc}", exit_code_of(exc) if compiled else WRONG)
         except Exception as exc:
             if isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE:
                 reason = _cannot_listen(exc, keywords)
             else:
                 log.exception("%s did not start", app.name)
                 reason = f"{type(exc).__name__}: {exc}"
-            sys.exit(f"{app.name}: did not start: {reason}")
+            _end(f"{app.name}: did not start: {reason}", FAILED)
 
     def stop(self) -> bool:
         """Begin to stop what `run` has started, in all workers. False: it has started nothing."""
@@ -104,7 +106,7 @@ class Launch:
         app.compile()
         with known_errors_untraced():
             app.prepare(**{**job.keywords, "sock": job.place.socket})
-            self._serve_here(job.place)
+            self._serve_here(job.place, self._certificate())
 
     # --- which way -------------------------------------------------------------------------------
 
@@ -118,25 +120,32 @@ class Launch:
             serve = type(app).serve if supervised else type(app).serve_single
             serve(primary=app)
             return
+        certificate = self._certificate()
+        if certificate is not None:
+            certificate.warn()
         try:
             place = _bind(keywords, reuse_port=app.settings.reuse_port)
             if supervised:
                 self._supervise(place, keywords)
             else:
-                self._serve_here(place)
+                self._serve_here(place, certificate)
         finally:
             self._server = None
             _forget_prepared()
 
-    def _serve_here(self, place: Place) -> None:
+    def _certificate(self) -> Certificate | None:
+        """That of the settings, unless ``run`` was given a context of the caller's own."""
+        settings: Settings = self._app.settings
+        if self._app.state.server_info[0].settings["ssl"] is None:
+            return Certificate.of(settings)
+        return None
+
+    def _serve_here(self, place: Place, certificate: Certificate | None) -> None:
         """Serve in this process."""
         app, link = self._app, self._link
         prepared = app.state.server_info[0].settings
         signals = (signal.SIGTERM,) if link else (signal.SIGTERM, signal.SIGINT)
         settings: Settings = app.settings
-        certificate = None
-        if prepared["ssl"] is None and settings.tls_cert and settings.tls_key:
-            certificate = Certificate(settings.tls_cert, settings.tls_key)
         self._server = Server(
             app,
             place,
@@ -158,16 +167,17 @@ class Launch:
         """Be the master of workers. The application's listeners for the main process run here."""
         app = self._app
         loop = asyncio.new_event_loop()
+        supervisor = self._supervisor(place, keywords)
         try:
             for event in ("main_process_start", "main_process_ready"):
                 trigger_events(app.listeners[event], loop, app)
-            reason = loop.run_until_complete(self._supervisor(place, keywords).run())
+            reason = loop.run_until_complete(supervisor.run())
         finally:
             place.close()
             trigger_events(app.listeners["main_process_stop"], loop, app)
             loop.close()
         if reason:
-            sys.exit(f"{app.name}: {reason}")
+            _end(f"{app.name}: {reason}", supervisor.exit_code)
 
     def _supervisor(self, place: Place, keywords: dict[str, Any]) -> Supervisor:
         app = self._app
@@ -206,8 +216,6 @@ def _completed(
         "backlog": _BACKLOG,
         "motd": False,
     }
-    if bool(settings.tls_cert) != bool(settings.tls_key):
-        raise ConfigError("TLS_CERT and TLS_KEY belong together: set both, or neither")
     if keywords.get("unix") or settings.unix:
         defaults["host"] = defaults["port"] = None
     given = dict(zip(("host", "port"), args, strict=False))
@@ -237,15 +245,17 @@ def _bind(keywords: dict[str, Any], *, reuse_port: bool) -> Place:
             reuse_port=reuse_port,
         )
     except OSError as exc:
-        raise LifecycleError(_cannot_listen(exc, keywords)) from exc
+        text = _cannot_listen(exc, keywords)
+        raise (LifecycleError if is_occasional(exc) else ConfigError)(text) from exc
 
 
 def _cannot_listen(exc: OSError, keywords: dict[str, Any]) -> str:
-    """One line about an address that cannot be listened on, and what to do."""
-    host, port, unix = keywords["host"], keywords["port"], keywords["unix"]
-    if exc.errno == errno.EADDRINUSE and not unix:
-        return f"port {port} on {host} is in use: stop what listens there, or set PORT"
-    return f"cannot listen on {unix or f'{host}:{port}'}: {exc.strerror or exc}"
+    return cannot_listen(exc, keywords["host"], keywords["port"], keywords["unix"])
+
+
+def _end(line: str, code: int) -> NoReturn:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log may not be set up
+    sys.exit(code)
 
 
 def _check_may_spawn() -> None:
