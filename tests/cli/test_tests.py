@@ -266,6 +266,23 @@ def test_reports_that_cannot_be_written_are_one_line(
     assert capsys.readouterr().err == "sanic-ms: --reports taken/x: Not a directory\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([""], "tests '': name a file or a folder, or nothing for all"),
+        (["--reports", ""], "--reports '': name a folder"),
+    ],
+)
+def test_an_empty_word_is_no_path(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A variable that is not set would choose everything, or write the reports here."""
+    with pytest.raises(SystemExit) as info:
+        main(["tests", *words])
+    assert info.value.code == 2
+    assert capsys.readouterr().err == f"sanic-ms: {message}\n"
+
+
 def test_a_missing_library_names_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,6 +102,13 @@ def test_attributes_may_be_set() -> None:
     assert app.client is app.client
 
 
+@pytest.mark.parametrize("name", [None, 3, b"shop"])
+def test_a_name_is_a_text(name: Any) -> None:
+    """Said by us: Sanic speaks of its own class, or has no word for it."""
+    with pytest.raises(TypeError, match=r"Service\(.*\): give the service's name, a text"):
+        Service(name)
+
+
 def test_a_database_that_the_settings_do_not_name_says_what_to_set() -> None:
     """Both kinds: the one of DB_URL and the others by name."""
     app = make()

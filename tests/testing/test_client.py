@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import signal
 import threading
@@ -339,14 +340,63 @@ async def test_a_request_that_takes_its_time_is_finished_before_the_end(make: Ma
     assert cancelled.is_set()
 
 
-async def test_it_starts_with_the_first_call_and_closing_twice_is_once(make: Make) -> None:
-    """Without `async with` as well."""
-    client = TestClient(make())
+async def test_a_client_that_was_not_entered_says_how(make: Make) -> None:
+    """Nobody would stop the service: calls are refused, and it runs in no later test."""
+    app = make()
+    client = TestClient(app)
     assert client.cookies == {}
+    for call in (client.get("/nothing"), client.get_city(id=1)):
+        with pytest.raises(LifecycleError, match=r"`async with TestClient\(app\) as client:`"):
+            await call
+    with pytest.raises(LifecycleError, match="async with"):
+        async with client.stream("GET", "/nothing"):
+            pass
+    async with TestClient(app) as entered:
+        assert (await entered.get("/nothing")).status == 404
+
+
+async def test_starting_and_closing_by_hand(make: Make) -> None:
+    """Where there is no block for `async with`; closing twice is once."""
+    client = TestClient(make())
+    await client.start()
     assert (await client.get("/nothing")).status == 404
     await client.close()
     await client.close()
     assert not client.running.is_running
+
+
+@pytest.mark.parametrize("path", [None, 3, b"/x"])
+async def test_a_path_is_a_text(make: Make, path: Any) -> None:
+    """Said before anything is sent."""
+    async with TestClient(make()) as client:
+        with pytest.raises(TypeError, match=r"path .*: give a text that begins with '/'"):
+            client.get(path)
+        with pytest.raises(ValueError, match=r"path 'cities': begin it with '/'"):
+            client.get("cities")
+        with pytest.raises(TypeError, match="the path parameter id is None"):
+            await client.get_city(id=None)
+
+
+async def test_a_start_is_tried_again_where_python_fails_to_compile(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads that build syntax trees disturb each other in some Pythons; a fault that stays
+    is raised."""
+    parse, failures = ast.parse, [2]
+
+    def fail(*args: Any, **keywords: Any) -> Any:
+        failures[0] -= 1
+        if failures[0] >= 0:
+            raise SystemError("AST constructor recursion depth mismatch (before=81, after=72)")
+        return parse(*args, **keywords)
+
+    monkeypatch.setattr("sanic_routing.router.ast.parse", fail)
+    app = make()
+    async with TestClient(app) as client:
+        assert (await client.get("/nothing")).status == 404
+    failures[0] = 100
+    with pytest.raises(SystemError, match="recursion depth"):
+        await TestClient(app).start()
 
 
 async def test_a_service_runs_once_at_a_time(make: Make) -> None:

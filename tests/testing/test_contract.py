@@ -279,6 +279,9 @@ def test_operations_can_be_a_test_each() -> None:
         "GET /wrong-media-type",
     ]
     check_contract(app, only="GET /true", examples=1)
+    for wrong in (None, liar):
+        with pytest.raises(TypeError, match=r"contract_operations\(.*\): give the Service itself"):
+            contract_operations(wrong)  # type: ignore[arg-type]
 
 
 def test_what_was_not_tried_in_time_is_no_success() -> None:

@@ -186,7 +186,8 @@ async def test_a_call_that_no_mock_answers_names_itself_and_the_mocks(
         await region.post("/x", json={"a": 1})
     assert str(caught.value) == (
         'no mock answers POST /x to region-service with {"a":1}\n'
-        "registered:\n  GET /y params={'a': '1'} json=[1] service='s' (answered 0 of 2)"
+        "registered:\n  GET /y params={'a': '1'} json=[1] service='s' (answered 0 of 2): "
+        "no client of that name called, but region-service"
     )
     with pytest.raises(UnansweredCall, match=r"GET /x to .*; POST /x to "):
         mock.assert_all_answered()
@@ -213,6 +214,18 @@ async def test_a_limit_holds_for_calls_at_once(mock: MockServices, region: Clien
         ({"path": "/x?a=1", "params": {}}, "in the path or as params="),
         ({"payload": object()}, "object"),
         ({"statsu": 1}, "statsu"),
+        ({"path": None}, "path None: give a text"),
+        ({"times": "2"}, "times='2': give a whole number"),
+        ({"times": True}, "times=True: give a whole number"),
+        ({"status": "200"}, "status='200': give a whole number"),
+        ({"delay": "1"}, "delay='1': give seconds"),
+        ({"body": 3}, r"body=3: give bytes or text \(payload= "),
+        ({"headers": "x"}, "headers='x': give a mapping"),
+        ({"params": "a=1"}, "params='a=1': give a mapping, or pairs"),
+        ({"content_type": 3}, "content_type=3: give a text"),
+        ({"service": 3}, "service=3: give the name"),
+        ({"exception": "x"}, "exception='x': give an exception"),
+        ({"exception": int}, "exception=<class 'int'>: give an exception"),
     ],
 )
 def test_mistakes_are_found_when_a_mock_is_registered(

@@ -123,6 +123,11 @@ async def test_the_clock_stands_still() -> None:
         clock.move_to(datetime(2031, 1, 1))
         assert utcnow() == datetime(2031, 1, 1, tzinfo=UTC)
         assert time.monotonic() > before
+        for wrong in (None, "2031-01-01", 3):
+            with pytest.raises(TypeError, match=r"move_to\(.*\): give a datetime"):
+                clock.move_to(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"tick\('5'\): give seconds"):
+            clock.tick("5")  # type: ignore[arg-type]
     assert utcnow().year < 2030
 
 

@@ -35,8 +35,8 @@ def run_tests(
         typer.Option("--coverage", help="Measure, and write coverage.xml, clover.xml and html."),
     ] = False,
     reports: Annotated[
-        Path, typer.Option("--reports", metavar="FOLDER", help="Where the reports go.")
-    ] = Path("reports"),
+        str, typer.Option("--reports", metavar="FOLDER", help="Where the reports go.")
+    ] = "reports",
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Folder of the project; entered first.")
     ] = None,
@@ -46,12 +46,17 @@ def run_tests(
     The exit code is 0 if all pass, 1 if one fails or cannot be imported, 2 if an option or a path
     is wrong, 5 if there are none, 130 after Ctrl+C.
     """
+    if not reports:
+        raise CommandError("--reports '': name a folder")
+    if paths and "" in paths:
+        raise CommandError("tests '': name a file or a folder, or nothing for all")
     enter(directory)
     pytest = require("pytest", "testing", purpose="tests")
+    folder = Path(reports)
     try:
-        reports.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise CommandError(f"--reports {reports}: {exc.strerror}") from None
+        raise CommandError(f"--reports {folder}: {exc.strerror}") from None
     measured = _is_measured()
     if coverage and measured:
         typer.echo(
@@ -60,13 +65,13 @@ def run_tests(
             err=True,
         )
     measures = coverage and not measured
-    options = ["-p", "sanic_ms.cli._discovery", f"--junitxml={reports / 'junit.xml'}"]
+    options = ["-p", "sanic_ms.cli._discovery", f"--junitxml={folder / 'junit.xml'}"]
     if measures:
         options += _coverage_options()
     watcher = _Watcher()
     code = int(pytest.main([*options, *(paths or ())], plugins=[watcher]))
     if measures and watcher.has_run:
-        _write_coverage(reports)
+        _write_coverage(folder)
     raise typer.Exit(watcher.exit_code(code))
 
 

@@ -78,6 +78,8 @@ class Service(Sanic[Any, Any]):
         envelope: Envelope | None = None,
         **keywords: Any,
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
         keywords.setdefault("request_class", Request)

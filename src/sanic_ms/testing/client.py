@@ -42,6 +42,8 @@ class TestClient:
             answer = await client.get("/users/1")
             answer = await client.create_user(data={"name": "Ann"})
 
+    A client that was not entered refuses calls: nothing would stop the service behind them.
+
     Calls that the service makes to others go to ``mock``; one that no mock answers fails the test:
     the call to this client raises `UnansweredCall`. Cookies are kept from call to call.
 
@@ -80,7 +82,7 @@ class TestClient:
     # --- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the service; a call does it by itself.
+        """Start the service; entering the client does it, and leaving it is `close`.
 
         A service runs once at a time: where another thread runs the same one, this waits for it.
 
@@ -159,9 +161,15 @@ class TestClient:
 
         Raises:
             UnansweredCall: the service called another service, and no mock answers that.
+            LifecycleError: the client was not entered, or is closed.
             RuntimeError: the test is not ``async def``.
+            TypeError, ValueError: the path is no text, or does not begin with ``/``.
             TimeoutError: no answer within the client's timeout.
         """
+        if not isinstance(path, str):
+            raise TypeError(f"path {path!r}: give a text that begins with '/'")
+        if not path.startswith("/"):
+            raise ValueError(f"path {path[:80]!r}: begin it with '/'")
         _check_async(f"{method} {path}")
         return self._request(method, path, options)
 
@@ -286,8 +294,6 @@ class TestClient:
     # --- below -----------------------------------------------------------------------------------
 
     async def _request(self, method: str, path: str, options: dict[str, Any]) -> Answer:
-        if not path.startswith("/"):
-            raise ValueError(f"path {path[:80]!r}: begin it with '/'")
         session = await self._opened()
         options.setdefault("allow_redirects", False)
         with self.mock.checked():
@@ -298,13 +304,20 @@ class TestClient:
         if self._is_closed:
             raise LifecycleError(f"the client of {self.app.name} is closed: the test is over")
         if self._session is None:
-            await self.start()
+            await self._begin()
         if self.running.loop is not asyncio.get_running_loop():
             raise LifecycleError(
                 f"{self.app.name} runs on another event loop: use one client in one test"
             )
         assert self._session is not None
         return self._session
+
+    async def _begin(self) -> None:
+        """A call comes before the start."""
+        raise LifecycleError(
+            f"{self.app.name} does not run yet: write `async with TestClient(app) as client:`, or "
+            "`await client.start()` and in the end `await client.close()`"
+        )
 
 
 class _MemoryConnector(aiohttp.BaseConnector):

@@ -155,7 +155,13 @@ def contract_operations(app: Service, *, exclude: str | Collection[str] = ()) ->
     Args:
         app: The service. It is not started.
         exclude: Operations to leave out, each as its operationId or as ``"POST /users"``.
+
+    Raises:
+        TypeError: it is no service.
+        ValueError: there is no such operation, or nothing is left.
     """
+    if not isinstance(app, Service):
+        raise TypeError(f"contract_operations({app!r}): give the Service itself")
     return list(_chosen(app.openapi(), (), exclude))
 
 

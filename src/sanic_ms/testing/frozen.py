@@ -28,11 +28,23 @@ class FrozenTime:
         return datetime.now(UTC)
 
     def move_to(self, moment: datetime) -> None:
-        """Set the clock; a moment without a zone is in UTC."""
+        """Set the clock; a moment without a zone is in UTC.
+
+        Raises:
+            TypeError: it is no datetime.
+        """
+        if not isinstance(moment, datetime):
+            raise TypeError(f"move_to({moment!r}): give a datetime")
         self._travelled.move_to(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
     def tick(self, seconds: float | timedelta = 1.0) -> None:
-        """Move the clock on, or back."""
+        """Move the clock on, or back.
+
+        Raises:
+            TypeError: it is neither a number nor a timedelta.
+        """
+        if not isinstance(seconds, (int, float, timedelta)):
+            raise TypeError(f"tick({seconds!r}): give seconds, or a timedelta")
         self._travelled.shift(seconds)
 
 

@@ -39,7 +39,7 @@ class Handler(NamedTuple):
         """The path with its parameters filled in and quoted.
 
         Raises:
-            TypeError: a parameter is missing, or there is none of that name.
+            TypeError: a parameter is missing or None, or there is none of that name.
         """
         params = self.route.defined_params
         names = [param.name for param in params.values()]
@@ -51,6 +51,9 @@ class Handler(NamedTuple):
                 what = f"{what}{' and ' if what else ''}needs {', '.join(missing)}"
             known = ", ".join(names) or "none"
             raise TypeError(f"{self.name} {what} (path parameters: {known})")
+        for name in names:
+            if values[name] is None:
+                raise TypeError(f"{self.name}: the path parameter {name} is None")
         parts = []
         for index, part in enumerate(self.route.parts):
             if index not in params:

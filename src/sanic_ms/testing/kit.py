@@ -22,7 +22,7 @@ from sanic_ms.testing.mocks import MockServices
 from sanic_ms.testing.reconfigure import without_ports
 from sanic_ms.testing.spans import Spans
 
-__all__ = ["Kit", "TestPool"]
+__all__ = ["FixtureClient", "Kit", "TestPool"]
 
 
 class TestPool(ConnectionPool):
@@ -34,6 +34,16 @@ class TestPool(ConnectionPool):
         if self.state in (State.NEW, State.STOPPED):
             await self.start()
         return await super().checkout(timeout)
+
+
+class FixtureClient(TestClient):
+    """A client that starts the service with its first call; the kit closes it.
+
+    An asynchronous fixture may call before the test itself begins.
+    """
+
+    async def _begin(self) -> None:
+        await self.start()
 
 
 class Kit:
@@ -69,7 +79,7 @@ class Kit:
         if self._client is None:
             if self._live is not None:
                 raise LifecycleError("client and live_server both run the service: use one of them")
-            self._client = TestClient(self.app, mock=self.mock)
+            self._client = FixtureClient(self.app, mock=self.mock)
         return self._client
 
     @property

@@ -208,6 +208,24 @@ class MockServices(Transport):
         Raises:
             TypeError, ValueError: the arguments do not fit together.
         """
+        if not isinstance(method, str):
+            raise TypeError(f"method {method!r}: give a text")
+        if not isinstance(path, (str, re.Pattern)):
+            raise TypeError(f"path {path!r}: give a text that begins with '/', or a pattern")
+        for name, value, kinds, what in (
+            ("status", status, int, "a whole number"),
+            ("times", times, int | None, "a whole number"),
+            ("delay", delay, int | float, "seconds"),
+            ("body", body, bytes | str | None, "bytes or text (payload= takes the rest)"),
+            ("headers", headers, Mapping | None, "a mapping"),
+            ("content_type", content_type, str | None, "a text"),
+            ("params", params, Mapping | list | tuple | None, "a mapping, or pairs"),
+            ("service", service, str | None, "the name of a client"),
+        ):
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise TypeError(f"{name}={value!r}: give {what}")
+        if exception is not None and not _can_be_raised(exception):
+            raise TypeError(f"exception={exception!r}: give an exception, or a class of one")
         if payload is not _UNSET and body is not None:
             raise TypeError("give payload= or body=, not both")
         if times is not None and times < 1:
@@ -282,7 +300,7 @@ class MockServices(Transport):
         Raises:
             AssertionError: names those that have not.
         """
-        unused = [str(mock) for mock in self.mocks if not mock.is_used]
+        unused = [self._shown(mock) for mock in self.mocks if not mock.is_used]
         if unused:
             raise AssertionError("mocks that were not used:\n  " + "\n  ".join(unused))
 
@@ -306,8 +324,19 @@ class MockServices(Transport):
             self.assert_all_answered()
 
     def _told(self, calls: Sequence[ServiceCall]) -> str:
-        mocks = [f"\n  {mock}" for mock in self.mocks] or [" none"]
+        mocks = [f"\n  {self._shown(mock)}" for mock in self.mocks] or [" none"]
         return f"no mock answers {'; '.join(map(str, calls))}\nregistered:{''.join(mocks)}"
+
+    def _shown(self, mock: Mock) -> str:
+        """A mock, and whether the client that it is bound to has called at all.
+
+        A client may be made at any moment and with any name, so that a wrong name is not known
+        before.
+        """
+        callers = sorted({call.service for call in self.calls})
+        if mock.service is None or not callers or mock.service in callers:
+            return str(mock)
+        return f"{mock}: no client of that name called, but {', '.join(callers)}"
 
     # --- as a transport --------------------------------------------------------------------------
 
@@ -381,6 +410,12 @@ def _pairs(params: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> list[tuple[
         values = value if isinstance(value, (list, tuple)) else [value]
         pairs += [(name, str(entry)) for entry in values]
     return pairs
+
+
+def _can_be_raised(value: object) -> bool:
+    return isinstance(value, BaseException) or (
+        isinstance(value, type) and issubclass(value, BaseException)
+    )
 
 
 def _content(payload: Any, body: bytes | str | None) -> tuple[bytes, str]:

@@ -31,6 +31,8 @@ __all__ = ["RunningService"]
 # Sanic's routers are compiled from generated source, and Python cannot build syntax trees in two
 # threads at once: https://github.com/python/cpython/issues/106905
 _one_at_a_time = threading.RLock()
+# Other code in the process (a traceback that is shown) may do so too, and no lock keeps it away.
+_TRIES = 5
 
 
 class RunningService:
@@ -149,10 +151,7 @@ class RunningService:
         app.launch.quiet = True
         # With this `app.loop` and `app.add_task` work.
         app.state.server_info[:] = [ApplicationServerInfo(self.where, ServerStage.SERVING)]
-        with _one_at_a_time:
-            app.router.reset()  # type: ignore[no-untyped-call]
-            app.signal_router.reset()  # type: ignore[no-untyped-call]
-            await app._startup()  # which waits for nothing
+        await self._set_up()
         await app._server_event("init", "before", self.loop)
         app.state.is_running = True
         try:
@@ -162,6 +161,19 @@ class RunningService:
                 await app._server_event("shutdown", "before", self.loop)
             await app._server_event("shutdown", "after", self.loop)
             raise
+
+    async def _set_up(self) -> None:
+        app = self.app
+        for tries_left in reversed(range(_TRIES)):
+            with _one_at_a_time:
+                app.router.reset()  # type: ignore[no-untyped-call]
+                app.signal_router.reset()  # type: ignore[no-untyped-call]
+                try:
+                    await app._startup()  # which waits for nothing
+                    break
+                except SystemError:
+                    if not tries_left:
+                        raise
 
     async def _stop(self) -> None:
         app = self.app
