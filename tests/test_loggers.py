@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import io
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from sanic_ms.loggers import logger
+from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter
 from sanic_ms.telemetry.trace import Provider, current_ids
 from sanic_ms.types.signature import read_signature
 
@@ -173,6 +176,72 @@ def test_arguments_are_logged_where_asked(lines: Lines) -> None:
         {"name": "bob"},
         None,
     ]
+
+
+def _written(
+    monkeypatch: pytest.MonkeyPatch, formatter: logging.Formatter, disturb: Any
+) -> tuple[str, int]:
+    """What two calls write, with numbers as 0, and how many records that has taken."""
+    stream, made = io.StringIO(), []
+    queued = QueuedHandler(stream)
+    queued.setFormatter(formatter)
+    log = logging.Logger(f"{__name__}.apart", logging.INFO)
+    log.addHandler(queued)
+    make = log.makeRecord
+
+    def record(*args: Any) -> logging.LogRecord:
+        made.append(args)
+        return make(*args)
+
+    monkeypatch.setattr(log, "makeRecord", record)
+    with monkeypatch.context() as patch:
+        patch.setattr(logging, "getLogger", lambda name: log)
+
+        @logger(category="orders", args=True)
+        def book(order: int, token: str) -> int:
+            """Book it."""
+            return 1 // order
+
+    disturb(log, queued)
+    book(1, "hunter2")
+    with pytest.raises(ZeroDivisionError):
+        book(0, token="hunter2")
+    queued.flush()
+    return re.sub(r"[0-9]+([.:][0-9]+)*", "0", stream.getvalue()), len(made)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda log, queued: log.addHandler(logging.NullHandler()),
+        lambda log, queued: log.addFilter(lambda record: True),
+        lambda log, queued: queued.addFilter(lambda record: True),
+        lambda log, queued: setattr(log, "parent", logging.root),
+    ],
+    ids=["another handler", "a filter", "a filter of the handler", "handlers of the root"],
+)
+@pytest.mark.parametrize("formatter", [JSONFormatter("shop"), TextFormatter()])
+def test_the_line_is_the_same_with_and_without_a_record(
+    monkeypatch: pytest.MonkeyPatch, disturb: Any, formatter: logging.Formatter
+) -> None:
+    """No record is made where only our writer would see it; elsewhere there is one, and the text is
+    the same."""
+    text, records = _written(monkeypatch, formatter, lambda log, queued: None)
+    assert records == 0
+    assert "book: ok, 0 ms" in text
+    assert "hunter" not in text
+    assert _written(monkeypatch, formatter, disturb) == (text, 2)
+
+
+def test_a_record_is_made_where_somebody_patches_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error tracker, say, that looks at every record."""
+
+    def patch(log: Any, queued: Any) -> None:
+        monkeypatch.setattr(logging.Logger, "callHandlers", lambda log, record: None)
+
+    assert _written(monkeypatch, JSONFormatter("shop"), patch) == ("", 2)
 
 
 def test_methods_of_all_kinds(lines: Lines) -> None:

@@ -8,14 +8,19 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, TypeVar, overload
 
+import msgspec
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 
-from sanic_ms.telemetry.trace import end_child, recording_span, start_child
-from sanic_ms.telemetry.trace.context import get_context
+from sanic_ms.context import current_request
+from sanic_ms.telemetry.logging.called import Called, CallSite
+from sanic_ms.telemetry.logging.handler import sole_writer
+from sanic_ms.telemetry.redaction import redactor
+from sanic_ms.telemetry.trace import current_ids, end_child, recording_span, start_child
+from sanic_ms.telemetry.trace.context import SpanHolder, get_context
 from sanic_ms.telemetry.trace.span import Scope
 
 __all__ = ["logger"]
@@ -116,6 +121,13 @@ class _Call:
         self.place = code.co_filename, code.co_firstlineno
         self.function = f"{function.__module__}.{function.__qualname__}"
         self.attributes = {"code.function.name": self.function, **self.fields}
+        self.site = CallSite(
+            self.log.name,
+            self.level,
+            logging.getLevelName(self.level),
+            self.name,
+            {**self.fields, "function": self.function},
+        )
         self.signature = inspect.signature(function) if self.args else None
         if self.signature is not None and not isinstance(self.args, bool):
             unknown = [entry for entry in self.args if entry not in self.signature.parameters]
@@ -124,20 +136,27 @@ class _Call:
 
     def begin(self, args: Any, kwargs: Any) -> _Running | None:
         """Begin one call; None where nobody wants to know of it."""
-        parent = recording_span() if self.tracing else None
+        span: trace.Span | None = None
+        if self.tracing:
+            context = get_context()
+            if not context:  # no request and no job: a trace of its own
+                tracer = trace.get_tracer(_SCOPE.name)
+                span = tracer.start_span(self.name, attributes=self.attributes)
+            # The usual request is not recorded, which its context says without another call.
+            elif not isinstance(context, SpanHolder) or context.sampled:
+                parent = recording_span()
+                if parent is not None:
+                    kind = trace.SpanKind.INTERNAL
+                    span = start_child(parent, _SCOPE, self.name, dict(self.attributes), kind)
         logged = self.log.isEnabledFor(self.level)
-        if parent is not None:
-            kind = trace.SpanKind.INTERNAL
-            span = start_child(parent, _SCOPE, self.name, dict(self.attributes), kind)
-        elif self.tracing and not get_context():  # no request and no job: a trace of its own
-            tracer = trace.get_tracer(_SCOPE.name)
-            span = tracer.start_span(self.name, attributes=self.attributes)
-        elif logged:
-            span = None
-        else:
+        if span is None and not logged:
             return None
-        arguments = self._arguments(args, kwargs) if logged and self.signature else None
-        return _Running(self, span, logged, arguments)
+        running = _Running(self, span, logged, perf_counter())
+        if logged and self.signature is not None:
+            running.arguments = self._arguments(args, kwargs)
+        if span is not None:
+            running.context = trace.set_span_in_context(span)
+        return running
 
     def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any] | None:
         assert self.signature is not None
@@ -150,26 +169,34 @@ class _Call:
             name: given[name] for name in wanted if name in given and name not in ("self", "cls")
         }
 
+    def tell(self, called: Called) -> None:
+        """The line of a call that has ended, within its span."""
+        log = self.log
+        writer = None if log.filters else sole_writer(log, self.level)
+        if writer is not None:
+            if called.arguments is not None:  # as they are now, whatever becomes of them
+                called.arguments = redactor.value("", called.arguments)
+            writer.put(called)
+            return
+        # As `Logger.log` does, but with the function's place, and without looking for the caller's.
+        message, extra = called.message(), called.fields()
+        log.handle(
+            log.makeRecord(
+                log.name, self.level, *self.place, message, (), None, self.function, extra
+            )
+        )
 
-class _Running:
+
+class _Running(msgspec.Struct):
     """One call."""
 
-    __slots__ = ("arguments", "call", "context", "logged", "span", "started", "token")
-
-    def __init__(
-        self,
-        call: _Call,
-        span: trace.Span | None,
-        logged: bool,
-        arguments: dict[str, Any] | None,
-    ) -> None:
-        self.call = call
-        self.span = span
-        self.logged = logged
-        self.arguments = arguments
-        self.context = None if span is None else trace.set_span_in_context(span)
-        self.started = perf_counter()
-        self.token: Any = None
+    call: _Call
+    span: trace.Span | None
+    logged: bool
+    started: float
+    arguments: dict[str, Any] | None = None
+    context: Any = None
+    token: Any = None
 
     def enter(self) -> None:
         """Make the span current."""
@@ -198,28 +225,24 @@ class _Running:
             end_child(self.span, exc if isinstance(exc, Exception) else None)
 
     def _log(self, exc: BaseException | None) -> None:
-        call = self.call
-        milliseconds = round((perf_counter() - self.started) * 1000, 3)
-        extra: dict[str, Any] = {
-            **call.fields,
-            "function": call.function,
-            "duration_ms": milliseconds,
-        }
-        if exc is None:
-            outcome = extra["outcome"] = "ok"
-        elif isinstance(exc, asyncio.CancelledError | GeneratorExit):
-            outcome = extra["outcome"] = "cancelled"
-        else:
-            extra["outcome"] = "error"
-            outcome = extra["error"] = exc.__class__.__name__
-        if self.arguments is not None:
-            extra["arguments"] = self.arguments
-        message = f"{call.name}: {outcome}, {milliseconds:g} ms"
-        # As `Logger.log` does, but with the function's place, and without looking for the caller's.
-        log = call.log
-        log.handle(
-            log.makeRecord(
-                log.name, call.level, *call.place, message, (), None, call.function, extra
+        outcome, error = "ok", None
+        if exc is not None:
+            if isinstance(exc, asyncio.CancelledError | GeneratorExit):
+                outcome = "cancelled"
+            else:
+                outcome, error = "error", exc.__class__.__name__
+        duration = perf_counter() - self.started
+        request = current_request.get()
+        self.call.tell(
+            Called(
+                self.call.site,
+                time(),
+                duration,
+                outcome,
+                error,
+                self.arguments,
+                current_ids(),
+                None if request is None else getattr(request, "id", None),
             )
         )
 

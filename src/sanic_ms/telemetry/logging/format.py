@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from sanic_ms.telemetry.logging.access import Access, take_any
+from sanic_ms.telemetry.logging.called import Called
 from sanic_ms.telemetry.logging.line import Line
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.stacks import format_exception
@@ -50,7 +51,7 @@ class LineFormatter(logging.Formatter):
         """The text of a record."""
         return self.render(take_any(record))
 
-    def render(self, line: Line | Access) -> str:
+    def render(self, line: Line | Access | Called) -> str:
         """The text of what a `QueuedHandler` has taken."""
         raise NotImplementedError
 
@@ -80,7 +81,14 @@ class JSONFormatter(LineFormatter):
         self._host = socket.gethostname()
         self._encoder = msgspec.json.Encoder(enc_hook=str)
 
-    def render(self, line: Line | Access) -> str:
+    def render(self, line: Line | Access | Called) -> str:
+        if type(line) is Called:
+            site = line.site
+            fields = self._usual(
+                line.created, site.level, site.logger, line.message(), line.ids, line.request_id
+            )
+            fields.update(line.fields())
+            return self._encode(fields)
         if type(line) is Access:
             extra = line.fields()
             message = f"{line.method} {extra['path']} {line.status}"
@@ -184,9 +192,11 @@ class TextFormatter(LineFormatter):
         super().__init__(service)
         self.colour = colour
 
-    def render(self, line: Line | Access) -> str:
+    def render(self, line: Line | Access | Called) -> str:
         if type(line) is Access:
             line = line.line(short=True)
+        elif type(line) is Called:
+            line = line.line()
         assert isinstance(line, Line)
         level = f"{line.level:<7}"
         name = line.logger

@@ -14,8 +14,7 @@ from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError
 from sanic_ms.telemetry.logging.access import Access, access_log
 from sanic_ms.telemetry.logging.files import fill_in, read_config
-from sanic_ms.telemetry.logging.format import LineFormatter
-from sanic_ms.telemetry.logging.handler import QueuedHandler
+from sanic_ms.telemetry.logging.handler import QueuedHandler, sole_writer
 from sanic_ms.telemetry.redaction import redactor
 
 __all__ = ["configure_logging", "flush_logs", "lost_lines", "reset_logging"]
@@ -153,21 +152,10 @@ def _queued() -> list[QueuedHandler]:
 
 
 def _short_way() -> Callable[[Access], None] | None:
-    """The way past the `logging` module, where access lines reach one handler and it is ours."""
-    logger: logging.Logger | None = logging.getLogger("sanic.access")
-    assert logger is not None
+    """The way of access lines past the `logging` module, where it is open."""
+    logger = logging.getLogger("sanic.access")
     # Sanic's own filter looks at an attribute that access lines have not.
     if any(not type(entry).__module__.startswith("sanic.") for entry in logger.filters):
         return None
-    found: list[logging.Handler] = []
-    while logger is not None:
-        found += logger.handlers
-        logger = logger.parent if logger.propagate else None
-    if len(found) != 1:
-        return None
-    handler = found[0]
-    if not isinstance(handler, QueuedHandler) or not isinstance(handler.formatter, LineFormatter):
-        return None
-    if handler.filters or handler.level > logging.INFO:
-        return None
-    return handler.writer.put
+    writer = sole_writer(logger, logging.INFO)
+    return None if writer is None else writer.put
