@@ -433,7 +433,14 @@ def test_a_handler_keeps_its_signature() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"level": "LOUD"}, ValueError, "level='LOUD'"),
+        ({"level": "LOUD"}, ValueError, r"level='LOUD'\): there is .*INFO"),
+        ({"level": None}, TypeError, r"level=None\): give a name"),
+        ({"level": True}, TypeError, "level=True"),
+        ({"tracing": "no"}, TypeError, r"tracing='no'\): give True or False"),
+        ({"category": 7}, TypeError, r"category=7\): give a text"),
+        ({"description": b"x"}, TypeError, "description=b'x'"),
+        ({"args": 7}, TypeError, r"args=7\): give True, False"),
+        ({"args": [7]}, TypeError, r"args=\[7\]"),
         ({"args": ["nothing"]}, TypeError, "args='nothing'.*takes no such thing"),
     ],
 )

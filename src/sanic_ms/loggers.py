@@ -74,16 +74,36 @@ def logger(
         args: The arguments to log: True for all, or their names. Secret names are hidden as ever.
 
     Raises:
-        TypeError: it is no function, or ``args`` names what it does not take.
+        TypeError: it is no function, an argument is of the wrong type, or ``args`` names what it
+            does not take.
         ValueError: there is no such level.
     """
     if type is not None and not isinstance(type, str):
         return _decorate(type, _Call("method", None, None, None, True, logging.INFO, False))
-    number = level if isinstance(level, int) else logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"level={level!r} is no level of logging")
-    call = (type or "method", category, detail, description, tracing, number, args)
+    texts = {"category": category, "detail": detail, "description": description}
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"@logger({name}={value!r}): give a text")
+    if not isinstance(tracing, bool):
+        raise TypeError(f"@logger(tracing={tracing!r}): give True or False")
+    if not isinstance(args, bool | str) and not (
+        isinstance(args, Sequence) and all(isinstance(entry, str) for entry in args)
+    ):
+        raise TypeError(f"@logger(args={args!r}): give True, False, or names of arguments")
+    call = (type or "method", category, detail, description, tracing, _level(level), args)
     return lambda function: _decorate(function, _Call(*call))
+
+
+def _level(level: object) -> int:
+    if isinstance(level, int) and not isinstance(level, bool):
+        return level
+    if not isinstance(level, str):
+        raise TypeError(f"@logger(level={level!r}): give a name such as 'INFO', or a number")
+    names = logging.getLevelNamesMapping()
+    number = names.get(level.upper())
+    if number is None:
+        raise ValueError(f"@logger(level={level!r}): there is {', '.join(names)}")
+    return number
 
 
 class _Call:

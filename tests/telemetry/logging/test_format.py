@@ -125,6 +125,63 @@ def test_any_value_makes_a_line_that_parses(written: Make, value: Any) -> None:
     assert "value" in line
 
 
+class Odd:
+    """A value whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("message", "args", "said"),
+    [
+        ("%d apples", ("x",), r"%d apples \(.* do not fit: TypeError: %d format: .*, at "),
+        ("no place", (1,), r"no place \(.* do not fit: TypeError: not all arguments"),
+        ("%s and %s", ("x",), r"%s and %s \(.*TypeError: not enough"),
+        ("%(a)s", ({"b": 1},), r"%\(a\)s \(.*KeyError: 'a'"),
+        ("%s", (Odd(),), r"%s \(.*RuntimeError"),
+        (Odd(), (), r"<Odd> \(.*RuntimeError"),
+    ],
+)
+@pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
+def test_arguments_that_do_not_fit_cost_no_line(
+    written: Make,
+    capsys: pytest.CaptureFixture[str],
+    message: Any,
+    args: tuple[Any, ...],
+    said: str,
+    formatter: Any,
+) -> None:
+    """The mistake is told by its place, in the line itself; standard error stays clean, and nothing
+    is raised."""
+    made = written(formatter)
+    made.log.warning(message, *args)
+    made.log.warning("the next")
+    first, second = made.text.splitlines()
+    assert re.search(rf"{said}.*{re.escape(__file__)}:\d+\)", first)
+    assert "the next" in second
+    assert capsys.readouterr().err == ""
+
+
+def test_a_line_that_cannot_be_taken_leaves_one_that_says_so(
+    written: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A request whose id cannot be had, say."""
+
+    class Request:
+        @property
+        def id(self) -> str:
+            raise RuntimeError("no id")
+
+    made = written()
+    token = current_request.set(Request())  # type: ignore[arg-type]
+    made.log.info("hello")
+    current_request.reset(token)
+    assert made.one()["message"].startswith("a log line could not be made: RuntimeError, at ")
+    assert made.one()["level"] == "ERROR"
+    assert capsys.readouterr().err == ""
+
+
 def test_fields_are_those_of_the_moment_they_were_logged(written: Make) -> None:
     """What the program does to them afterwards is not seen."""
     logs = written()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,6 +28,27 @@ def test_a_counter_only_grows(amount: float) -> None:
     with pytest.raises(ValueError, match="a counter only grows"):
         orders.inc(amount)
     assert orders.value == 0
+
+
+@pytest.mark.parametrize("amount", ["1", None, [1], Decimal(1)])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("counter", "inc"),
+        ("gauge", "set"),
+        ("gauge", "inc"),
+        ("gauge", "dec"),
+        ("histogram", "observe"),
+    ],
+)
+def test_what_is_no_number_is_told_and_not_counted(kind: str, method: str, amount: Any) -> None:
+    """At the call, with the metric's name and what was given."""
+    metric = getattr(Registry(), kind)("orders", "Orders.")
+    before = metric.numbers()
+    said = rf"orders.*\.{method}\({re.escape(repr(amount))}\): give an int or a float"
+    with pytest.raises(TypeError, match=said):
+        getattr(metric, method)(amount)
+    assert metric.numbers() == before
 
 
 def test_a_gauge_goes_up_and_down() -> None:
@@ -173,7 +195,12 @@ def test_what_cannot_be_is_a_value_error(define: Callable[[Registry], Any]) -> N
 @pytest.mark.parametrize(
     "define",
     [
+        lambda r: r.counter(None),
         lambda r: r.counter(None, "Help."),
+        lambda r: r.counter("a", "Help.", labels=7),
+        lambda r: r.counter("a", "Help.", labels=["b"], max_labels="7"),
+        lambda r: Registry(max_labels=None),  # type: ignore[arg-type]
+        lambda r: r.on_sample("x"),
         lambda r: r.counter("a", None),
         lambda r: r.counter("a", "Help.", labels="country"),
         lambda r: r.counter("a", "Help.", labels=[1]),
@@ -182,9 +209,10 @@ def test_what_cannot_be_is_a_value_error(define: Callable[[Registry], Any]) -> N
     ],
 )
 def test_what_has_the_wrong_type_is_a_type_error(define: Callable[[Any], Any]) -> None:
-    """At the definition, and told which."""
-    with pytest.raises(TypeError, match=r"\w"):
+    """At the definition, and told which, in our words and not in Python's."""
+    with pytest.raises(TypeError, match=r"give |is no |is not text|are not numbers") as raised:
         define(Registry())
+    assert "positional argument" not in str(raised.value)
 
 
 def test_defining_the_same_again_gives_the_same() -> None:

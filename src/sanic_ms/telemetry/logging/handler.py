@@ -9,7 +9,7 @@ from typing import IO, Any
 from sanic_ms.telemetry.logging.access import Access, take_any
 from sanic_ms.telemetry.logging.called import Called
 from sanic_ms.telemetry.logging.format import LineFormatter
-from sanic_ms.telemetry.logging.line import Line, take
+from sanic_ms.telemetry.logging.line import Line, message_of, take
 from sanic_ms.telemetry.logging.writer import LogWriter
 
 __all__ = ["QueuedHandler", "sole_writer"]
@@ -47,10 +47,12 @@ class QueuedHandler(logging.Handler):
             else:
                 # A copy with its message put together: other handlers see the record as it was.
                 kept = copy.copy(record)
-                kept.msg, kept.args = record.getMessage(), None
+                kept.msg, kept.args = message_of(record), None
                 self.writer.put(kept)
-        except Exception:
-            self.handleError(record)
+        except Exception as exc:  # no fault of ours may fail who logs, nor paint standard error
+            place = f"{record.pathname}:{record.lineno}"
+            message = f"a log line could not be made: {type(exc).__name__}, at {place}"
+            self.writer.put(Line(record.created, "ERROR", logging.ERROR, record.name, message))
 
     def flush(self) -> None:
         """Wait until everything is written, for 2 seconds at most."""

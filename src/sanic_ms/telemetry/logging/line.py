@@ -13,7 +13,7 @@ from sanic_ms.context import current_request
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace.current import current_ids
 
-__all__ = ["Line", "take"]
+__all__ = ["Line", "message_of", "take"]
 
 # What a record has by itself, or gets from formatters; all else came by ``extra=``.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -47,13 +47,30 @@ class Line(msgspec.Struct, gc=False):
     stack: str | None = None
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """The message with its arguments in it; where they do not fit, as it is, with the place of the
+    mistake: a line is never lost, and no call of a logger raises."""
+    try:
+        return record.getMessage()
+    except Exception as exc:  # arguments are of the application, and so is their text
+        reason = f"{type(exc).__name__}: {_text_of(exc)}, at {record.pathname}:{record.lineno}"
+        return f"{_text_of(record.msg)} (this message and its arguments do not fit: {reason})"
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
 def take(record: logging.LogRecord) -> Line:
     """Everything of a record that the calling thread alone can know.
 
     The message is put together, tables and lists among the extra fields are copied (and redacted on
-    the way), so that nothing changes until it is written.
+    the way), so that nothing changes until it is written. It raises nothing.
     """
-    message = record.getMessage()
+    message = message_of(record)
     if "\x1b" in message:  # Sanic colours some messages of its own on a terminal
         message = _COLOUR.sub("", message)
     if len(message) > _LONGEST:

@@ -76,11 +76,16 @@ class Counter(Cell):
         """Add.
 
         Raises:
-            ValueError: ``amount`` is negative or no finite number.
+            TypeError: ``amount`` is no number.
+            ValueError: it is negative or not finite.
         """
-        if not 0.0 <= amount < inf:
-            raise ValueError(f"{self!r}.inc({amount!r}): a counter only grows; use a gauge")
-        self._values[self._at] += amount
+        try:
+            if 0.0 <= amount < inf:
+                self._values[self._at] += amount
+                return
+        except TypeError:
+            raise _no_number(self, "inc", amount) from None
+        raise ValueError(f"{self!r}.inc({amount!r}): a counter only grows; use a gauge")
 
 
 class Gauge(Cell):
@@ -95,20 +100,33 @@ class Gauge(Cell):
         super().__init__(definition, label_values)
 
     def set(self, value: float) -> None:
-        """Make it this."""
+        """Make it this.
+
+        Raises:
+            TypeError: it is no number; so for `inc` and `dec`.
+        """
         values, at = self._values, self._at
-        values[at] = value + 0.0
+        try:
+            values[at] = value + 0.0
+        except TypeError:
+            raise _no_number(self, "set", value) from None
         values[at + 1] = time() if self._latest else 1.0
 
     def inc(self, amount: float = 1.0) -> None:
         """Add; a negative number takes away."""
         values, at = self._values, self._at
-        values[at] += amount
+        try:
+            values[at] += amount
+        except TypeError:
+            raise _no_number(self, "inc", amount) from None
         values[at + 1] = time() if self._latest else 1.0
 
     def dec(self, amount: float = 1.0) -> None:
         """Take away."""
-        self.inc(-amount)
+        try:
+            self.inc(-amount)
+        except TypeError:
+            raise _no_number(self, "dec", amount) from None
 
     def bind(self, values: Values, at: int) -> None:
         if not values[at + 1]:  # what stands there is another process'
@@ -139,13 +157,18 @@ class Histogram(Cell):
         """Count one number.
 
         Raises:
+            TypeError: it is no number.
             ValueError: it is negative (OpenMetrics allows a sum only to grow) or not finite.
         """
-        if not 0.0 <= value < inf:
-            raise ValueError(f"{self!r}.observe({value!r}): give a finite number of at least 0")
         values = self._values
-        values[self._at + bisect_left(self._bounds, value)] += 1.0
-        values[self._sum_at] += value
+        try:
+            if 0.0 <= value < inf:
+                values[self._sum_at] += value  # first, as it may refuse what can be compared
+                values[self._at + bisect_left(self._bounds, value)] += 1.0
+                return
+        except TypeError:
+            raise _no_number(self, "observe", value) from None
+        raise ValueError(f"{self!r}.observe({value!r}): give a finite number of at least 0")
 
     def time(self) -> Timer:
         """Observe the seconds that a ``with`` block takes, whether it raises or not."""
@@ -155,6 +178,10 @@ class Histogram(Cell):
     def value(self) -> float:
         """How many numbers this worker has counted."""
         return float(sum(self._values[self._at : self._sum_at]))
+
+
+def _no_number(cell: Cell, method: str, value: object) -> TypeError:
+    return TypeError(f"{cell!r}.{method}({value!r}): give an int or a float")
 
 
 class Timer:

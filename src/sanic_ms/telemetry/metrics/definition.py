@@ -102,7 +102,9 @@ def define(
         ValueError: a name is not Prometheus', a label is reserved, or buckets do not rise.
     """
     if not isinstance(name, str) or not isinstance(help, str):
-        raise TypeError(f"{kind}({name!r}, {help!r}): the name and the help are text")
+        raise TypeError(
+            f"{kind}({name!r}, {help!r}): give two texts, its name and what it counts, in a line"
+        )
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{kind} {name!r}: a metric's name is letters, digits, _ and :, with no digit first"
@@ -134,7 +136,10 @@ def _labels(kind: Kind, name: str, labels: Iterable[str], across: Across) -> tup
         raise TypeError(
             f"{kind} {name!r}: labels={labels!r} is one text; give a list: [{labels!r}]"
         )
-    names = tuple(labels)
+    try:
+        names = tuple(labels)
+    except TypeError:
+        raise TypeError(f"{kind} {name!r}: labels={labels!r} is no list of names") from None
     reserved = {"histogram": "le", "gauge": "worker" if across == "worker" else None}.get(kind)
     for label in names:
         if not isinstance(label, str):

@@ -41,12 +41,12 @@ class Registry:
             It may be set later; metrics with a limit of their own keep that.
 
     Raises:
-        ValueError: ``max_labels`` is below 1.
+        TypeError: ``max_labels`` is no whole number.
+        ValueError: it is below 1.
     """
 
     def __init__(self, *, max_labels: int = 1000) -> None:
-        if max_labels < 1:
-            raise ValueError(f"max_labels={max_labels!r}: at least 1")
+        _check_limit("Registry", max_labels)
         self.max_labels = max_labels
         self._lock = RLock()
         self._store: Store = Memory()
@@ -75,7 +75,7 @@ class Registry:
     def counter(
         self,
         name: str,
-        help: str,
+        help: str = "",  # the overloads ask for it, and `define` says what to write
         *,
         labels: Iterable[str] = (),
         max_labels: int | None = None,
@@ -112,7 +112,7 @@ class Registry:
     def gauge(
         self,
         name: str,
-        help: str,
+        help: str = "",  # the overloads ask for it, and `define` says what to write
         *,
         labels: Iterable[str] = (),
         across: Across = "sum",
@@ -149,7 +149,7 @@ class Registry:
     def histogram(
         self,
         name: str,
-        help: str,
+        help: str = "",  # the overloads ask for it, and `define` says what to write
         *,
         labels: Iterable[str] = (),
         buckets: Sequence[float] = DEFAULT_BUCKETS,
@@ -187,8 +187,8 @@ class Registry:
     def _define(
         self, kind: type[C], definition: Definition, max_labels: int | None
     ) -> C | Labelled[C]:
-        if max_labels is not None and max_labels < 1:
-            raise ValueError(f"{definition.name}: max_labels={max_labels!r}: at least 1")
+        if max_labels is not None:
+            _check_limit(definition.name, max_labels)
         with self._lock:
             known = self._metrics.get(definition.name)
             if known is not None and known.definition == definition:
@@ -328,7 +328,12 @@ class Registry:
         """Call this before each scrape and once a second, to set gauges from what is there.
 
         It must be quick: it runs on the event loop. One that raises is logged, once.
+
+        Raises:
+            TypeError: it cannot be called.
         """
+        if not callable(sampler):
+            raise TypeError(f"on_sample({sampler!r}): give a function without arguments")
         self._samplers.append(sampler)
 
     def sample(self) -> None:
@@ -345,6 +350,13 @@ class Registry:
         """Every metric with the numbers of all workers, by name."""
         with self._lock:
             return merge(self._store.snapshots(), self.definitions)
+
+
+def _check_limit(whose: str, max_labels: object) -> None:
+    if not isinstance(max_labels, int) or isinstance(max_labels, bool):
+        raise TypeError(f"{whose}: max_labels={max_labels!r} is no whole number")
+    if max_labels < 1:
+        raise ValueError(f"{whose}: max_labels={max_labels!r}: at least 1")
 
 
 def _clash(new: Definition, old: Definition) -> str:
