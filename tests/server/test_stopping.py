@@ -177,7 +177,7 @@ def test_web_sockets_are_told_that_the_server_goes(run: Run, kit: Any) -> None:
         frame = client.recv(65536)
         assert (frame[0], int.from_bytes(frame[2:4])) == (0x88, 1001)
         client.sendall(b"\x88\x82\0\0\0\0" + frame[2:4])
-    assert server.end(5) == 0
+    assert server.end() == 0
 
 
 def test_a_second_signal_ends_at_once(run: Run, kit: Any) -> None:
@@ -190,7 +190,7 @@ def test_a_second_signal_ends_at_once(run: Run, kit: Any) -> None:
     server.signal()
     server.wait_for("is stopping")
     server.signal(signal.SIGINT)
-    assert server.end(2) == 1
+    assert server.end(25) == 1
     assert "forced exit: a second signal (SIGINT)" in server.output
     client.join()
 
@@ -215,7 +215,7 @@ def test_a_signal_at_any_moment_ends_it_quietly(
     if moment == "served":
         assert kit.ask(server.port)
     server.signal(number)
-    assert server.end(5) == 0, server.output
+    assert server.end() == 0, server.output
     assert not re.search("Traceback|ERROR|never awaited", server.output), server.output
     assert ("listener told" in server.output) == (moment in ("ready", "served"))
 

@@ -167,10 +167,10 @@ class Launch:
         """Be the master of workers. The application's listeners for the main process run here."""
         app = self._app
         loop = asyncio.new_event_loop()
-        supervisor = self._supervisor(place, keywords)
         try:
             for event in ("main_process_start", "main_process_ready"):
                 trigger_events(app.listeners[event], loop, app)
+            supervisor = self._supervisor(place, keywords)  # with what they have shared
             reason = loop.run_until_complete(supervisor.run())
         finally:
             place.close()
