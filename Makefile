@@ -51,8 +51,10 @@ help:
 run: $(RUN_STAMP)
 	@exec "$(BIN)/sanic-ms" up examples/users --migrate
 
+# The tests start some hundreds of processes; each would compile all of the source where an image
+# forbids bytecode.
 test: $(VENV)/.dev
-	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= "$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 coverage: $(VENV)/.dev
 	@"$(BIN)/python" -m coverage html --directory reports/coverage

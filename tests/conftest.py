@@ -21,8 +21,21 @@ from sanic_ms.types import DatabaseURL
 # and for the whole process. Here many applications share one.
 DEFAULT_CONFIG["TOUCHUP"] = False
 
-# A machine that is busy is slow, and nothing is wrong with the code for that.
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A machine that is busy is slow, and nothing is wrong with the code for that. The examples are the
+# same in each run; `--hypothesis-profile=explore` looks for others, and for more of them.
+settings.register_profile(
+    "project",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "explore",
+    deadline=None,
+    max_examples=1000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("project")
 
 DEFAULT_URLS = {

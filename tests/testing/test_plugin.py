@@ -1,4 +1,8 @@
-"""The pytest plugin, in projects of their own and in processes of their own."""
+"""The pytest plugin, in projects of their own and in processes of their own.
+
+They load the plugins that they name, as the others of this environment take seconds to import. That
+pytest finds ours by itself is seen by the test of the page.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 SERVER = """
 from sanic_ms import Service
@@ -113,34 +115,29 @@ def project(folder: Path, name: str = "one") -> Path:
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest there, without the plugins of this project that are no business of its."""
+    """Run pytest there with our plugin and those that are named."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     for name in ("DB_URL", "PORT"):
         kept.pop(name, None)
-    off = ["-p", "no:randomly", "-p", "no:cacheprovider"]
+    plugins = ["-p", "sanic_ms.testing.plugin", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *off, *arguments],
+        [sys.executable, "-m", "pytest", "-q", *plugins, *arguments],
         cwd=folder,
-        env={**kept, **variables},
+        env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables},
         capture_output=True,
         text=True,
         timeout=110,
     )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["-p", "no:asyncio"], ["-p", "no:asyncio", "-o", "anyio_mode=auto"]],
-    ids=["alone", "anyio"],
-)
-def test_one_line_of_configuration(tmp_path: Path, arguments: list[str]) -> None:
-    """All the fixtures, in plain and asynchronous tests, whoever runs the latter.
+def test_one_line_of_configuration(tmp_path: Path) -> None:
+    """All the fixtures, in plain and asynchronous tests, here with anyio.
 
-    `test_what_fails_says_why` does the same with pytest-asyncio.
+    `test_what_fails_says_why` does the same with pytest-asyncio, and the next test with neither.
     """
     folder = project(tmp_path / "project")
     (folder / "pytest.ini").write_text(CONFIGURATION)
-    done = run(folder, *arguments)
+    done = run(folder, "-p", "anyio", "-o", "anyio_mode=auto")
     assert f"{PASSED} passed" in done.stdout, done.stdout + done.stderr
     assert not (folder / "development.db").exists()
 
@@ -150,8 +147,7 @@ def test_services_with_the_same_modules_share_a_run(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(CONFIGURATION)
     for name in ("one", "two"):
         project(tmp_path / name, name)
-    arguments = ["-p", "no:asyncio", "--import-mode=importlib", "-p", "randomly"]
-    done = run(tmp_path, *arguments)
+    done = run(tmp_path, "--import-mode=importlib", "-p", "randomly")
     assert f"{2 * PASSED} passed" in done.stdout, done.stdout + done.stderr
 
 
@@ -201,7 +197,8 @@ def test_what_fails_says_why(tmp_path: Path) -> None:
     folder = project(tmp_path / "project")
     (folder / "pytest.ini").write_text(CONFIGURATION)
     (folder / "tests" / "test_failing.py").write_text(FAILING)
-    done = run(folder, "--asyncio-mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+    loops = ["--asyncio-mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
+    done = run(folder, "-p", "asyncio", *loops)
     assert f"3 failed, {PASSED + 4} passed" in done.stdout, done.stdout + done.stderr
     assert done.stdout.count("UnansweredCall: no mock answers GET /cities/1") >= 2
     assert "this client is awaited, so the test is `async def`" in done.stdout
@@ -224,11 +221,12 @@ def test_a_wrong_configuration_is_explained(tmp_path: Path) -> None:
     code = (
         "import pytest\n"
         f"for options in {list(WRONG)}:\n"
-        "    only = ['-q', '-p', 'no:randomly', '-k', 'what_does_not_run']\n"
+        "    only = ['-q', '-p', 'sanic_ms.testing.plugin', '-k', 'what_does_not_run']\n"
         "    pytest.main(only + options.split())\n"
         "    print('---')\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=kept, capture_output=True, text=True
     )
