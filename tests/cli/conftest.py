@@ -14,6 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sanic import Sanic
+
+from sanic_ms.cli import main
+from sanic_ms.telemetry.logging import reset_logging
 
 SERVER = """\
 import os
@@ -68,8 +72,64 @@ def environment(extra: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python -m sanic_ms WORDS`` to its end, in the test's folder."""
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``sanic-ms WORDS`` to its end, in the test's folder and in this process, which a command
+    leaves as it was: what it imports, what it hears of signals, and how it logs."""
+
+    def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+        capfd.readouterr()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "path", list(sys.path))
+            own_applications(patch)
+            for path in tmp_path.rglob("*.py"):  # others may have left modules of these names
+                for name in (path.stem, path.parent.name):
+                    patch.delitem(sys.modules, name, raising=False)
+            for name in set(os.environ) - set(environment({})):
+                patch.delenv(name)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            try:
+                with pytest.raises(SystemExit) as end:
+                    main(words)
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+                reset_logging()
+                _forget(tmp_path)
+        out, err = capfd.readouterr()
+        code = end.value.code
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    return run
+
+
+def own_applications(patch: pytest.MonkeyPatch) -> None:
+    """Let the applications that are made be no others' concern."""
+    patch.setattr(Sanic, "test_mode", True)
+    patch.setattr(Sanic, "_app_registry", {})
+
+
+@pytest.fixture
+def applications(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the applications that the test makes be no others' concern."""
+    own_applications(monkeypatch)
+
+
+def _forget(folder: Path) -> None:
+    """Import nothing of a folder a second time."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python -m sanic_ms WORDS`` to its end, in the test's folder: a process of its own."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -79,7 +139,7 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
         )
 
     return run
@@ -140,7 +200,7 @@ def read_until() -> Callable[..., str]:
 def get() -> Callable[..., str]:
     """GET a URL, trying until it answers."""
 
-    def fetch(url: str, *, timeout: float = 30.0) -> str:
+    def fetch(url: str, *, timeout: float = 90.0) -> str:
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -159,7 +219,7 @@ def get() -> Callable[..., str]:
 def wait_until() -> Callable[..., None]:
     """Wait for a condition; fail if it does not come true in time."""
 
-    def wait(condition: Callable[[], bool], *, timeout: float = 20.0) -> None:
+    def wait(condition: Callable[[], bool], *, timeout: float = 90.0) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, "the condition did not come true"

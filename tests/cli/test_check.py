@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sanic import Sanic
 
 from sanic_ms import Service
 from sanic_ms.cli.check import Finding, findings
-from sanic_ms.telemetry.logging import reset_logging
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -31,9 +29,7 @@ async def get_item(request, id: int):
 MIGRATION = "def up(migrator, db):\n    pass\n"
 
 
-@pytest.fixture(autouse=True)
-def _names_may_return(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sanic, "test_mode", True)
+pytestmark = pytest.mark.usefixtures("applications")
 
 
 @pytest.fixture
@@ -117,7 +113,6 @@ def test_what_settings_name_is_looked_at(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, variables: dict[str, str], line: str
 ) -> None:
     """By `--check` and by a start alike, in one line and with exit code 2."""
-    reset_logging()
     (folder / "handlers.json").write_text('{"handlers": {"a": {"class": "nowhere.Handler"}}}')
     monkeypatch.chdir(folder)
     for name in ("PORT", "HOST", "UNIX", "WORKERS", "DB_URL", "SERVICES"):

@@ -17,9 +17,9 @@ from sanic_ms.exception import LifecycleError
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_version_names_what_a_report_needs(command: Command) -> None:
+def test_version_names_what_a_report_needs(shell: Command) -> None:
     """Ours, Sanic's and Python's."""
-    done = command("--version")
+    done = shell("--version")
     python = ".".join(map(str, sys.version_info[:3]))
     ours, sanic = metadata.version("sanic-ms"), metadata.version("sanic")
     assert done.stdout == f"sanic-ms {ours} (Sanic {sanic}, Python {python})\n"

@@ -101,12 +101,12 @@ def test_none_is_left_when_up_itself_is_killed(
 
 
 def test_one_that_does_not_start_is_named(
-    command: Command, make_service: Make, tmp_path: Path
+    shell: Command, make_service: Make, tmp_path: Path
 ) -> None:
     """Mistakes in a service's code or settings are found before any is started."""
     make_service(tmp_path / "all" / "good")
     make_service(tmp_path / "all" / "bad", server="import nothing_like_it\n")
-    done = command("up", "all")
+    done = shell("up", "all")
     assert done.returncode == 2
     assert done.stderr == (
         "sanic-ms: bad: server.py:1: ModuleNotFoundError: No module named 'nothing_like_it'\n"
@@ -114,7 +114,7 @@ def test_one_that_does_not_start_is_named(
 
 
 def test_one_that_fails_at_its_start_stops_the_others(
-    command: Command, make_service: Make, tmp_path: Path
+    shell: Command, make_service: Make, tmp_path: Path
 ) -> None:
     """A listener that raises ends that service, and with it the rest."""
     make_service(tmp_path / "all" / "good")
@@ -123,15 +123,15 @@ def test_one_that_fails_at_its_start_stops_the_others(
         "@app.before_server_start\nasync def fail(app):\n    raise RuntimeError('no luck')\n"
     )
     make_service(tmp_path / "all" / "bad", server=server)
-    done = command("up", "all")
+    done = shell("up", "all")
     assert done.returncode == 1
     assert "bad ended with exit code" in done.stdout
     assert "no luck" in done.stdout
 
 
-def test_two_services_on_one_port_are_refused(command: Command, pair: dict[str, int]) -> None:
+def test_two_services_on_one_port_are_refused(shell: Command, pair: dict[str, int]) -> None:
     """A PORT in the environment reaches all of them; that cannot work, and is said at once."""
-    done = command("up", "all", PORT=str(pair["city"]))
+    done = shell("up", "all", PORT=str(pair["city"]))
     assert done.returncode == 2
     assert done.stderr == (
         f"sanic-ms: city and user both listen on {pair['city']} (environment variable PORT): "
@@ -139,18 +139,18 @@ def test_two_services_on_one_port_are_refused(command: Command, pair: dict[str, 
     )
 
 
-def test_a_port_in_use_is_said_with_the_service(command: Command, pair: dict[str, int]) -> None:
+def test_a_port_in_use_is_said_with_the_service(shell: Command, pair: dict[str, int]) -> None:
     """Nothing is started."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", pair["user"]))
         other.listen()
-        done = command("up", "all")
+        done = shell("up", "all")
     assert done.returncode == 1
     assert done.stderr.startswith(f"sanic-ms: user: port {pair['user']} on 127.0.0.1 is in use")
 
 
 def test_one_that_never_answers_ends_the_waiting(
-    command: Command, make_service: Make, tmp_path: Path
+    shell: Command, make_service: Make, tmp_path: Path
 ) -> None:
     """The wait has a limit, and says who is late."""
     server = (
@@ -158,7 +158,7 @@ def test_one_that_never_answers_ends_the_waiting(
         "@app.before_server_start\nasync def wait(app):\n    await asyncio.sleep(3)\n"
     )
     make_service(tmp_path / "all" / "slow", server=server)
-    done = command("up", "all", "--timeout", "1")
+    done = shell("up", "all", "--timeout", "1")
     assert done.returncode == 1
     assert "slow did not answer within 1 s\n" in done.stdout
 
@@ -175,13 +175,13 @@ def test_one_that_never_answers_ends_the_waiting(
     ],
 )
 def test_a_folder_without_services_is_one_line(
-    command: Command, tmp_path: Path, layout: list[str], line: str
+    shell: Command, tmp_path: Path, layout: list[str], line: str
 ) -> None:
     """With the next thing to try."""
     for name in layout:
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("")
-    done = command("up", "all")
+    done = shell("up", "all")
     assert (done.returncode, done.stderr) == (2, f"sanic-ms: {line}")
 
 

@@ -90,21 +90,20 @@ def test_a_stop_of_all_workers_loses_no_request(run: Run, load: Any, kit: Any) -
 
 
 def test_workers_are_replaced_without_losing_a_request(run: Run, load: Any, kit: Any) -> None:
-    """SIGHUP, for new code or a new configuration, and SIGTERM to a worker: no client notices."""
+    """SIGHUP, for new code or a new configuration, and SIGTERM to a worker: no client notices. Two
+    SIGHUPs in a row are one replacement."""
     server = started(run, kit)
     with load(server.port) as clients:
-        for round_ in (1, 2):
-            before = set(server.workers())
-            server.signal(signal.SIGHUP)
-            kit.wait_until(lambda n=round_: server.output.count("all workers are replaced") == n)
-            assert not before & set(server.workers())
-        for _ in range(2):
-            victim = server.workers()[0]
-            os.kill(victim, signal.SIGTERM)
-            kit.wait_until(
-                lambda victim=victim: victim not in server.workers() and len(server.workers()) == 2
-            )
+        before = set(server.workers())
+        server.signal(signal.SIGHUP)
+        server.signal(signal.SIGHUP)
+        server.wait_for("all workers are replaced")
+        assert not before & set(server.workers())
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGTERM)
+        kit.wait_until(lambda: victim not in server.workers() and len(server.workers()) == 2)
     assert (clients.lost, clients.refused) == ([], 0)
+    assert server.output.count("all workers are replaced") == 1
     assert "Traceback" not in server.output
 
 
@@ -125,10 +124,9 @@ def test_new_code_that_does_not_start_changes_nothing(run: Run, kit: Any, tmp_pa
     [
         ("raise OSError('no broker')", "OSError: no broker"),
         ("os._exit(3)", "ended with exit code 3"),
-        ("await asyncio.sleep(60)", "was not ready within 1.5 s (WORKER_START_TIMEOUT)"),
         ("time.sleep(60)", "was not ready within 1.5 s (WORKER_START_TIMEOUT)"),
     ],
-    ids=["raises", "exits", "waits", "blocks"],
+    ids=["raises", "exits", "blocks"],
 )
 def test_a_start_that_fails_says_why(run: Run, kit: Any, body: str, reason: str) -> None:
     """With exit code 1 and one line, and no worker is left."""
@@ -272,9 +270,9 @@ def test_a_successor_may_listen_before_the_old_process_ends(run: Run, load: Any,
     port = kit.free_port()
     old = started(run, kit, port=port, REUSE_PORT="true")
     with load(port) as clients:
-        for _ in range(2):
-            new = started(run, kit, port=port, REUSE_PORT="true")
-            old.signal()
-            assert old.end() == 0, old.output
-            old = new
+        started(run, kit, port=port, REUSE_PORT="true")
+        old.signal()
+        assert old.end() == 0, old.output
+        done = clients.done
+        kit.wait_until(lambda: clients.done > done + 50)
     assert (clients.lost, clients.refused) == ([], 0)

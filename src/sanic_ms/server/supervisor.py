@@ -94,6 +94,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._rolling = asyncio.Lock()
+        self._outdated: set[WorkerProcess] | None = None  # to be replaced, while some are
         self._started = False
         self._reason = ""  # why the whole service ended by itself
         self.exit_code = FAILED
@@ -230,10 +231,16 @@ class Supervisor:
         worker.over.add_done_callback(lambda _: timer.cancel())
 
     async def _roll(self) -> None:
-        for slot in self._slots:
-            if slot.worker is not None and not await self._renew(slot.worker, "SIGHUP"):
-                log.error("%s: the others are not replaced, and serve on", self._name)
-                return
+        """Replace the workers that are outdated, and those that become so meanwhile."""
+        try:
+            while self._outdated:
+                worker = min(self._outdated, key=lambda worker: worker.number)
+                self._outdated.discard(worker)
+                if not await self._renew(worker, "SIGHUP"):
+                    log.error("%s: the others are not replaced, and serve on", self._name)
+                    return
+        finally:
+            self._outdated = None
         log.info("%s: all workers are replaced", self._name)
 
     def _reload(self) -> None:
@@ -253,8 +260,15 @@ class Supervisor:
         self._stopping.set()
 
     def _on_hangup(self) -> None:
-        if self._started:
+        if not self._started:
+            return
+        # Those that have begun before the signal: one that is starting may have read the old code.
+        outdated = {worker for worker in self._living if not worker.retired}
+        if self._outdated is None:
+            self._outdated = outdated
             self._begin(self._roll())
+        else:
+            self._outdated |= outdated
 
     def _give_up(self, reason: str) -> None:
         self._reason = self._reason or reason
