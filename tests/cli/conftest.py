@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sanic import Sanic
+from tests import ports
 
 from sanic_ms.cli import main
 from sanic_ms.telemetry.logging import reset_logging
@@ -35,18 +35,7 @@ async def pid(request):
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """A port that nobody listens on, another one at each call."""
-    given: set[int] = set()
-
-    def take() -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if port not in given:
-                given.add(port)
-                return port
-
-    return take
+    return ports.free_port
 
 
 @pytest.fixture

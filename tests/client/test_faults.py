@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.ports import free_port
 
 from sanic_ms.client import AiohttpTransport, Client, Timeout
 from sanic_ms.exception import ServiceCallError, ServiceTimeout
@@ -37,16 +38,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-def unused_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 async def test_nobody_listens(connect: Connect) -> None:
     """A refused connection is 502, named by service and call; the cause is kept for the log."""
-    client = connect(f"http://user:hush@127.0.0.1:{unused_port()}")
+    client = connect(f"http://user:hush@127.0.0.1:{free_port()}")
     with pytest.raises(ServiceCallError) as caught:
         await client.get("/x?token=hush")
     exc = caught.value

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.client.test_faults import unused_port
+from tests.ports import free_port
 
 from sanic_ms.client import Client
 from sanic_ms.exception import ServiceCallError, ServiceTimeout
@@ -46,7 +46,7 @@ async def test_calls_are_counted_by_service_method_and_outcome(serve: Serve) -> 
     """An answer is its status' class; none is a timeout, an error, or the caller's own doing."""
     app = App()
     client = Client("region", url=await serve(answer), app=app)
-    gone = Client("gone", url=f"http://127.0.0.1:{unused_port()}", app=app)
+    gone = Client("gone", url=f"http://127.0.0.1:{free_port()}", app=app)
     for path in ("/200", "/204", "/404", "/503"):
         await client.get(path)
     await client.request("PURGE", "/200")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from opentelemetry.trace import SpanKind
-from tests.client.test_faults import unused_port
+from tests.ports import free_port
 from tests.telemetry.collected import recording
 
 from sanic_ms.client import Client
@@ -92,7 +92,7 @@ async def test_errors_are_told(serve: Serve) -> None:
         async with Client("region", url=await serve(heard)) as client:
             with pytest.raises(NotFound):
                 await client.get_json("/missing")
-        async with Client("nobody", url=f"http://127.0.0.1:{unused_port()}") as client:
+        async with Client("nobody", url=f"http://127.0.0.1:{free_port()}") as client:
             with pytest.raises(ServiceCallError):
                 await client.post("/")
     missing, refused = spans.named("GET"), spans.named("POST")

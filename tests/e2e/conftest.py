@@ -9,14 +9,13 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -25,6 +24,7 @@ from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,15 +74,6 @@ def announce(url: str, size: int) -> Answer:
         return Answer(answer.status, answer.read(), lower(answer.headers))
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, different from each other."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for entry in sockets:
-            entry.bind(("127.0.0.1", 0))
-        return [entry.getsockname()[1] for entry in sockets]
-
-
 @dataclass
 class Example:
     """The three services of the example, running."""
@@ -113,7 +104,7 @@ def copy_example(folder: Path) -> dict[str, int]:
         ignore=shutil.ignore_patterns("*.db*", "__pycache__", "tests"),
     )
     services = ("user", "region", "role")
-    ports = dict(zip(services, free_ports(3), strict=True))
+    ports = {service: free_port() for service in services}
     for path in folder.glob("*/settings.py"):
         text = path.read_text()
         for number, service in enumerate(services, 1):
@@ -149,7 +140,7 @@ def stop(process: subprocess.Popen[str]) -> str:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()

@@ -7,27 +7,19 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 # Twenty is the figure to hold: SANIC_MS_RESTARTS=20.
 RESTARTS = int(os.environ.get("SANIC_MS_RESTARTS", "2"))
-
-
-def ports(count: int) -> list[int]:
-    """Ports that nobody listens on, different from each other."""
-    with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [entry.getsockname()[1] for entry in sockets]
 
 
 def start(folder: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -93,7 +85,7 @@ def test_a_service_is_restarted_under_load_and_no_client_notices(tmp_path: Path)
         tmp_path / "users",
         ignore=shutil.ignore_patterns("*.db*", "__pycache__", "tests"),
     )
-    services = dict(zip(("user", "region", "role"), ports(3), strict=True))
+    services = {name: free_port() for name in ("user", "region", "role")}
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in services:

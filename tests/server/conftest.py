@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 LIMIT = 90.0  # seconds to wait for what must come: a busy machine is slow, not broken
 
@@ -36,14 +37,6 @@ async def slow(request):
     await asyncio.sleep(float(request.args.get("s", "0.5")))
     return {"pid": os.getpid()}
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def ask(port: int, path: str = "/", *, timeout: float = LIMIT) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from sanic import Sanic
+from tests.ports import free_port
 
 from sanic_ms import Component, Service
 from sanic_ms.exception import ConfigError, LifecycleError
@@ -28,10 +29,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-    return found
+    return free_port()
 
 
 class Watcher(Component):

@@ -20,6 +20,7 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import RequestCancelled
 from sanic.response import text
+from tests.ports import free_port
 
 from sanic_ms.server import drain
 
@@ -241,8 +242,7 @@ def process(tmp_path: Path, workers: int) -> Iterator[tuple[subprocess.Popen[byt
     """A server in processes of its own."""
     script = tmp_path / "served.py"
     script.write_text(SERVER)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (tmp_path / "log").open("wb") as log:
         running = subprocess.Popen(
             [sys.executable, str(script), str(port), str(workers)],
