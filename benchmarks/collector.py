@@ -1,14 +1,21 @@
 """A collector of traces that counts spans and keeps none: it shows that tracing does what it says.
 
-``POST`` anything, packed with gzip or not, is 202; ``GET`` anything answers the number of spans.
+``POST`` anything, packed with gzip or not, is 202; ``GET`` anything answers the number of spans. Or
+it is one on a bad day: it ``hangs``, ``resets`` every connection, or answers ``500``. The port is
+printed; 0 is a free one.
+
+    python -m benchmarks.collector PORT [hangs|resets|500]
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
+import struct
 import sys
 import urllib.request
+from contextlib import suppress
 
 import uvloop
 
@@ -45,11 +52,40 @@ def spans_of(url: str) -> int:
         return int(response.read())
 
 
-async def main(port: int) -> None:
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read everything, say nothing."""
+    while await reader.read(2**20):
+        pass
+    writer.close()
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take the beginning of a request and reset the connection."""
+    await reader.read(1)
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer 500 to everything, once a connection."""
+    with suppress(asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+KINDS = {"answers": answer, "hangs": hang, "resets": reset, "500": refuse}
+
+
+async def main(port: int, kind: str) -> None:
     """Serve until the process is ended."""
-    server = await asyncio.start_server(answer, "127.0.0.1", port, limit=2**20)
+    server = await asyncio.start_server(KINDS[kind], "127.0.0.1", port, limit=2**20)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "answers"))

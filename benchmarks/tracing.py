@@ -6,30 +6,36 @@ request of a service that records few traces, or none. "sampled" includes the ha
 queue, which is emptied between rounds, and not the encoding, which the exporter's task does later:
 "encode" is that, for each of the two formats. Every round runs in a context of its own.
 
---collectors compares instead what requests cost while the collector answers, hangs, is absent or
-answers 500: tasks with a recorded server span and two children, and the exporter beside them on the
-same loop, over senders without a network.
+--collectors compares instead what requests cost while the collector, a process of its own on the
+loopback, answers, hangs, resets connections, answers 500 or is absent: tasks with a recorded server
+span and two children, as fast as they go, and the exporter beside them on the same loop. "none"
+records nothing, "thrown away" records and has no exporter.
 
 Bias: one route, one small head (GET with five headers), everything in the caches.
 
-    python benchmarks/tracing.py --rounds 200 --calls 2000
+    python -m benchmarks.tracing --rounds 200 --calls 2000
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import socket
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import Context
+from subprocess import PIPE, Popen
 from typing import Any
 
-from opentelemetry.trace import SpanKind
-
-from sanic_ms.telemetry.trace.base import Answer, Format, Sender
+from benchmarks.collector import KINDS
+from sanic_ms.telemetry.trace import end_child, recording_span, start_child
+from sanic_ms.telemetry.trace.base import Format
 from sanic_ms.telemetry.trace.exporter import Exporter
+from sanic_ms.telemetry.trace.http import HttpSender
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.provider import Provider
 from sanic_ms.telemetry.trace.queue import SpanQueue
@@ -116,48 +122,75 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     return results
 
 
-class Collector(Sender):
-    """Does with each body what its name says."""
+@contextmanager
+def collectors() -> Iterator[dict[str, str]]:
+    """The addresses of collectors of every kind, each in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.collector", "0"]
+    with ExitStack() as stack:
+        urls = {}
+        for kind in KINDS:
+            process = stack.enter_context(Popen([*command, kind], stdout=PIPE, text=True))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            urls[kind] = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        absent = stack.enter_context(socket.socket())
+        absent.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        yield {**urls, "absent": f"http://127.0.0.1:{absent.getsockname()[1]}"}
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
 
-    async def send(self, body: bytes) -> Answer:
-        await asyncio.sleep(3600 if self.kind == "hangs" else 0.001)
-        return {"answers": Answer(200), "answers 500": Answer(500)}.get(self.kind, Answer(0))
+async def requests(url: str, limit: int, calls: int) -> tuple[float, int]:
+    """Nanoseconds of processor time a request, all that the exporter does meanwhile included, and
+    the most spans that waited.
 
-
-async def requests(kind: str, calls: int) -> float:
-    """Nanoseconds of processor time a request, all that the exporter does meanwhile included."""
-    exporter = Exporter(
-        SpanQueue(10_000), ZipkinFormat({}), Collector(kind), interval=0.05, stop_timeout=0.01
-    )
-    route = ServerSpans(Provider(exporter.queue.put)).route("GET", "/users/<id>")
+    Args:
+        url: Of the collector; ``""``: nothing is recorded.
+        limit: Of the queue. 0: spans are recorded and thrown away.
+    """
+    queue = SpanQueue(limit or 1)
+    sender = HttpSender(f"{url}/api/v2/spans", timeout=1.0)
+    exporter = Exporter(queue, ZipkinFormat({}), sender, interval=0.05, stop_timeout=0.01)
+    provider = Provider((queue.put if limit else lambda span: None) if url else None)
+    route = ServerSpans(provider).route("GET", "/users/<id>")
     request, scope = Request(HEAD), Scope("benchmark")
+    most = 0
 
     async def serve() -> None:
         span = route.begin(request)
         for name in ("SELECT users", "GET"):
-            child = span._own().child(scope, name, SpanKind.CLIENT, {"db.query.text": "SELECT 1"})
-            await asyncio.sleep(0)
-            child.end()
+            parent = recording_span()
+            if parent is not None:
+                child = start_child(parent, scope, name, {"db.query.text": "SELECT 1"})
+                await asyncio.sleep(0)
+                end_child(child)
+            else:
+                await asyncio.sleep(0)
         span.end(200)
 
-    await exporter.start()
+    if url and limit:
+        await exporter.start()
     began = time.process_time_ns()
     for _ in range(calls // 20):
         await asyncio.gather(*(serve() for _ in range(20)))
+        most = max(most, len(queue))
     took = time.process_time_ns() - began
     await exporter.stop()
-    return took / calls
+    return took / calls, most
 
 
 def compare_collectors(rounds: int, calls: int) -> dict[str, list[float]]:
-    kinds = ["answers", "hangs", "absent", "answers 500"]
-    results: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for number in range(rounds):
-        for kind in kinds[number % 4 :] + kinds[: number % 4]:
-            results[kind].append(asyncio.run(requests(kind, calls)))
+    logging.getLogger("sanic_ms").setLevel(logging.ERROR)  # what is lost is meant to be
+    with collectors() as urls:
+        ways = {"none": ("", 0), "thrown away": ("http://-", 0)}
+        ways |= {kind: (url, 10_000) for kind, url in urls.items()}
+        results: dict[str, list[float]] = {kind: [] for kind in ways}
+        most = dict.fromkeys(ways, 0)
+        kinds = list(ways)
+        for number in range(rounds):
+            for kind in kinds[number % len(kinds) :] + kinds[: number % len(kinds)]:
+                took, waited = asyncio.run(requests(*ways[kind], calls))
+                results[kind].append(took)
+                most[kind] = max(most[kind], waited)
+    sys.stdout.write(f"most spans that waited: {most}\n")
     return results
 
 

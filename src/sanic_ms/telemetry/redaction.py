@@ -102,12 +102,12 @@ class Redactor:
         self._secret = re.compile(f"{words}|{_SHORT}", re.IGNORECASE)
         separator = r"(?:\\{0,3}[\"']?\s{0,4}[:=]\s{0,4}|[\"'],\s{0,4})"
         self._line = re.compile(
-            rf"((?:authorization|cookie)[\w-]{{0,40}}{separator})"
+            rf"((?:authorization|cookie)[\w-]{{0,40}}+{separator})"
             r"(?:b(?=[\"']))?(?:\"[^\"]*\"?|'[^']*'?|[^\r\n\"']+)",
             re.IGNORECASE,
         )
         self._assigned = re.compile(
-            rf"((?:(?:{words})[\w-]{{0,40}}|(?<=[?&])(?:auth|key|otp|sid|sig)){separator})"
+            rf"((?:(?:{words})[\w-]{{0,40}}+|(?<=[?&])(?:auth|key|otp|sid|sig)){separator})"
             r"(?:b(?=[\"']))?(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|'[^'\\]*(?:\\.[^'\\]*)*'?"
             r"|\\{1,3}([\"']).*?\\{1,3}\2|[^\s,;&\"'<>)\]}]+)",
             re.IGNORECASE | re.DOTALL,

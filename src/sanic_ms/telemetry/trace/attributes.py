@@ -5,7 +5,7 @@ What is secret is said in one place for logs and spans: `sanic_ms.telemetry.reda
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sanic_ms.telemetry.redaction import MASK, redactor
@@ -31,8 +31,10 @@ MOST_EVENTS = 128
 MOST_TEXT = 4096
 """Characters of one value; an array has as many items as a span has attributes."""
 
-# A secret that is cut in two might not be known as one, so much more is read than is kept.
-_MOST_READ = 32_768
+# A secret that is cut in two might not be known as one: so much is read beyond the cut, and what a
+# longer text has there is never shown.
+_MARGIN = 1024
+_MOST_READ = MOST_TEXT + _MARGIN
 
 
 def add_attributes(target: dict[str, Any], attributes: Mapping[str, Any] | None) -> int:
@@ -71,27 +73,34 @@ def _clean(value: Any) -> Any:
 
 def safe_text(text: str) -> str:
     """Text without secrets, not too long, and of characters that can be encoded."""
-    return _sendable(redactor.text(text[:_MOST_READ])[:MOST_TEXT])
+    return _sendable(_beginning(redactor.text, text))
 
 
 def safe_stack(text: str) -> str:
     """The same for a stack, whose end counts most."""
-    return _sendable(redactor.text(text[-_MOST_READ:])[-MOST_TEXT:])
+    shown = redactor.text(text[-_MOST_READ:])
+    return _sendable(shown[_MARGIN if len(text) > _MOST_READ else 0 :][-MOST_TEXT:])
 
 
 def safe_path(path: str) -> str:
     """The path of a URL."""
-    return _sendable(redactor.path(path[:_MOST_READ])[:MOST_TEXT])
+    return _sendable(_beginning(redactor.path, path))
 
 
 def safe_query(query: str) -> str:
     """The query of a URL."""
-    return _sendable(redactor.query(query[:_MOST_READ])[:MOST_TEXT])
+    return _sendable(_beginning(redactor.query, query))
 
 
 def safe_url(url: str) -> str:
     """An absolute URL, without its fragment."""
-    return _sendable(redactor.url(url[:_MOST_READ])[:MOST_TEXT])
+    return _sendable(_beginning(redactor.url, url))
+
+
+def _beginning(hide: Callable[[str], str], text: str) -> str:
+    if len(text) > _MOST_READ:
+        return hide(text[:_MOST_READ])[:-_MARGIN][:MOST_TEXT]
+    return hide(text)[:MOST_TEXT]
 
 
 def _sendable(text: str) -> str:
