@@ -27,6 +27,7 @@ import pytest
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,16 @@ class Answer:
         return json.loads(self.body)
 
 
-def call(method: str, url: str, body: Any = None, raw: bytes | None = None) -> Answer:
+def call(
+    method: str,
+    url: str,
+    body: Any = None,
+    raw: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """One request, whatever the status of its answer."""
     content = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    headers = {} if content is None else {"Content-Type": "application/json"}
+    headers = {**(headers or {}), **({} if content is None else _JSON)}
     request = urllib.request.Request(url, content, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
