@@ -43,11 +43,15 @@ def test_a_blocked_loop_is_logged_with_who_blocks_it(run: Run, kit: Any) -> None
 
 
 def test_changed_code_is_served_soon(run: Run, kit: Any, tmp_path: Path) -> None:
-    """With --reload; a syntax error is shown and waited with, and who asks meanwhile gets his
-    answer from the code that works again."""
-    server = run("--reload", server="GREETING = 'first'\n" + _ANSWER)
-    server.wait_for("serves at")
+    """With --reload; what does not start is shown with its place and waited with, from the first
+    start on, and who asks meanwhile gets his answer from the code that works again."""
+    server = run("--reload", server="def broken(:\n")
+    server.wait_for("server.py:1: SyntaxError: invalid syntax: waiting for a change")
     path = tmp_path / "server.py"
+    path.write_text(_ANSWER + "@app.before_server_start\ndef never(app): raise OSError('gone')\n")
+    server.wait_for("OSError: gone: waiting for a change")
+    path.write_text("GREETING = 'first'\n" + _ANSWER)
+    server.wait_for("serves at")
 
     def serves(text: bytes) -> bool:
         answer: bytes = kit.ask(server.port)
@@ -56,9 +60,8 @@ def test_changed_code_is_served_soon(run: Run, kit: Any, tmp_path: Path) -> None
     assert serves(b"first")
     path.write_text("GREETING = 'second'\n" + _ANSWER)
     kit.wait_until(lambda: serves(b"second"))
-    path.write_text("def broken(:\n")
-    server.wait_for("server.py:1: SyntaxError")
-    server.wait_for("waiting for a change")
+    path.write_text("\nraise SystemExit('no key')\n")
+    server.wait_for("server.py:2: SystemExit: no key: waiting for a change")
     path.write_text("GREETING = 'third'\n" + _ANSWER)
     kit.wait_until(lambda: serves(b"third"))
     server.signal(signal.SIGINT)

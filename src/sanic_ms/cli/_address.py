@@ -1,25 +1,13 @@
-"""Addresses to listen on: whether they are free, whether they answer, and how to write them."""
+"""Addresses to listen on: whether they are free, and whether they answer."""
 
 from __future__ import annotations
 
 import asyncio
 
 from sanic_ms.cli._errors import CommandError
+from sanic_ms.types.address import reachable
 
-__all__ = ["answered", "base_url", "check_free", "reachable"]
-
-_ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
-
-
-def reachable(host: str) -> str:
-    """The address at which this machine reaches a service that listens on ``host``."""
-    return _ANY.get(host, host)
-
-
-def base_url(host: str, port: int) -> str:
-    """``http://host:port``, with brackets where an IPv6 address needs them."""
-    host = reachable(host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+__all__ = ["answered", "check_free"]
 
 
 def check_free(host: str, port: int) -> None:

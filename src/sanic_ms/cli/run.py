@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -17,12 +18,14 @@ from sanic_ms.cli import _address
 from sanic_ms.cli import check as checks
 from sanic_ms.cli._errors import CommandError, describe
 from sanic_ms.cli._target import DEFAULT_TARGET, enter, load_service
-from sanic_ms.exception import LifecycleError
+from sanic_ms.exception import LifecycleError, SanicMSError
 
 if TYPE_CHECKING:
     from sanic_ms.service import Service
 
 __all__ = ["EPILOG", "load_configured", "load_in_worker", "run"]
+
+_LOOK = 0.2  # seconds between two looks at changed files
 
 EPILOG = "Example: sanic-ms run server:app --port 8001 --workers 4"
 
@@ -92,7 +95,31 @@ def run(
     except CommandError as exc:
         if debug and exc.__cause__ is not None:
             traceback.print_exception(exc.__cause__)
-        raise
+        if exc.__cause__ is None or exc.exit_code != 2 or not _reloading(keywords):
+            raise
+        _start_anew_when_changed(str(exc))
+
+
+def _reloading(keywords: dict[str, Any]) -> bool:
+    """Whether changes are watched; the service itself could not be asked."""
+    from sanic_ms.config import load_settings
+
+    try:
+        return load_settings(keywords=keywords).settings.auto_reload
+    except SanicMSError:
+        return False
+
+
+def _start_anew_when_changed(reason: str) -> NoReturn:
+    """Wait for another change as after a start, and then begin from nothing: what is imported by
+    now is half of an application."""
+    from sanic_ms.server.files import Files
+
+    files = Files([Path.cwd()])
+    typer.echo(f"sanic-ms: {' '.join(reason.split())}: waiting for a change", err=True)
+    while not files.changed():
+        time.sleep(_LOOK)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _quit(*_: object) -> None:

@@ -18,6 +18,7 @@ import typer
 from sanic_ms.cli import _address
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._processes import Group, Printer
+from sanic_ms.types.address import base_url
 
 __all__ = ["EPILOG", "ServiceFolder", "up"]
 
@@ -46,7 +47,7 @@ class ServiceFolder:
         """What to open: the docs page, or the service itself where it has none."""
         if self.unix is not None:
             return f"unix:{self.socket}"
-        return _address.base_url(self.host, self.port) + (self.docs or "")
+        return base_url(self.host, self.port) + (self.docs or "")
 
     @property
     def socket(self) -> str | None:

@@ -126,9 +126,8 @@ class Supervisor:
     # --- starting --------------------------------------------------------------------------------
 
     async def _all_ready(self) -> bool:
-        workers = [slot.worker for slot in self._slots if slot.worker is not None]
         while not self._stopping.is_set():
-            if all(worker.ready for worker in workers):
+            if all(slot.worker is not None and slot.worker.ready for slot in self._slots):
                 return True
             self._look()
             await self._sleep(_SOON)
@@ -174,12 +173,12 @@ class Supervisor:
             return
         reason = worker.reason or worker.end
         slot.worker = None
-        if not self._started:
+        if self._changed is not None and worker.ready is None:
+            log.error("%s: waiting for a change", reason)
+        elif not self._started:
             if worker.reason and worker.over.result() == WRONG:
                 self.exit_code = WRONG
             self._give_up(f"did not start: {reason}")
-        elif self._changed is not None and worker.ready is None:
-            log.error("%s: waiting for a change", reason)
         else:
             self._begin(self._refill(slot, worker, reason))
 

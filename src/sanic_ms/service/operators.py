@@ -22,6 +22,7 @@ from sanic_ms.http.request import Request
 from sanic_ms.openapi import mount
 from sanic_ms.server.admin import AdminListener, check_admin_address
 from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.types.address import base_url
 
 __all__ = ["Operators", "check_paths", "operator_paths"]
 
@@ -102,13 +103,21 @@ class Operators:
         if not private:
             self._mount_private(app)
 
-    @property
-    def docs_address(self) -> str:
-        """Where the docs page is: a path of the service, or a URL on the operators' port."""
+    def addresses(self, base: str) -> dict[str, str]:
+        """Where docs and metrics are, by their names; those that are off are left out.
+
+        Args:
+            base: The service's own address; operators may have a port of theirs.
+        """
         settings = self._settings
-        if settings.admin_port is None:
-            return settings.docs_path
-        return f"http://{settings.admin_host}:{settings.admin_port}{settings.docs_path}"
+        if settings.admin_port is not None:
+            base = base_url(settings.admin_host, settings.admin_port)
+        elif base.startswith("unix:"):
+            base = ""
+        found = {"docs": settings.docs_path} if settings.docs else {}
+        if settings.metrics:
+            found["metrics"] = settings.metrics_path
+        return {name: f"{base}{path}" for name, path in found.items()}
 
     def check_address(self) -> None:
         """Find out whether ``ADMIN_PORT`` is free; for the process that starts the workers. In a

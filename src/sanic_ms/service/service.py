@@ -38,11 +38,13 @@ from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.measuring import Measuring
 from sanic_ms.service.operators import Operators, check_paths, operator_paths
+from sanic_ms.service.summary import say, summarize
 from sanic_ms.service.unapplied import warn_of_unapplied
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
 from sanic_ms.telemetry.observer import Observer, failure_of
 from sanic_ms.telemetry.trace import Tracing
+from sanic_ms.types.address import base_url
 from sanic_ms.types.headers import DefaultHeaders
 
 __all__ = ["Service"]
@@ -432,9 +434,10 @@ class Service(Sanic[Any, Any]):
         given = self.state.server_info[0].settings if self.state.server_info else {}
         host, port = given.get("host") or settings.host, given.get("port") or settings.port
         scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
-        address = given.get("unix") or settings.unix or f"{scheme}://{host}:{port}"
-        docs = f", documents at {self._operators.docs_address}" if settings.docs else ""
-        log.info("%s serves at %s%s", self.name, address, docs)
+        unix = given.get("unix") or settings.unix
+        address = f"unix:{unix}" if unix else base_url(host, port, scheme=scheme)
+        facts = summarize(self.loaded, workers=self.state.workers or 1, traces=self.tracing.kind)
+        say(self.name, address, {**self._operators.addresses(address), **facts})
         warn_of_unapplied(settings)
 
     async def _settle(self) -> None:

@@ -38,6 +38,7 @@ class Tracing(Component):
     Attributes:
         provider: Makes the spans.
         server: The spans of requests.
+        kind: Of the exporter: ``zipkin``, ``otlp``, ``console`` or ``none``.
         queue: Spans that wait, with the counters ``sent`` and ``dropped``; None where nothing is
             exported.
 
@@ -49,6 +50,7 @@ class Tracing(Component):
 
     def __init__(self, settings: TracingSettings, service: str) -> None:
         kind = _chosen(settings)
+        self.kind = kind
         self.queue = None if kind == "none" else SpanQueue(settings.trace_queue_size)
         self.provider = Provider(
             None if self.queue is None else self.queue.put,
