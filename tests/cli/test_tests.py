@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import os
 import subprocess
 import sys
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import coverage
 import pytest
 
 from sanic_ms.cli import main
-from sanic_ms.cli.tests import _Watcher
+from sanic_ms.cli._errors import CommandError
+from sanic_ms.cli.tests import _coverage_options, _Watcher, _write_coverage
 
 PRICE = """\
 class Price:
@@ -47,6 +52,14 @@ class Old(unittest.TestCase):
         self.assertEqual(Price().total(2), 2)
 """
 
+# Our own plugin is found as every project finds it; those that take seconds to import are not.
+STRICT = """\
+[pytest]
+filterwarnings = error
+asyncio_default_fixture_loop_scope = function
+addopts = -p no:schemathesis -p no:hypothesispytest
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -71,12 +84,12 @@ def run(tmp_path: Path) -> Run:
     """Run ``python WORDS`` in the folder above the project, without this run's own plugins and
     without the measurement that these tests may be under."""
 
-    def start(*words: str) -> subprocess.CompletedProcess[str]:
+    def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if "COV" not in name}
         return subprocess.run(
             [sys.executable, *words],
             cwd=tmp_path,
-            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -96,8 +109,9 @@ BOTH = {"tests.test_price.test_total", "tests.testold.Old.test_total"}
 
 
 def test_tests_of_both_styles_run_and_are_reported(run: Run, project: Path) -> None:
-    """From any directory; the report is of the form that everybody reads."""
-    done = run("-m", "sanic_ms", "tests", "--dir", "project")
+    """From any directory, also where warnings are errors; the report is of the usual form."""
+    (project / "pytest.ini").write_text(STRICT)
+    done = run("-m", "sanic_ms", "tests", "--dir", "project", PYTEST_DISABLE_PLUGIN_AUTOLOAD="")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert names(project / "reports" / "junit.xml") == BOTH
@@ -213,6 +227,86 @@ def check_clover(root: ElementTree.Element, project: Path) -> None:
         {"num": "5", "type": "stmt", "count": "1"},
     ]
     assert {"num": "10", "type": "method", "signature": "unused()", "count": "0"} in found
+
+
+@pytest.fixture
+def measured_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project, entered, after a measurement of its tests."""
+    monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(str(project))
+    before = set(sys.modules)
+    measured = coverage.Coverage(source=["."], branch=True, config_file=False, messages=False)
+    with measured.collect():
+        importlib.import_module("tests.test_price").test_total()
+        old: Any = importlib.import_module("tests.testold")
+        unittest.TextTestRunner(io.StringIO()).run(old.Old("test_total"))
+    measured.save()
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    return project
+
+
+def test_the_reports_of_a_measurement(
+    measured_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the whole command writes them, and the number that it prints."""
+    reports = measured_project / "reports"
+    reports.mkdir()
+    _write_coverage(reports)
+    assert capsys.readouterr().out == f"coverage: 82% (reports in {reports})\n"
+    assert {path.name for path in reports.iterdir()} == {"clover.xml", "coverage.xml", "html"}
+    check_clover(ElementTree.parse(reports / "clover.xml").getroot(), measured_project)
+
+
+def test_a_measurement_of_nothing_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback of coverage.py."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match="no coverage reports: No data") as caught:
+        _write_coverage(tmp_path / "reports")
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [("", "--cov=."), ("[run]\nsource = shop\n", "--cov")],
+    ids=["none", "source"],
+)
+def test_a_project_says_itself_what_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, expected: str
+) -> None:
+    """Else it is everything below its folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".coveragerc").write_text(settings)
+    assert _coverage_options() == [expected, "--cov-branch", "--cov-report="]
+
+
+def test_what_pytest_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Paths and options in their order; with an outer measurement ``--coverage`` adds nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told: list[str] = []
+
+    def run(words: list[str], plugins: list[Any]) -> int:
+        told[:] = words
+        return 5
+
+    monkeypatch.setattr(pytest, "main", run)
+    monkeypatch.setattr("sanic_ms.cli.tests._is_measured", lambda: True)
+    with pytest.raises(SystemExit) as info:
+        main(["tests", "--coverage", "--reports", "out", "tests/unit", "--", "-k", "pool"])
+    assert info.value.code == 5
+    assert told[:2] == ["-p", "sanic_ms.cli._discovery"]
+    assert told[-4:] == ["--junitxml=out/junit.xml", "tests/unit", "-k", "pool"]
+    assert not [word for word in told if word.startswith("--cov")]
+    assert "coverage is measured from outside already" in capsys.readouterr().err
+    monkeypatch.setattr("sanic_ms.cli.tests._is_measured", lambda: False)
+    with pytest.raises(SystemExit):
+        main(["tests", "--coverage"])
+    assert told[-3:] == ["--cov=.", "--cov-branch", "--cov-report="]
 
 
 def test_under_coverage_run_nothing_is_measured_twice(run: Run, project: Path) -> None:

@@ -16,6 +16,14 @@ __all__ = ["EPILOG", "run_tests"]
 
 EPILOG = "Example: sanic-ms tests tests/unit --coverage -- -k pool"
 
+# pytest would rewrite the assertions of every package that brings a plugin; ours runs already, and
+# has none to be shown. Where a project makes warnings errors, this one would end the run.
+_QUIET = (
+    "-W",
+    "ignore:Module already imported so cannot be rewritten; sanic_ms:"
+    "pytest.PytestAssertRewriteWarning",
+)
+
 _NO_TESTS = 5
 _WRONG_USE = 4
 
@@ -65,7 +73,7 @@ def run_tests(
             err=True,
         )
     measures = coverage and not measured
-    options = ["-p", "sanic_ms.cli._discovery", f"--junitxml={folder / 'junit.xml'}"]
+    options = ["-p", "sanic_ms.cli._discovery", *_QUIET, f"--junitxml={folder / 'junit.xml'}"]
     if measures:
         options += _coverage_options()
     watcher = _Watcher()
