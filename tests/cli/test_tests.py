@@ -229,6 +229,13 @@ def check_clover(root: ElementTree.Element, project: Path) -> None:
     assert {"num": "10", "type": "method", "signature": "unused()", "count": "0"} in found
 
 
+def forget_the_outer_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells the processes of these tests where its own settings are."""
+    for name in list(os.environ):
+        if "COV" in name:
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def measured_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project, entered, after a measurement of its tests."""
@@ -277,6 +284,7 @@ def test_a_project_says_itself_what_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, expected: str
 ) -> None:
     """Else it is everything below its folder."""
+    forget_the_outer_measurement(monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".coveragerc").write_text(settings)
     assert _coverage_options() == [expected, "--cov-branch", "--cov-report="]
@@ -286,6 +294,7 @@ def test_what_pytest_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Paths and options in their order; with an outer measurement ``--coverage`` adds nothing."""
+    forget_the_outer_measurement(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     told: list[str] = []
