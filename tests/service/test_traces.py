@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from tests.telemetry.trace.receiver import Receiver, receiver
 
 from sanic_ms import Service
 from sanic_ms.exception import LifecycleError
+from sanic_ms.telemetry.logging import reset_logging
 from sanic_ms.telemetry.trace import current_ids
 
 
@@ -51,6 +52,14 @@ async def test_every_request_of_a_service_is_a_span() -> None:
     assert "exception" in failed["annotations"][0]["value"]
 
 
+@pytest.fixture
+def names_forgotten() -> Iterator[None]:
+    """What a service of the test redacts is shown again after it."""
+    yield
+    reset_logging()
+
+
+@pytest.mark.usefixtures("names_forgotten")
 async def test_what_redact_names_is_hidden_in_spans() -> None:
     """As in logs: one setting for both."""
     app = make()

@@ -95,7 +95,7 @@ class Redactor:
         """
         if isinstance(names, str):
             raise TypeError(f"names={names!r} is one text; give a list of names")
-        further = [name.strip().lower() for name in names]
+        further = sorted({name.strip().lower() for name in names})
         if "" in further:
             raise ValueError("an empty name would hide everything")
         words = "|".join((*_WORDS, *map(re.escape, further)))

@@ -28,6 +28,7 @@ class _Setup:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.done = False
+        self.redact: set[str] = set()
         self.levels: dict[str | None, int] = {}
         self.handlers: list[tuple[str | None, logging.Handler]] = []
 
@@ -42,8 +43,9 @@ def configure_logging(
 
     Handlers and levels are set once in a process: the first service that starts gives them. They
     are left alone where the application has set up logging by itself, which is when the root logger
-    has a handler, unless ``LOG_CONFIG`` names a file. Names to redact, and which answers the access
-    log holds, are taken at each call.
+    has a handler, unless ``LOG_CONFIG`` names a file. Which answers the access log holds is taken
+    at each call. Names to redact add up: what one service hides, another of the process does not
+    show.
 
     Args:
         settings: The service's settings.
@@ -55,8 +57,9 @@ def configure_logging(
         ConfigError: ``LOG_CONFIG`` cannot be read or is no configuration.
         MissingDependency: it is YAML, and PyYAML is not installed.
     """
-    redactor.use(settings.redact)
     with _setup.lock:
+        _setup.redact.update(settings.redact)
+        redactor.use(_setup.redact)
         if handlers and not _setup.done:
             _set_up(settings, service)
         access_log.use(
@@ -87,6 +90,7 @@ def reset_logging() -> None:
         for name, level in _setup.levels.items():
             logging.getLogger(name).setLevel(level)
         _setup.levels, _setup.handlers, _setup.done = {}, [], False
+        _setup.redact = set()
         access_log.use()
         redactor.use(())
 
