@@ -32,7 +32,7 @@ def test_a_service_is_served_and_stopped(
     answer = json.loads(get(f"http://127.0.0.1:{port}/pid"))["data"]
     assert answer == {"pid": process.pid, "parent": os.getpid(), "debug": False}
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(90) == 0
 
 
 def test_options_win_over_every_source(
@@ -89,7 +89,7 @@ def test_a_unix_socket_is_served(
 def ask(path: str) -> bytes:
     """The start of the answer of a service on a unix socket: whoever can connect is answered."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
+        client.settimeout(90)
         client.connect(path)
         client.sendall(b"GET /pid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         return client.recv(1000)
@@ -112,7 +112,7 @@ def test_it_stops_when_its_parent_is_gone(
         get(f"http://127.0.0.1:{port}/pid")
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
 
 
 def test_python_server_py_serves_too(

@@ -46,7 +46,7 @@ def test_who_waits_in_the_queue_is_answered(run: Run, kit: Any) -> None:
     server = run(server=kit.SERVER + block)
     server.wait_for("serves at")
     address = ("127.0.0.1", server.port)
-    kept = [socket.create_connection(address, 20) for _ in range(5)]
+    kept = [socket.create_connection(address, kit.LIMIT) for _ in range(5)]
     for client in kept:
         client.sendall(REQUEST)
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -54,7 +54,7 @@ def test_who_waits_in_the_queue_is_answered(run: Run, kit: Any) -> None:
     time.sleep(0.2)  # the handler blocks the loop now
     for client in kept[1:]:
         client.sendall(REQUEST)
-    queued = [socket.create_connection(address, 20) for _ in range(20)]
+    queued = [socket.create_connection(address, kit.LIMIT) for _ in range(20)]
     for client in queued:
         client.sendall(REQUEST)
     server.signal()
@@ -73,7 +73,7 @@ def test_a_unix_socket_is_given_back(run: Run, tmp_path: Path, kit: Any) -> None
     clients = []
     for _ in range(10):
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(20)
+        client.settimeout(kit.LIMIT)
         client.connect(path)
         clients.append(client)
     server.signal()
@@ -91,7 +91,7 @@ def test_the_door_closes_before_the_last_request_ends(run: Run, kit: Any, worker
     with REUSE_PORT he would miss the next service."""
     server = run(WORKERS=workers)
     server.wait_for("serves at")
-    with socket.create_connection(("127.0.0.1", server.port), 20) as busy:
+    with socket.create_connection(("127.0.0.1", server.port), kit.LIMIT) as busy:
         busy.sendall(REQUEST.replace(b"/", b"/slow?s=60", 1))
         server.wait_for("slow begins")
         server.signal()
@@ -99,7 +99,7 @@ def test_the_door_closes_before_the_last_request_ends(run: Run, kit: Any, worker
         def refused() -> bool:
             try:
                 # A packet that was dropped is sent again after a second, and after two more.
-                socket.create_connection(("127.0.0.1", server.port), 20).close()
+                socket.create_connection(("127.0.0.1", server.port), kit.LIMIT).close()
             except ConnectionRefusedError:
                 return True
             return False
@@ -113,7 +113,7 @@ def test_the_door_closes_before_the_last_request_ends(run: Run, kit: Any, worker
 def test_a_stop_is_announced_before_the_door_closes(run: Run, kit: Any) -> None:
     """For SHUTDOWN_DELAY seconds new connections are served, and readiness is false already."""
     ready = "\n@app.get('/ready')\nasync def ready(request):\n    return app.lifecycle.ready\n"
-    server = run(server=kit.SERVER + ready, SHUTDOWN_DELAY="1.5")
+    server = run(server=kit.SERVER + ready, SHUTDOWN_DELAY="5")
     server.wait_for("serves at")
     assert kit.ask(server.port, "/ready").endswith(b'"data":true}')
     server.signal()
@@ -148,7 +148,7 @@ def test_a_handler_that_outlives_the_grace_is_rolled_back(
     variables = {"DB_URL": any_database_url, "GRACEFUL_SHUTDOWN_TIMEOUT": "0.3"}
     server = run(server=text, **variables)
     server.wait_for("serves at")
-    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), kit.LIMIT) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         server.wait_for("inserted")
         server.signal()
@@ -181,7 +181,7 @@ def test_web_sockets_are_told_that_the_server_goes(run: Run, kit: Any) -> None:
         b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+    with socket.create_connection(("127.0.0.1", server.port), kit.LIMIT) as client:
         client.sendall(head)
         assert client.recv(65536).startswith(b"HTTP/1.1 101")
         server.signal()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ def started(run: Run, kit: Any, *, workers: int = 2, **keywords: Any) -> Any:
     """A running service with its workers."""
     server = run(WORKERS=str(workers), **keywords)
     server.wait_for("serves at")
-    assert len(server.workers()) == workers
+    kit.wait_until(lambda: len(server.workers()) == workers)
     return server
 
 
@@ -179,10 +180,10 @@ def test_workers_are_renewed_when_they_are_used_up(run: Run, load: Any, kit: Any
 def test_a_worker_whose_loop_hangs_is_replaced(run: Run, kit: Any) -> None:
     """It would answer nobody ever again."""
     hang = "\n@app.get('/hang')\nasync def hang(request):\n    time.sleep(60)\n"
-    server = started(run, kit, server=kit.SERVER + hang, WORKER_SILENCE_TIMEOUT="1.5")
+    server = started(run, kit, server=kit.SERVER + hang, WORKER_SILENCE_TIMEOUT="3")
     with contextlib.suppress(ConnectionError):
         assert kit.ask(server.port, "/hang") == b""
-    server.wait_for("did nothing for 1.5 s (WORKER_SILENCE_TIMEOUT); a new one starts")
+    server.wait_for("did nothing for 3 s (WORKER_SILENCE_TIMEOUT); a new one starts")
     kit.wait_until(lambda: len(server.workers()) == 2)
 
 
@@ -276,3 +277,26 @@ def test_a_successor_may_listen_before_the_old_process_ends(run: Run, load: Any,
         done = clients.done
         kit.wait_until(lambda: clients.done > done + 50)
     assert (clients.lost, clients.refused) == ([], 0)
+
+
+def test_sanics_own_protocol_is_supervised_too(run: Run, kit: Any) -> None:
+    """With SERVER_PROTOCOL=sanic a killed worker is replaced, and a stop finishes what is under way
+    on new and on kept-alive connections."""
+    server = started(run, kit, SERVER_PROTOCOL="sanic")
+    os.kill(server.workers()[0], signal.SIGKILL)
+    server.wait_for("serves\n")
+    answers: list[bytes] = []
+    client = threading.Thread(target=lambda: answers.append(kit.ask(server.port, "/slow?s=1")))
+    with socket.create_connection(("127.0.0.1", server.port), kit.LIMIT) as kept:
+        for path in (b"/", b"/slow?s=1"):
+            kept.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            if path == b"/":
+                assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+        client.start()
+        kit.wait_until(lambda: server.output.count("slow begins") == 2)
+        server.signal()
+        assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+    client.join()
+    assert answers[0].startswith(b"HTTP/1.1 200")
+    assert server.end() == 0, server.output
+    assert "Traceback" not in server.output

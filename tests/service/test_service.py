@@ -422,7 +422,7 @@ def test_a_service_that_cannot_start_says_why_in_its_last_line(
         env={**os.environ, "PORT": str(serving.free_port()), **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == code

@@ -139,7 +139,7 @@ def test_an_idle_connection_gets_a_moment_when_the_server_stops(
     [answer] = late.exchange(b"GET /" + HEAD + b"\r\n")
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert idle.read() == b""
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30  # and not KEEP_ALIVE_TIMEOUT, which is 120
 
 
 def test_limits_of_keep_alive(named_app: App, serve: Serve) -> None:
@@ -200,7 +200,7 @@ def test_tls(
     ):
         raw = socket.create_connection(server.address)
         with trusting.wrap_socket(raw, server_hostname="localhost") as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.sendall(b"POST /" + HEAD + request)
             received = b""
             while data := client.recv(65536):
@@ -251,7 +251,7 @@ def process(tmp_path: Path, workers: int) -> Iterator[tuple[subprocess.Popen[byt
             start_new_session=True,
         )
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
@@ -273,7 +273,7 @@ def process(tmp_path: Path, workers: int) -> Iterator[tuple[subprocess.Popen[byt
 def test_several_workers_serve(tmp_path: Path) -> None:
     """Sanic's worker processes get the protocol class and serve with it."""
     with process(tmp_path, 2) as (_, port):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         pids: set[bytes] = set()
         while len(pids) < 2 and time.monotonic() < end:
             with socket.create_connection(("127.0.0.1", port)) as client:
@@ -296,7 +296,7 @@ def test_sigterm_under_load_fails_no_request(tmp_path: Path) -> None:
         while True:
             answered = False
             try:
-                with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                     while True:
                         connection.sendall(b"GET /" + HEAD + b"\r\n")
                         raw = connection.recv(65536)
@@ -314,7 +314,7 @@ def test_sigterm_under_load_fails_no_request(tmp_path: Path) -> None:
                 return
 
     def slow(port: int) -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(b"GET /slow" + HEAD + b"\r\n")
             asked.set()
             raw = connection.recv(65536)
@@ -326,14 +326,14 @@ def test_sigterm_under_load_fails_no_request(tmp_path: Path) -> None:
         threads.append(threading.Thread(target=slow, args=(port,)))
         for thread in threads:
             thread.start()
-        asked.wait(10)
-        end = time.monotonic() + 20
+        assert asked.wait(90)
+        end = time.monotonic() + 90
         while len(done) < 200 and time.monotonic() < end:
             time.sleep(0.01)
         stopping.set()
         running.send_signal(signal.SIGTERM)
         for thread in threads:
-            thread.join(30)
-        assert running.wait(20) == 0
+            thread.join(90)
+        assert running.wait(60) == 0
     assert not lost
     assert len(done) > 200
