@@ -126,7 +126,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **variables}
 
 
-def wait_until_up(process: subprocess.Popen[str], urls: list[str], seconds: float = 90) -> None:
+def wait_until_up(process: subprocess.Popen[str], urls: list[str], seconds: float = 240) -> None:
     """Wait for every address to answer; fail with the output if the process ends before."""
     deadline = time.monotonic() + seconds
     for url in urls:

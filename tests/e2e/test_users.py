@@ -28,6 +28,10 @@ def example(
         yield running
 
 
+# What says nothing of the database is asked once.
+on_one_database = pytest.mark.parametrize("example", ["sqlite"], indirect=True)
+
+
 def checked(
     e2e: Any,
     example: Example,
@@ -128,6 +132,7 @@ BAD_BODIES = {
 }
 
 
+@on_one_database
 @pytest.mark.parametrize("case", BAD_BODIES)
 def test_a_bad_body_gets_a_clear_answer_from_the_running_service(
     e2e: Any, example: Example, case: str
@@ -139,6 +144,7 @@ def test_a_bad_body_gets_a_clear_answer_from_the_running_service(
     assert example.call("GET", "user", "/users/1").status == 200
 
 
+@on_one_database
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(e2e: Any, example: Example) -> None:
     """One byte over 10 MB: a clear answer, and the service goes on."""
     answer = e2e.announce(example.url("user", "/users/"), 10_000_001)
@@ -146,12 +152,14 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent(e2e: Any, example: E
     assert example.call("GET", "user", "/users/1").status == 200
 
 
+@on_one_database
 def test_errors_that_no_handler_raises_are_enveloped(example: Example) -> None:
     """An unknown path and a wrong method."""
     assert example.call("GET", "user", "/nothing").json["code"] == 10404
     assert example.call("PATCH", "user", "/users/1").json["code"] == 10405
 
 
+@on_one_database
 def test_the_docs_page_needs_no_internet(example: Example) -> None:
     """Everything that it loads comes from the service itself."""
     page = example.call("GET", "user", "/docs")

@@ -38,7 +38,7 @@ def test_the_project_of_the_page_passes(tmp_path: Path) -> None:
         env=kept,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
     tests = sum(len(re.findall(r"^ *(?:async )?def test_", text, re.M)) for _, text in FILES)
     assert f"{tests} passed" in done.stdout, done.stdout + done.stderr

@@ -126,7 +126,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
         env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
     )
 
 
