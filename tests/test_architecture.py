@@ -42,7 +42,7 @@ ROOMS = {
     # ---
     "db": Room(2, "", "asyncpg"),
     "mongo": Room(2),
-    "client": Room(2, "", "aiohttp multidict yarl"),
+    "client": Room(2, "", "aiohappyeyeballs aiohttp httptools multidict yarl"),
     "cache": Room(2),
     "pubsub": Room(2),
     # ---

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sanic_ms.client import Client
+from sanic_ms.client import Client, DirectTransport
 from sanic_ms.lifecycle import Component, Lifecycle
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,6 +47,22 @@ class App:
 
     def add(self, component: Component) -> None:
         self.lifecycle.add(component)
+
+
+@pytest.fixture(params=["auto", "aiohttp"])
+def make_transport(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., DirectTransport]:
+    """Make transports of one choice of CLIENT_TRANSPORT; every client that is given none has it.
+
+    A test that uses this runs over our own connections and over aiohttp's.
+    """
+
+    def make(choice: object = None, **options: Any) -> DirectTransport:
+        return DirectTransport(choice=lambda: request.param, **options)
+
+    monkeypatch.setattr("sanic_ms.client.client.default_transport", make)
+    return make
 
 
 @pytest.fixture

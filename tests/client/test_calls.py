@@ -22,6 +22,8 @@ from sanic_ms.utils import async_execute, async_request
 Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
 
+pytestmark = pytest.mark.usefixtures("make_transport")
+
 
 class City(msgspec.Struct):
     id: int
@@ -165,6 +167,14 @@ async def test_get_json_decodes_to_a_type(serve: Serve, connect: Connect) -> Non
     city = await client.cli().get_json("/cities/1", type=City)
     assert city == City(1, "Rome")
     assert await client.get_json("/cities/1") == {"id": 1, "name": "Rome"}
+
+
+async def test_no_path_is_said_so(serve: Serve, connect: Connect) -> None:
+    """A path that is None, as a look-up may have given it, is named as the mistake."""
+    client = connect(await serve(echo))
+    path: Any = None
+    with pytest.raises(ValueError, match="a path is text, not None"):
+        await client.get_json(path)
 
 
 @pytest.mark.parametrize(

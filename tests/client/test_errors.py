@@ -28,6 +28,8 @@ from sanic_ms.exception import (
 Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
 
+pytestmark = pytest.mark.usefixtures("make_transport")
+
 
 async def failure(
     serve: Serve,

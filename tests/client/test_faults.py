@@ -16,12 +16,15 @@ import pytest
 from aiohttp import web
 from tests.ports import free_port
 
-from sanic_ms.client import AiohttpTransport, Client, Timeout
+from sanic_ms.client import Client, DirectTransport, Timeout
 from sanic_ms.exception import ServiceCallError, ServiceTimeout
 
 Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
 ServeRaw = Callable[..., Awaitable[Any]]
+MakeTransport = Callable[..., DirectTransport]
+
+pytestmark = pytest.mark.usefixtures("make_transport")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 19\r\n\r\n"
 BODY = b'{"code":0,"data":1}'
@@ -110,7 +113,7 @@ async def test_a_half_open_service_is_a_timeout(serve_raw: ServeRaw, connect: Co
     waiting.set()
 
 
-async def test_no_free_connection_is_a_timeout(serve: Serve) -> None:
+async def test_no_free_connection_is_a_timeout(serve: Serve, make_transport: MakeTransport) -> None:
     """Past the limit per host a call waits no longer than its connect timeout."""
     entered, done = asyncio.Event(), asyncio.Event()
 
@@ -119,7 +122,7 @@ async def test_no_free_connection_is_a_timeout(serve: Serve) -> None:
         await done.wait()
         return web.Response()
 
-    transport = AiohttpTransport(limit_per_host=1)
+    transport = make_transport(limit_per_host=1)
     client = Client("region", url=await serve(handler), transport=transport)
     first = asyncio.ensure_future(client.get("/x"))
     await entered.wait()
@@ -398,13 +401,15 @@ async def test_an_error_in_the_block_gives_the_connection_back(
     assert len(await client.get_json("/x")) == 1_000_000
 
 
-async def test_random_cancellations_mix_no_answers_up(serve: Serve) -> None:
+async def test_random_cancellations_mix_no_answers_up(
+    serve: Serve, make_transport: MakeTransport
+) -> None:
     """Calls that are cancelled at any moment leave no connection behind that answers another."""
 
     async def handler(request: web.Request) -> web.Response:
         return web.json_response({"code": 0, "data": request.path + "x" * 20_000})
 
-    transport = AiohttpTransport(limit_per_host=4)
+    transport = make_transport(limit_per_host=4)
     client = Client("region", url=await serve(handler), transport=transport)
 
     async def call(n: int) -> bool:

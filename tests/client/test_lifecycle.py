@@ -16,9 +16,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from sanic_ms.client import (
-    AiohttpTransport,
     Client,
     Closed,
+    DirectTransport,
     ServiceAnswer,
     ServiceRequest,
     Timeout,
@@ -30,6 +30,9 @@ from sanic_ms.lifecycle import Health
 Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
 MakeApp = Callable[..., Any]
+MakeTransport = Callable[..., DirectTransport]
+
+pytestmark = pytest.mark.usefixtures("make_transport")
 
 
 async def one(request: web.Request) -> web.Response:
@@ -164,16 +167,18 @@ def test_limits_are_above_zero(options: dict[str, Any]) -> None:
         Client(url="http://host", **options)
 
 
-def test_wrong_kinds_of_limits() -> None:
+def test_wrong_kinds_of_limits(make_transport: MakeTransport) -> None:
     """Text is not a number of seconds, and a pool needs a connection."""
     with pytest.raises(TypeError, match="seconds"):
         Client(url="http://host", timeout="5")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="seconds"):
         Client(url="http://host", timeout=True)
     with pytest.raises(ValueError, match="at least 1"):
-        AiohttpTransport(limit_per_host=0)
+        make_transport(limit_per_host=0)
     with pytest.raises(ValueError, match="above 0"):
-        AiohttpTransport(keep_alive=0)
+        make_transport(keep_alive=0)
+    with pytest.raises(ValueError, match="above 0"):
+        make_transport(max_age=0)
     assert Timeout(total=None, connect=None) == Timeout(None, None)
 
 
@@ -294,7 +299,9 @@ async def check(client: Client) -> Health:
     return await client.check()
 
 
-async def test_close_while_calls_run(serve_raw: Any, connect: Connect) -> None:
+async def test_close_while_calls_run(
+    serve_raw: Any, connect: Connect, make_transport: MakeTransport
+) -> None:
     """Calls in flight and calls that wait for a connection end with our error."""
     accepted = asyncio.Event()
 
@@ -304,7 +311,7 @@ async def test_close_while_calls_run(serve_raw: Any, connect: Connect) -> None:
         await reader.read()
 
     raw = await serve_raw(silent)
-    transport = AiohttpTransport(limit_per_host=1)
+    transport = make_transport(limit_per_host=1)
     client = connect(raw.url, transport=transport)
     running = [asyncio.ensure_future(client.get("/x")) for _ in range(3)]
     await accepted.wait()
@@ -315,7 +322,7 @@ async def test_close_while_calls_run(serve_raw: Any, connect: Connect) -> None:
 
 
 async def test_a_cancelled_wait_for_a_connection_stays_cancelled(
-    serve_raw: Any, connect: Connect
+    serve_raw: Any, connect: Connect, make_transport: MakeTransport
 ) -> None:
     """Only a close of the client is told as an error; a cancelled task is cancelled."""
     accepted = asyncio.Event()
@@ -326,7 +333,7 @@ async def test_a_cancelled_wait_for_a_connection_stays_cancelled(
         await reader.read()
 
     raw = await serve_raw(silent)
-    transport = AiohttpTransport(limit_per_host=1)
+    transport = make_transport(limit_per_host=1)
     client = connect(raw.url, transport=transport)
     running = [asyncio.ensure_future(client.get("/x")) for _ in range(2)]
     await accepted.wait()
@@ -348,11 +355,11 @@ async def test_a_started_client_works_again(serve: Serve) -> None:
     assert (await client.check()).status == "down"
 
 
-async def test_stop_without_start(make_app: MakeApp) -> None:
+async def test_stop_without_start(make_app: MakeApp, make_transport: MakeTransport) -> None:
     """Stopping what never ran does nothing."""
     client = Client("a", app=make_app())
     await client.stop()
-    await AiohttpTransport().stop()
+    await make_transport().stop()
 
 
 def test_one_client_in_two_loops_one_after_the_other(serve: Serve) -> None:

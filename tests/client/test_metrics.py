@@ -16,6 +16,8 @@ from sanic_ms.telemetry.metrics import Registry
 
 Serve = Callable[..., Awaitable[str]]
 
+pytestmark = pytest.mark.usefixtures("make_transport")
+
 
 class App:
     """An application with metrics."""

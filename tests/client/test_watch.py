@@ -17,6 +17,8 @@ from sanic_ms.utils import async_request
 
 Serve = Callable[..., Awaitable[str]]
 
+pytestmark = pytest.mark.usefixtures("make_transport")
+
 
 async def heard(request: web.Request) -> web.Response:
     """Answer with the headers that came."""

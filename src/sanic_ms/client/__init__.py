@@ -1,4 +1,4 @@
-"""Calls to other services: one session per application, typed errors, limits by default."""
+"""Calls to other services: one pool per application, typed errors, limits by default."""
 
 from sanic_ms.client.base import (
     Closed,
@@ -11,6 +11,7 @@ from sanic_ms.client.base import (
 )
 from sanic_ms.client.call import Call, CallOptions
 from sanic_ms.client.client import Cli, Client, ClientApp
+from sanic_ms.client.direct import DirectTransport
 from sanic_ms.client.discovery import StaticDiscovery
 from sanic_ms.client.response import Response
 from sanic_ms.client.transport import AiohttpTransport
@@ -23,6 +24,7 @@ __all__ = [
     "Client",
     "ClientApp",
     "Closed",
+    "DirectTransport",
     "Discovery",
     "Endpoint",
     "Response",

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, Unpack
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import msgspec
 from multidict import CIMultiDict
 
 from sanic_ms.client.base import Closed, Discovery, Endpoint, ServiceRequest, Timeout, Transport
 from sanic_ms.client.call import Call, CallOptions, Verbs
+from sanic_ms.client.direct import DirectTransport
 from sanic_ms.client.discovery import StaticDiscovery
 from sanic_ms.client.endpoint import join, parse_base_url
 from sanic_ms.client.metrics import CallMetrics
 from sanic_ms.client.response import Response
-from sanic_ms.client.transport import AiohttpTransport
 from sanic_ms.client.watch import watched
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.exception import ConfigError, LifecycleError
@@ -26,7 +26,7 @@ from sanic_ms.lifecycle import Component, Health
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.utils.jsonable import to_plain
 
-__all__ = ["Cli", "Client", "ClientApp"]
+__all__ = ["Cli", "Client", "ClientApp", "default_transport"]
 
 MAX_SIZE = 10_000_000
 """Bytes of an answer that are read unless a client or a call says otherwise."""
@@ -115,7 +115,7 @@ class Client(Verbs, Component):
         elif app is not None:
             self.transport = _shared_transport(app)
         else:
-            self.transport = AiohttpTransport()
+            self.transport = default_transport()
         registry = getattr(app, "metrics", None)
         self._metrics = CallMetrics(registry, name) if isinstance(registry, Registry) else None
         if app is not None:
@@ -197,6 +197,7 @@ class Client(Verbs, Component):
         if self._closed:
             raise LifecycleError(f"the client of {self.service} is closed")
         endpoint = self._discovery.endpoint(self.service)
+        url = join(endpoint, path)
         merged = self._headers.copy()
         if endpoint.authorization is not None:
             merged.setdefault("Authorization", endpoint.authorization)
@@ -216,7 +217,7 @@ class Client(Verbs, Component):
             method=method.upper(),
             path=path.partition("?")[0],
             endpoint=endpoint,
-            url=join(endpoint, path),
+            url=url,
             params=params,
             headers=merged,
             body=data,
@@ -254,14 +255,30 @@ class _Fixed(Discovery):
         return self._endpoint
 
 
-_transports: WeakKeyDictionary[ClientApp, AiohttpTransport] = WeakKeyDictionary()
+_transports: WeakKeyDictionary[ClientApp, Transport] = WeakKeyDictionary()
 """The transport that the clients of an application share; gone with the application."""
 
 
-def _shared_transport(app: ClientApp) -> AiohttpTransport:
+def default_transport(choice: Callable[[], str] = lambda: "auto") -> DirectTransport:
+    """A transport as every client has it that is given none.
+
+    Args:
+        choice: Gives the setting ``CLIENT_TRANSPORT``.
+    """
+    return DirectTransport(choice=choice)
+
+
+def _shared_transport(app: ClientApp) -> Transport:
     transport = _transports.get(app)
     if transport is None:
-        transport = AiohttpTransport()
+        here = ref(app)  # what is shared must not keep the application alive
+
+        def choice() -> str:
+            settings = getattr(here(), "settings", None)
+            chosen: str = getattr(settings, "client_transport", "auto")
+            return chosen
+
+        transport = default_transport(choice)
         # It is added before the first client, and so it is stopped after the last.
         app.add(transport)
         _transports[app] = transport

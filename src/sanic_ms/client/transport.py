@@ -19,11 +19,12 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sanic_ms.client import failures
 from sanic_ms.client.base import Closed, ServiceAnswer, ServiceRequest, Timeout, Transport
-from sanic_ms.exception import LifecycleError, ServiceCallError, ServiceTimeout
+from sanic_ms.exception import LifecycleError, ServiceCallError
 from sanic_ms.lifecycle import Component
 
-__all__ = ["AiohttpTransport", "network"]
+__all__ = ["AiohttpTransport", "network", "refuse_running"]
 
 _FAILURES = (aiohttp.ClientError, HttpProcessingError, OSError)  # TimeoutError is an OSError
 
@@ -96,10 +97,7 @@ class AiohttpTransport(Transport, Component):
             # cancelled the task itself.
             task = asyncio.current_task()
             if session.closed and task is not None and not task.cancelling():
-                raise ServiceCallError(
-                    f"the client was closed before {request} reached {request.service}",
-                    service=request.service,
-                ) from exc
+                raise failures.closed(request) from exc
             raise
         return _Answer(response, request)
 
@@ -122,11 +120,7 @@ class AiohttpTransport(Transport, Component):
     def _open(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._loop is not None:
-            if not self._loop.is_closed():
-                raise LifecycleError(
-                    "this client belongs to another event loop that still runs; close it there, or "
-                    "make one client for each loop"
-                )
+            refuse_running(self._loop)
             self.close()
         self._loop = loop
         self._connector = aiohttp.TCPConnector(
@@ -139,6 +133,19 @@ class AiohttpTransport(Transport, Component):
             response_class=_Response,
         )
         return self._session
+
+
+def refuse_running(loop: asyncio.AbstractEventLoop) -> None:
+    """Check that the loop that a client was used on before has ended.
+
+    Raises:
+        LifecycleError: it has not.
+    """
+    if not loop.is_closed():
+        raise LifecycleError(
+            "this client belongs to another event loop that still runs; close it there, or "
+            "make one client for each loop"
+        )
 
 
 async def _finished(closed: Awaitable[None]) -> None:
@@ -206,37 +213,24 @@ def _client_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
 
 def _translated(exc: Exception, request: ServiceRequest) -> ServiceCallError:
     """Our error for one of aiohttp's, without the address that aiohttp puts into its texts."""
-    service = request.service
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
-        return ServiceTimeout(
-            f"no connection to {service} within {_seconds(request.timeout)} for {request}",
-            service=service,
-        )
+        return failures.no_connection(request)
     if isinstance(exc, TimeoutError):
-        return ServiceTimeout(
-            f"{service} did not answer {request} within {request.timeout.total or 0:g} s",
-            service=service,
-        )
-    return ServiceCallError(_reason(exc, service, request), service=service)
-
-
-def _seconds(timeout: Timeout) -> str:
-    limits = [limit for limit in (timeout.connect, timeout.total) if limit is not None]
-    return f"{min(limits, default=0):g} s"
-
-
-def _reason(exc: Exception, service: str, request: ServiceRequest) -> str:
+        return failures.no_answer(request)
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        return failures.unknown_host(request)
+    service = request.service
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         why = getattr(exc.certificate_error, "verify_message", "") or "not valid"
-        return f"the certificate of {service} is not accepted ({why}) for {request}"
-    if isinstance(exc, aiohttp.ClientConnectorSSLError):
-        return f"no TLS connection to {service} for {request}"
-    if isinstance(exc, aiohttp.ClientConnectorDNSError):
-        return f"the host name of {service} is not known for {request}"
-    if isinstance(exc, aiohttp.ClientConnectorError):
-        return f"cannot connect to {service} for {request}"
-    if isinstance(exc, (aiohttp.TooManyRedirects, aiohttp.RedirectClientError)):
-        return f"{service} redirected {request} to where it cannot be followed"
-    if isinstance(exc, (aiohttp.ClientResponseError, HttpProcessingError)):
-        return f"{service} answered {request} with something that is not HTTP"
-    return f"the connection to {service} broke during {request}"
+        reason = f"the certificate of {service} is not accepted ({why}) for {request}"
+    elif isinstance(exc, aiohttp.ClientConnectorSSLError):
+        reason = f"no TLS connection to {service} for {request}"
+    elif isinstance(exc, aiohttp.ClientConnectorError):
+        return failures.cannot_connect(request)
+    elif isinstance(exc, (aiohttp.TooManyRedirects, aiohttp.RedirectClientError)):
+        reason = f"{service} redirected {request} to where it cannot be followed"
+    elif isinstance(exc, (aiohttp.ClientResponseError, HttpProcessingError)):
+        return failures.not_http(request)
+    else:
+        return failures.broke(request)
+    return ServiceCallError(reason, service=service)

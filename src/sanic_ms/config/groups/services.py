@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,3 +25,7 @@ class Services(Databases, frozen=True, kw_only=True):
     client_connect_timeout: Annotated[
         Seconds, Meta(description="seconds to connect to another service")
     ] = 2.0
+    client_transport: Annotated[
+        Literal["auto", "aiohttp"],
+        Meta(description="what carries calls: auto, or aiohttp for every call"),
+    ] = "auto"
