@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from typing import Any
 
 from sanic import Request as SanicRequest
@@ -16,6 +18,10 @@ from sanic_ms.types.headers import DefaultHeaders
 from sanic_ms.types.proxies import forwarded_by
 
 __all__ = ["Request"]
+
+_ID_LINE = re.compile(rb"\nx-request-id[ \t]*:", re.IGNORECASE).search
+# Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
+_parsed_headers: Any = vars(SanicRequest)["headers"].__get__
 
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 
@@ -64,6 +70,21 @@ class Request(SanicRequest):
         """An item, or ``default`` where it was not set."""
         found = self._get_items().get(key, default)
         return server_span() if found is default and key == "span" else found
+
+    @property
+    def id(self) -> uuid.UUID | str | int | None:
+        """As Sanic's: the caller's ``X-Request-ID``, or one that is made.
+
+        The first log line of a request asks for it. Where nobody has read the headers yet and the
+        raw head has no such line, they are not parsed for it.
+        """
+        if not self._id and self.head and self.app.config.REQUEST_ID_HEADER == "X-Request-ID":
+            try:
+                _parsed_headers(self)
+            except AttributeError:
+                if _ID_LINE(self.head) is None:
+                    self._id = type(self).generate_id(self)
+        return super().id
 
     @property
     def forwarded(self) -> dict[str, Any]:

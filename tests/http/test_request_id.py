@@ -1,0 +1,55 @@
+"""The id of a request: the caller's or one that is made, whether the headers were read or not."""
+
+from __future__ import annotations
+
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sanic_ms.http.request import Request
+from sanic_ms.server.request import lazy
+
+CALLERS = "5f0c9a4e-7c0e-4a53-9d0e-0b8f5a1f4a0e"
+
+
+def made(*lines: str, header: str = "X-Request-ID") -> Any:
+    """A request that parses itself when it is read."""
+    kind = lazy(Request)
+    assert kind is not None
+    request: Any = kind.__new__(kind)
+    request.app = SimpleNamespace(config=SimpleNamespace(REQUEST_ID_HEADER=header))
+    request.head = "\r\n".join(["GET / HTTP/1.1", "Host: a", *lines]).encode()
+    return request
+
+
+@pytest.mark.parametrize("name", ["X-Request-ID", "x-request-id", "X-REQUEST-ID"])
+def test_the_callers_id_is_taken(name: str) -> None:
+    """In any case of letters; as a UUID or a number where it is one, as Sanic has it."""
+    assert made(f"{name}: {CALLERS}").id == uuid.UUID(CALLERS)
+    assert made(f"{name}: 17").id == 17
+    assert made(f"{name}: r-1", "Accept: */*").id == "r-1"
+
+
+def test_an_id_is_made_once_and_the_headers_are_not_parsed_for_it() -> None:
+    """The first log line of a request asks; parsing costs more than the line."""
+    request = made("Accept: x-request-id")
+    first = request.id
+    assert isinstance(first, uuid.UUID)
+    assert request.id is first
+    with pytest.raises(AttributeError):
+        vars(Request.__mro__[1])["headers"].__get__(request)
+    assert made().id != first
+
+
+def test_what_the_application_has_put_into_the_headers_counts() -> None:
+    """A middleware may set the id."""
+    request = made()
+    request.headers["x-request-id"] = "mine"
+    assert request.id == "mine"
+
+
+def test_the_header_may_have_another_name() -> None:
+    """Sanic's REQUEST_ID_HEADER."""
+    assert made("X-Trace: 17", header="X-Trace").id == 17
