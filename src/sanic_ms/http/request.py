@@ -83,7 +83,7 @@ class Request(SanicRequest):
                 _parsed_headers(self)
             except AttributeError:
                 if _ID_LINE(self.head) is None:
-                    self._id = type(self).generate_id(self)
+                    self._id = type(self).generate_id(self)  # type: ignore[arg-type]
         return super().id
 
     @property
