@@ -179,6 +179,8 @@ class Redactor:
         plain = unquote_plus(name)
         if plain.lower() in _IN_QUERY or self.is_secret(plain):
             return f"{name}={MASK}"
+        if not value or value.isalnum():
+            return part  # most values: no shape of a secret is without a sign
         plain = unquote_plus(value)
         if self.text(plain) != plain:
             return f"{name}={MASK if plain != value else self.text(value)}"
