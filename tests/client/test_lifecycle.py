@@ -10,11 +10,13 @@ import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
+from sanic_ms import Service
 from sanic_ms.client import (
     Client,
     Closed,
@@ -24,7 +26,13 @@ from sanic_ms.client import (
     Timeout,
     Transport,
 )
-from sanic_ms.exception import ConfigError, LifecycleError, NotFound, ServiceCallError
+from sanic_ms.exception import (
+    ConfigError,
+    LifecycleError,
+    NotFound,
+    ServiceCallError,
+    ServiceTimeout,
+)
 from sanic_ms.lifecycle import Health
 
 Serve = Callable[..., Awaitable[str]]
@@ -82,6 +90,27 @@ async def test_the_settings_are_read_late(serve: Serve, make_app: MakeApp) -> No
     await app.lifecycle.start()
     assert await client.get_json("/x") == 1
     await app.lifecycle.stop()
+
+
+async def test_the_settings_say_how_long_a_call_may_take(serve: Serve) -> None:
+    """CLIENT_TIMEOUT and CLIENT_CONNECT_TIMEOUT hold for clients that are given no timeout."""
+
+    async def sleep(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    app = Service(f"caller-{uuid4().hex}")
+    app.configure(
+        services={"region": await serve(sleep)}, client_timeout=0.05, client_connect_timeout=0.04
+    )
+    client = Client("region", app=app)
+    assert client.timeout == Timeout(0.05, 0.04)
+    with pytest.raises(ServiceTimeout, match=r"within 0\.05 s"):
+        await client.get("/x")
+    assert Client("region", app=app, timeout=3).timeout == Timeout(3)
+    assert Client("region", app=app, timeout=Timeout(None)).timeout == Timeout(None)
+    await client.close()
+    await client.transport.close()
 
 
 async def test_an_unknown_name_stops_the_start(make_app: MakeApp) -> None:

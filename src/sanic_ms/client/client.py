@@ -63,7 +63,9 @@ class Client(Verbs, Component):
             ``SERVICES`` of the application's settings says for the name, read at the start of the
             application or by the first call.
         app: The application (any object with ``settings.services`` and ``add``).
-        timeout: Seconds for a whole call, or a `Timeout`. Default 10 s in all and 2 s to connect.
+        timeout: Seconds for a whole call, or a `Timeout`. Default: what ``CLIENT_TIMEOUT`` and
+            ``CLIENT_CONNECT_TIMEOUT`` of the application's settings say, and without an application
+            10 s in all and 2 s to connect.
         headers: Headers of every call.
         max_size: Bytes of body, decompressed, above which an answer is refused. Default 10 MB.
         ssl: TLS settings for https. Default: the system's certificates, host names checked.
@@ -104,7 +106,8 @@ class Client(Verbs, Component):
             )
         self.service = name
         self.name = f"client:{name}"
-        self.timeout = Timeout() if timeout is None else _timeout(timeout)
+        self._timeout = None if timeout is None else _timeout(timeout)
+        self._app = app
         self.max_size = _max_size(max_size)
         self._headers = CIMultiDict(headers or {})
         self._ssl = ssl
@@ -123,6 +126,14 @@ class Client(Verbs, Component):
 
     def __repr__(self) -> str:
         return f"<Client {self.service}{' closed' if self._closed else ''}>"
+
+    @property
+    def timeout(self) -> Timeout:
+        """The limits of calls that bring none of their own."""
+        if self._timeout is None:
+            # Not before the first call: the settings may not have been loaded before.
+            self._timeout = Timeout() if self._app is None else _usual_timeout(self._app.settings)
+        return self._timeout
 
     def cli(self, request: RequestContext | None = None) -> Cli:
         """The same methods, bound to a request: its id travels along as ``X-Request-ID``.
@@ -301,6 +312,14 @@ def _timeout(value: float | Timeout) -> Timeout:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"timeout={value!r}: give seconds or a Timeout")
     return Timeout(total=value)
+
+
+def _usual_timeout(settings: Any) -> Timeout:
+    default = Timeout()
+    return Timeout(
+        getattr(settings, "client_timeout", default.total),
+        getattr(settings, "client_connect_timeout", default.connect),
+    )
 
 
 def _max_size(value: int) -> int:
