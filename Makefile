@@ -54,7 +54,8 @@ run: $(RUN_STAMP)
 # The tests start some hundreds of processes; each would compile all of the source where an image
 # forbids bytecode.
 test: $(VENV)/.dev
-	@PYTHONDONTWRITEBYTECODE= "$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@"$(BIN)/python" -m compileall -q src  # once, and not by each of the processes that tests start
+	@"$(BIN)/python" -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 coverage: $(VENV)/.dev
 	@"$(BIN)/python" -m coverage html --directory reports/coverage
