@@ -56,6 +56,12 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def started_at(pid: int) -> float:
+    """When a process was made, in seconds of ``CLOCK_BOOTTIME``, to a hundredth."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def wait_until(condition: Callable[[], object], *, timeout: float = LIMIT) -> None:
     """Wait for a condition; fail if it does not come true in time."""
     deadline = time.monotonic() + timeout

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,17 @@ def started(run: Run, kit: Any, *, workers: int = 2, **keywords: Any) -> Any:
 
 
 def test_killed_workers_are_replaced(run: Run, load: Any, kit: Any) -> None:
-    """At once there is another, and the port answers all the time. The master takes connections
-    while all are dead, and they are answered."""
+    """Within a second there is another, and the port answers all the time. The master takes
+    connections while all are dead, and they are answered."""
     server = started(run, kit)
     first, second = server.workers()
     with load(server.port) as clients:
         kit.wait_until(lambda: clients.done > 50)
+        killed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
         os.kill(first, signal.SIGKILL)
         server.wait_for("serves\n")
+        [new] = set(server.workers()) - {first, second}
+        assert kit.started_at(new) - killed_at < 1
         done = clients.done
         kit.wait_until(lambda: clients.done > done + 50)
     assert clients.refused == 0
