@@ -62,6 +62,29 @@ def test_killed_workers_are_replaced(run: Run, load: Any, kit: Any) -> None:
     assert server.end() == 0
 
 
+def test_a_worker_that_serves_is_replaced_while_others_start(
+    run: Run, kit: Any, tmp_path: Path
+) -> None:
+    """The death of one that has started is no failed start of the service."""
+    wait = (
+        "\nfrom pathlib import Path\n"
+        "@app.before_server_start\nasync def wait(app):\n"
+        "    try:\n        os.mkdir('first')\n"
+        "    except FileExistsError:\n"
+        "        while not Path('go').exists():\n            await asyncio.sleep(0.01)\n"
+    )
+    server = run(server=kit.SERVER + wait, WORKERS="2")
+    kit.wait_until(lambda: _answers(kit, server.port, b"pid", "/"))
+    first = pid(kit, server.port)
+    os.kill(first, signal.SIGKILL)
+    server.wait_for("ended with signal SIGKILL; a new one starts")
+    (tmp_path / "go").touch()
+    server.wait_for("serves at")
+    assert pid(kit, server.port) != first
+    server.signal()
+    assert server.end() == 0
+
+
 def test_no_worker_outlives_its_master(run: Run, kit: Any) -> None:
     """SIGKILL lets it tell nobody; the workers finish what they have begun, and end."""
     server = started(run, kit)
@@ -257,9 +280,9 @@ def test_a_program_may_run_workers(kit: Any, tmp_path: Path) -> None:
     assert 'write it under if __name__ == "__main__":' in done.stderr
 
 
-def _answers(kit: Any, port: int, text: bytes) -> bool:
+def _answers(kit: Any, port: int, text: bytes, path: str = "/shared") -> bool:
     try:
-        return text in kit.ask(port, "/shared")
+        return text in kit.ask(port, path)
     except OSError:
         return False
 

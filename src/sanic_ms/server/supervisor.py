@@ -175,7 +175,7 @@ class Supervisor:
         slot.worker = None
         if self._changed is not None and worker.ready is None:
             log.error("%s: waiting for a change", reason)
-        elif not self._started:
+        elif not self._started and worker.ready is None:
             if worker.reason and worker.over.result() == WRONG:
                 self.exit_code = WRONG
             self._give_up(f"did not start: {reason}")
