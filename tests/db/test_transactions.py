@@ -407,6 +407,17 @@ async def test_begin_written_by_hand_does_not_leak(
     assert await count(pool, table) == 0
 
 
+async def test_executemany_joins_a_transaction_begun_by_hand(
+    pool: ConnectionPool, table: str, settled: Settled
+) -> None:
+    """It ends no transaction that it has not begun."""
+    async with pool.acquire() as db:
+        await db.execute("BEGIN")
+        await db.executemany(f"INSERT INTO {table} VALUES ($1, $2)", [(1, "a"), (2, "b")])
+    await settled(pool)
+    assert await count(pool, table) == 0
+
+
 async def test_an_error_caught_inside(pool: ConnectionPool, table: str) -> None:
     """PostgreSQL undoes a transaction in which a statement failed, and says so at its commit; the
     others go on. With a savepoint around what may fail, all go on."""

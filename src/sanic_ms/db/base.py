@@ -8,7 +8,8 @@ the driver's own are translated in the leaf modules, where the table of each sta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,6 +146,22 @@ class Session(ABC):
     @abstractmethod
     async def rollback(self, timeout: float | None) -> None:
         """Roll the open transaction back, also one that the database has ended itself."""
+
+    @asynccontextmanager
+    async def all_or_nothing(self, timeout: float | None) -> AsyncIterator[None]:
+        """For several statements: a transaction of their own, unless one is open."""
+        if self.in_transaction():
+            yield
+            return
+        await self.begin(TransactionOptions(), timeout)
+        try:
+            yield
+        except BaseException:
+            if not self.is_closed():
+                with suppress(Exception):
+                    await self.rollback(None)
+            raise
+        await self.commit(timeout)
 
     @abstractmethod
     async def command(self, text: str, timeout: float | None) -> None:

@@ -10,7 +10,6 @@ way to stop one: the connection is thrown away, and the server is told to kill i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import ssl
 from collections import deque
@@ -284,20 +283,10 @@ class MySQLSession(Session):
         self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
     ) -> None:
         """Run it for each row of arguments; on MariaDB, many rows a message."""
-        own = not self._transaction
-        if own:
-            await self.begin(TransactionOptions(), timeout)
-        try:
-            remaining = iter(rows)
+        remaining = iter(rows)
+        async with self.all_or_nothing(timeout):
             while batch := [self._bound(statement, row) for row in islice(remaining, _BATCH)]:
                 await self._limited(partial(self._send_batch, statement, batch), timeout)
-        except BaseException:
-            if own and not self.is_closed():
-                with contextlib.suppress(Exception):
-                    await self.rollback(None)
-            raise
-        if own:
-            await self.commit(timeout)
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A cursor on the server."""

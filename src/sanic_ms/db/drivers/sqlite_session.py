@@ -104,22 +104,12 @@ class SQLiteSession(Session):
         self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
     ) -> None:
         """Run it for each row of arguments, in one transaction."""
-        own = not self._transaction
-        if own:
-            await self.begin(TransactionOptions(), timeout)
-        try:
-            remaining = iter(rows)
+        remaining = iter(rows)
+        async with self.all_or_nothing(timeout):
             while batch := [self._bound(statement, row) for row in islice(remaining, _BATCH)]:
                 await self._on_thread(
                     partial(_execute_batch, self._raw, statement.text, batch), timeout
                 )
-        except BaseException:
-            if own:
-                with contextlib.suppress(Exception):
-                    await self.rollback(None)
-            raise
-        if own:
-            await self.commit(timeout)
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A cursor, read on the thread."""
