@@ -107,6 +107,14 @@ def _renamed(url: DatabaseURL, name: str) -> str:
     ).url
 
 
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings but those of the test: those of the folder and of the shell are out of sight."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DB_URL", "PORT", "SANIC_MS_SETTINGS", "SANIC_MS_TEST_DB_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of a fresh PostgreSQL database for the whole run of this test process."""

@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sanic import Blueprint, Sanic
+from sanic import Blueprint
 from sanic.views import HTTPMethodView
 
 from sanic_ms import Service, doc
 from sanic_ms.exception import LifecycleError
 from sanic_ms.http import list_routes, routes_without_policy
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def make(**settings: Any) -> Service:

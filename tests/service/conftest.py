@@ -69,6 +69,11 @@ def stop(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
+@pytest.fixture(autouse=True)
+def without_settings(empty_folder: None) -> None:
+    """Every test of this room begins in an empty folder."""
+
+
 @pytest.fixture
 def serving() -> Any:
     """The functions of this module, for tests that cannot import it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import uuid
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sanic import Sanic
+from tests.calls import call
 from tests.ports import free_port
 
 from sanic_ms import Component, Service
@@ -17,13 +17,6 @@ from sanic_ms.exception import ConfigError, LifecycleError
 
 TOKEN = "0123456789abcdef"
 PRIVATE = ("/metrics", "/docs", "/openapi/spec.json")
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
 
 
 @pytest.fixture
@@ -70,15 +63,9 @@ def make(**settings: Any) -> Service:
     return app
 
 
-async def call(app: Service, path: str, **keywords: Any) -> Any:
-    """One request; the service starts and stops around it."""
-    _, answer = await app.asgi_client.get(path, **keywords)
-    return answer
-
-
 async def ask(app: Service, path: str, token: str = "") -> Any:
     """What the admin port answers."""
-    return (await call(app, "/ask", params={"path": path, "token": token})).json["data"]
+    return (await call(app, "get", "/ask", params={"path": path, "token": token})).json["data"]
 
 
 async def test_what_is_for_operators_is_on_its_port_alone(port: int) -> None:
@@ -86,9 +73,9 @@ async def test_what_is_for_operators_is_on_its_port_alone(port: int) -> None:
     service's routes are not on the other port."""
     app = make(admin_port=port)
     for path in PRIVATE:
-        assert (await call(app, path)).status == 404
+        assert (await call(app, "get", path)).status == 404
         assert (await ask(app, path))[0] == 200
-    assert (await call(app, "/health/ready")).json == {"status": "UP"}
+    assert (await call(app, "get", "/health/ready")).json == {"status": "UP"}
     status, body, headers = await ask(app, "/health/ready")
     assert (status, '"components"' in body) == (200, True)
     assert headers["x-content-type-options"] == "nosniff"
@@ -112,7 +99,7 @@ async def test_it_answers_while_the_service_starts_and_stops(port: int) -> None:
     app = make(admin_port=port)
     app.add(watcher := Watcher(port))
     for _ in range(2):
-        assert (await call(app, "/health/ready")).status == 200
+        assert (await call(app, "get", "/health/ready")).status == 200
     assert watcher.seen == [200, 503] * 4
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sanic import HTTPResponse, Sanic
+from sanic import HTTPResponse
 from sanic.response import json
 from sanic.server.protocols.http_protocol import HttpProtocol as SanicProtocol
 
@@ -30,13 +30,6 @@ SAFE = {
     "content-security-policy": "frame-ancestors 'none'",
     "x-frame-options": "DENY",
 }
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
 
 
 def make(**settings: Any) -> Service:

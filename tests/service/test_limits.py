@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import uuid
-from pathlib import Path
 from typing import Any
 
-import pytest
-from sanic import Sanic
+import aiohttp
+from tests.calls import call, call_asgi
 
 from sanic_ms import Service, Settings, doc
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
 
 
 def make(**settings: Any) -> Service:
@@ -40,12 +33,6 @@ def make(**settings: Any) -> Service:
     return app
 
 
-async def call(app: Service, method: str, path: str, **keywords: Any) -> Any:
-    """One request; the service starts and stops around it."""
-    _, answer = await getattr(app.asgi_client, method)(path, **keywords)
-    return answer
-
-
 async def test_forms_have_limits() -> None:
     """Parts and size of a field: 413 in the envelope; below them the form is read."""
     app = make(request_max_form_parts=2, request_max_form_field_size=5)
@@ -54,23 +41,24 @@ async def test_forms_have_limits() -> None:
     assert (answer.status, answer.json["code"]) == (413, 10413)
     answer = await call(app, "post", "/declared", data={"a": 1, "b": 2, "c": 3})
     assert answer.status == 413
-    files = [("a", (None, b"123456"))]
-    assert (await call(app, "post", "/form", files=files)).status == 413
-    assert (await call(app, "post", "/form", files=[("f", b"x" * 100)])).json["data"] == []
+    form = aiohttp.FormData({"a": "123456"}, default_to_multipart=True)
+    assert (await call(app, "post", "/form", data=form)).status == 413
+    file = io.BytesIO(b"x" * 100)
+    assert (await call(app, "post", "/form", data={"f": file})).json["data"] == []
 
 
 async def test_a_form_that_cannot_be_read_is_400() -> None:
     """Not an empty one."""
     headers = {"content-type": "multipart/form-data"}
-    answer = await call(make(), "post", "/form", content=b"nonsense", headers=headers)
+    answer = await call(make(), "post", "/form", data=b"nonsense", headers=headers)
     assert (answer.status, answer.json["error"]) == (400, "the body is not multipart/form-data")
 
 
 async def test_thousands_of_parameters_and_cookies_are_read() -> None:
-    """Their number is bounded by REQUEST_MAX_HEADER_SIZE, 8 KiB under our protocol."""
+    """Under an ASGI server. Ours bounds their number by REQUEST_MAX_HEADER_SIZE, 8 KiB."""
     query = "&".join(f"a{n}={n}" for n in range(4000))
     cookies = "; ".join(f"c{n}={n}" for n in range(2000))
-    answer = await call(make(), "get", f"/query?{query}", headers={"Cookie": cookies})
+    answer = await call_asgi(make(), "get", f"/query?{query}", headers={"Cookie": cookies})
     assert answer.json["data"] == [4000, 2000]
 
 

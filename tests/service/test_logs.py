@@ -12,13 +12,12 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sanic import Sanic
+from tests.calls import call
 
 from sanic_ms import Service
 
@@ -176,19 +175,9 @@ def test_a_closed_output_harms_no_request(tmp_path: Path, serving: Any) -> None:
         process.stderr.close()
 
 
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Service]:
-    """A service in this process."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
-    return lambda: Service(f"logs_{uuid.uuid4().hex}")
-
-
-async def test_caplog_sees_what_a_service_logs(
-    make: Callable[..., Service], caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_caplog_sees_what_a_service_logs(caplog: pytest.LogCaptureFixture) -> None:
     """Under pytest the root logger has handlers, so they are left alone."""
-    app = make()
+    app = Service(f"logs_{uuid.uuid4().hex}")
 
     @app.get("/")
     async def root(request: Any) -> Any:
@@ -196,5 +185,5 @@ async def test_caplog_sees_what_a_service_logs(
         return 1
 
     with caplog.at_level(logging.INFO):
-        await app.asgi_client.get("/")
+        await call(app, "get", "/")
     assert "hello" in [record.getMessage() for record in caplog.records if record.name == "views"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sanic import Sanic
+from tests.calls import call
 
 from sanic_ms import Service
 from sanic_ms.exception import ConfigError
@@ -44,45 +44,37 @@ def make(**settings: Any) -> Service:
     return app
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
-
-
-async def call(app: Service, path: str, **headers: str) -> Any:
-    """One request through the whole service, in this process."""
-    _, answer = await app.asgi_client.get(path, headers=headers)
-    return answer
+async def get(app: Service, path: str, **headers: str) -> Any:
+    """One GET."""
+    return await call(app, "get", path, headers=headers)
 
 
 async def test_metrics_are_served_and_not_documented() -> None:
     """Plain text or OpenMetrics, never in the envelope, and no operation of the API."""
     app = make()
     app.metrics.counter("orders", "Orders.").inc(3)
-    answer = await call(app, "/metrics")
+    answer = await get(app, "/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "orders_total 3.0\n" in answer.text
     assert "process_cpu_seconds_total" in answer.text
-    answer = await call(app, "/metrics", accept="application/openmetrics-text")
+    answer = await get(app, "/metrics", accept="application/openmetrics-text")
     assert answer.text.endswith("# EOF\n")
     assert app.openapi()["paths"] == {}
 
 
 async def test_metrics_can_be_elsewhere_or_off() -> None:
     """Off, what the application counts itself does not fail."""
-    assert (await call(make(metrics_path="/numbers"), "/numbers")).status == 200
+    assert (await get(make(metrics_path="/numbers"), "/numbers")).status == 200
     off = make(metrics=False)
     off.metrics.counter("orders", "Orders.").inc()
-    assert (await call(off, "/metrics")).status == 404
+    assert (await get(off, "/metrics")).status == 404
 
 
 async def test_metrics_ask_for_the_admin_token() -> None:
     """Where there is one."""
     app = make(admin_token=TOKEN)
-    assert (await call(app, "/metrics")).status == 401
-    assert (await call(app, "/metrics", authorization=f"Bearer {TOKEN}")).status == 200
+    assert (await get(app, "/metrics")).status == 401
+    assert (await get(app, "/metrics", authorization=f"Bearer {TOKEN}")).status == 200
 
 
 def test_a_path_that_is_taken_is_told() -> None:
@@ -110,7 +102,7 @@ async def test_the_limit_of_labels_is_a_setting() -> None:
     app.compile()
     for who in range(4):
         visits.labels(who).inc()
-    assert 'visits_total{who="other"} 2.0\n' in (await call(app, "/metrics")).text
+    assert 'visits_total{who="other"} 2.0\n' in (await get(app, "/metrics")).text
 
 
 def scrape(serving: Any, url: str) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sanic import Sanic
+from tests.calls import call, call_asgi
 
 from sanic_ms import Service
 from sanic_ms.exception import ConfigError
@@ -19,24 +19,11 @@ TOKEN = "0123456789abcdef"
 HEALTH = ("/health/live", "/health/ready", "/health/startup")
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Sanic, "test_mode", True)
-
-
 def make(**settings: Any) -> Service:
     """A service with a name of its own."""
     app = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
     app.configure(**settings)
     return app
-
-
-async def call(app: Service, method: str, path: str, **keywords: Any) -> Any:
-    """One request through the whole service, in this process; it starts and stops around it."""
-    _, answer = await getattr(app.asgi_client, method)(path, **keywords)
-    return answer
 
 
 async def test_health_is_served_and_not_documented() -> None:
@@ -122,7 +109,7 @@ async def test_a_start_says_which_migrations_are_not_applied(
 
     async def start() -> list[str]:
         with caplog.at_level(logging.WARNING, "sanic_ms.service"):
-            assert (await call(app, "get", "/health/ready")).status == 200
+            assert (await call_asgi(app, "get", "/health/ready")).status == 200
             for thread in threading.enumerate():
                 if thread.name == "unapplied":
                     thread.join(20)

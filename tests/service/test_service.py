@@ -12,33 +12,19 @@ from typing import Annotated, Any
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from sanic import Blueprint, HTTPResponse, Sanic
+from sanic import Blueprint, HTTPResponse
 from sanic.handlers import ErrorHandler
 from sanic.response import text
+from tests.calls import call
 
 from sanic_ms import Component, Page, Pagination, Service, Settings, doc
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, LifecycleError
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("DB_URL", "PORT", "SANIC_MS_SETTINGS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Sanic, "test_mode", True)
-
-
 def make(**options: Any) -> Service:
     """A service with a name of its own."""
     return Service(f"service_{uuid.uuid4().hex}", configure_logging=False, **options)
-
-
-async def call(app: Service, method: str, path: str, **keywords: Any) -> Any:
-    """One request through the whole service, in this process; it starts and stops around it."""
-    _, answer = await getattr(app.asgi_client, method)(path, **keywords)
-    return answer
 
 
 class Part(Component):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from tests.service.test_service import call, make
+from tests.calls import call_asgi
+from tests.service.test_service import make
 from tests.telemetry.trace.receiver import Receiver, receiver
 
 from sanic_ms import Service
@@ -41,9 +42,9 @@ async def test_every_request_of_a_service_is_a_span() -> None:
 
     async with receiver() as collector:
         traced(app, collector)
-        assert (await call(app, "get", "/users/7")).json["data"] == {"id": 7, "span": True}
+        assert (await call_asgi(app, "get", "/users/7")).json["data"] == {"id": 7, "span": True}
         for path in ("/fails", "/nothing", "/health/live"):
-            await call(app, "get", path)
+            await call_asgi(app, "get", path)
     assert names(collector) == ["GET", "GET /fails", "GET /users/{id}"]
     (failed,) = [
         span for received in collector.received for span in received.json if "fails" in span["name"]
@@ -70,7 +71,7 @@ async def test_what_redact_names_is_hidden_in_spans() -> None:
 
     async with receiver() as collector:
         traced(app, collector, redact=["iban"])
-        await call(app, "get", "/pay?iban=DE12&page=1")
+        await call_asgi(app, "get", "/pay?iban=DE12&page=1")
     (span,) = [span for received in collector.received for span in received.json]
     assert span["tags"]["url.query"] == "iban=***&page=1"
     assert span["tags"]["customer.iban"] == "***"
@@ -88,9 +89,9 @@ async def test_a_route_has_a_share_of_its_own() -> None:
     app.add_route(answer, "/usual", name="usual")
     async with receiver() as collector:
         traced(app, collector, trace_sample=0)
-        assert (await call(app, "get", "/always")).json["data"] == [True, True]
-        assert (await call(app, "get", "/never")).json["data"] == [False, True]
-        assert (await call(app, "get", "/usual")).json["data"] == [False, True]
+        assert (await call_asgi(app, "get", "/always")).json["data"] == [True, True]
+        assert (await call_asgi(app, "get", "/never")).json["data"] == [False, True]
+        assert (await call_asgi(app, "get", "/usual")).json["data"] == [False, True]
     assert names(collector) == ["GET /always"]
 
 
@@ -129,7 +130,7 @@ async def test_background_tasks_stay_in_the_trace_of_their_request() -> None:
 
     async with receiver() as collector:
         traced(app, collector)
-        trace_id, span_id = (await call(app, "get", "/start")).json["data"]
+        trace_id, span_id = (await call_asgi(app, "get", "/start")).json["data"]
     spans = [span for received in collector.received for span in received.json]
     assert names(collector) == ["GET /start", "asyncio's", "sanic's"]
     assert {span["traceId"] for span in spans} == {trace_id}
@@ -147,4 +148,4 @@ async def test_a_request_without_traces_has_a_span_that_does_nothing() -> None:
         request["span"].end()
         return ["span" in request, request["span"].is_recording()]
 
-    assert (await call(app, "get", "/")).json["data"] == [True, False]
+    assert (await call_asgi(app, "get", "/")).json["data"] == [True, False]

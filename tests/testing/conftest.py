@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,8 @@ Make = Callable[..., Service]
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings but those of the test."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("DB_URL", "PORT", "SANIC_MS_SETTINGS", "SANIC_MS_TEST_DB_URL"):
-        monkeypatch.delenv(name, raising=False)
+def without_settings(empty_folder: None) -> None:
+    """Every test of this room begins in an empty folder."""
 
 
 @pytest.fixture
