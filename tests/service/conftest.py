@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,14 @@ def serve(folder: Path, **variables: str) -> Iterator[str]:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End it with all its workers.
-
-    Sanic's manager of several workers waits for ever when a signal comes before every worker has
-    reported, and nothing shows from outside when that is; so it has five seconds.
-    """
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+    """End it as an operator does: the master gets the signal, and ends its workers."""
+    process.terminate()
     try:
-        process.communicate(timeout=5)
+        process.communicate(timeout=60)  # until nobody holds its output, a worker neither
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        raise
 
 
 @pytest.fixture(autouse=True)
