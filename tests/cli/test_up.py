@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.processes import alive
 
 from sanic_ms.cli._processes import End, Printer
 
@@ -20,15 +21,6 @@ Start = Callable[..., subprocess.Popen[str]]
 Get = Callable[..., str]
 Make = Callable[..., int]
 Read = Callable[..., str]
-
-
-def alive(pid: int) -> bool:
-    """True while the process runs; one that has ended and is not yet collected does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 @pytest.fixture

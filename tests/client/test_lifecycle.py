@@ -39,6 +39,7 @@ Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
 MakeApp = Callable[..., Any]
 MakeTransport = Callable[..., DirectTransport]
+Silent = tuple[Client, DirectTransport, asyncio.Event]
 
 pytestmark = pytest.mark.usefixtures("make_transport")
 
@@ -328,20 +329,25 @@ async def check(client: Client) -> Health:
     return await client.check()
 
 
-async def test_close_while_calls_run(
-    serve_raw: Any, connect: Connect, make_transport: MakeTransport
-) -> None:
-    """Calls in flight and calls that wait for a connection end with our error."""
+@pytest.fixture
+async def silent(serve_raw: Any, connect: Connect, make_transport: MakeTransport) -> Silent:
+    """A client of a server that never answers, its transport for one connection, and the event of
+    the server's first request."""
     accepted = asyncio.Event()
 
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         accepted.set()
         await reader.read()
 
-    raw = await serve_raw(silent)
+    raw = await serve_raw(listen)
     transport = make_transport(limit_per_host=1)
-    client = connect(raw.url, transport=transport)
+    return connect(raw.url, transport=transport), transport, accepted
+
+
+async def test_close_while_calls_run(silent: Silent) -> None:
+    """Calls in flight and calls that wait for a connection end with our error."""
+    client, transport, accepted = silent
     running = [asyncio.ensure_future(client.get("/x")) for _ in range(3)]
     await accepted.wait()
     await transport.close()
@@ -350,20 +356,9 @@ async def test_close_while_calls_run(
             await call
 
 
-async def test_a_cancelled_wait_for_a_connection_stays_cancelled(
-    serve_raw: Any, connect: Connect, make_transport: MakeTransport
-) -> None:
+async def test_a_cancelled_wait_for_a_connection_stays_cancelled(silent: Silent) -> None:
     """Only a close of the client is told as an error; a cancelled task is cancelled."""
-    accepted = asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        accepted.set()
-        await reader.read()
-
-    raw = await serve_raw(silent)
-    transport = make_transport(limit_per_host=1)
-    client = connect(raw.url, transport=transport)
+    client, transport, accepted = silent
     running = [asyncio.ensure_future(client.get("/x")) for _ in range(2)]
     await accepted.wait()
     for call in running:

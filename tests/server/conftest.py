@@ -47,15 +47,6 @@ def ask(port: int, path: str = "/", *, timeout: float = LIMIT) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
-def alive(pid: int) -> bool:
-    """True while the process runs; one that has ended and is not yet collected does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
 def started_at(pid: int) -> float:
     """When a process was made, in seconds of ``CLOCK_BOOTTIME``, to a hundredth."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import alive
 
 Run = Callable[..., Any]
 
@@ -96,7 +97,7 @@ def test_no_worker_outlives_its_master(run: Run, kit: Any) -> None:
     server.signal(signal.SIGKILL)
     client.join()
     assert answers[0].startswith(b"HTTP/1.1 200")
-    kit.wait_until(lambda: not any(map(kit.alive, workers)))
+    kit.wait_until(lambda: not any(map(alive, workers)))
 
 
 def test_a_stop_of_all_workers_loses_no_request(run: Run, load: Any, kit: Any) -> None:
@@ -110,7 +111,7 @@ def test_a_stop_of_all_workers_loses_no_request(run: Run, load: Any, kit: Any) -
             workers = server.workers()
             send(server.process.pid, signal.SIGTERM)
             assert server.end() == 0, server.output
-            assert not any(map(kit.alive, workers))
+            assert not any(map(alive, workers))
     assert clients.lost == []
 
 
@@ -220,7 +221,7 @@ def test_a_second_signal_ends_all_at_once(run: Run, kit: Any) -> None:
     server.signal()
     assert server.end(25) == 1
     assert "forced exit: a second signal (SIGTERM)" in server.output
-    assert not any(map(kit.alive, workers))
+    assert not any(map(alive, workers))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -233,7 +234,7 @@ def test_a_signal_while_workers_start_ends_them(run: Run, kit: Any, number: sign
     (os.killpg if number is signal.SIGINT else os.kill)(server.process.pid, number)
     assert server.end() == 0
     assert "Traceback" not in server.output
-    assert not any(map(kit.alive, workers))
+    assert not any(map(alive, workers))
 
 
 def test_a_worker_may_stop_the_service(run: Run, kit: Any) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import RequestCancelled
 from sanic.response import text
 from tests.ports import free_port
+from tests.wire.handlers import answer_with
 
 from sanic_ms.server import drain
 
@@ -28,15 +29,6 @@ HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 App = Callable[..., Sanic[Any, Any]]
 Serve = Callable[..., Any]
 Wait = Callable[..., None]
-
-
-def answer_with(body: str) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
-    """A handler that answers with this text."""
-
-    async def handler(request: Request) -> HTTPResponse:
-        return text(body)
-
-    return handler
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -92,6 +92,20 @@ def ended(client: Any) -> bytes:
     return raw
 
 
+def answer_while_sending(client: Any, byte: bytes) -> bytes:
+    """What comes while this byte is sent again and again, with a twentieth of a second between."""
+    client.socket.settimeout(0.05)
+    began = time.monotonic()
+    while time.monotonic() - began < LIMIT:
+        client.send(byte)
+        try:
+            raw: bytes = client.socket.recv(1000)
+        except TimeoutError:
+            continue
+        return raw
+    return b""
+
+
 def test_an_idle_connection_is_closed_without_a_word(server: Any) -> None:
     """Before a first request as well as between two."""
     assert ended(server.client()) == b""
@@ -114,16 +128,8 @@ def test_a_head_that_does_not_come_is_a_408(server: Any, raw: bytes) -> None:
 def test_a_byte_at_a_time_does_not_restart_the_clock(server: Any) -> None:
     """Slow loris: the deadline of a head is absolute."""
     client = server.client()
-    client.socket.settimeout(0.05)
-    raw, began = b"", time.monotonic()
     client.send(b"GET /" + HEAD)
-    while time.monotonic() - began < LIMIT and not raw:
-        client.send(b"X")
-        try:
-            raw = client.socket.recv(1000)
-        except TimeoutError:
-            continue
-    assert raw.startswith(b"HTTP/1.1 408 ")  # while bytes still came
+    assert answer_while_sending(client, b"X").startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("path", [b"/", b"/stream"])
@@ -142,16 +148,8 @@ def test_a_body_that_stalls_is_a_408(server: Any, path: bytes, framing: bytes) -
 def test_a_body_that_trickles_is_a_408(server: Any, path: bytes) -> None:
     """The deadline of a body is absolute; a few bytes earn a stream no time."""
     client = server.client()
-    client.socket.settimeout(0.05)
-    raw, began = b"", time.monotonic()
     client.send(b"POST " + path + HEAD + b"Content-Length: 100000\r\n\r\n")
-    while time.monotonic() - began < LIMIT and not raw:
-        client.send(b"x")
-        try:
-            raw = client.socket.recv(1000)
-        except TimeoutError:
-            continue
-    assert raw.startswith(b"HTTP/1.1 408 ")  # while bytes still came
+    assert answer_while_sending(client, b"x").startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_steady_stream_may_take_its_time(server: Any, answers: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import ResponseStream, empty, file_stream, json, text
+from tests.wire.handlers import answer_with
 
 from sanic_ms.server import HttpProtocol
 
@@ -19,15 +20,6 @@ HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 CLOSE = HEAD + b"Connection: close\r\n"
 App = Callable[..., Sanic[Any, Any]]
 Serve = Callable[..., Any]
-
-
-def answer_with(body: str) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
-    """A handler that answers with this text."""
-
-    async def handler(request: Request) -> HTTPResponse:
-        return text(body)
-
-    return handler
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import websockets.sync.client
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import BadRequest, SanicException
 from sanic.response import json, text
+from tests.wire.handlers import answer_with
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from sanic_ms.server.routes import EVENTS
@@ -21,15 +22,6 @@ CLOSE = HEAD + b"Connection: close\r\n"
 App = Callable[..., Sanic[Any, Any]]
 Serve = Callable[..., Any]
 Wait = Callable[..., None]
-
-
-def answer_with(body: str) -> Callable[..., Coroutine[Any, Any, HTTPResponse]]:
-    """A handler that answers with this text."""
-
-    async def handler(request: Request) -> HTTPResponse:
-        return text(body)
-
-    return handler
 
 
 def test_every_signal_of_a_request_is_sent(named_app: App, serve: Serve, waiting: Wait) -> None:
