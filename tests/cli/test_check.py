@@ -56,9 +56,10 @@ def test_a_service_that_may_start_passes(command: Command, folder: Path) -> None
     done = command("run", "--check", DB_URL=url, ADMIN_PORT="9100")
     found = lines(done)
     assert done.returncode == 1, done.stderr
-    checked = ["settings", "address", "routes", "document", "database default"]
+    checked = ["settings", "address", "admin address", "routes", "document", "database default"]
     assert list(found) == [*checked, "migrations default"]
     assert found["migrations default"] == "FAILED 1 pending (0001_items): run sanic-ms db up"
+    assert found["admin address"] == "ok 127.0.0.1:9100"
     assert done.stderr == "imported\n"
 
     assert command("db", "up", DB_URL=url).returncode == 0
@@ -97,6 +98,14 @@ def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
     [
         ({"HOST": "no-such-host.invalid"}, "HOST='no-such-host.invalid' is not known: "),
         ({"HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1:8000: "),
+        (
+            {"ADMIN_PORT": "9100", "ADMIN_HOST": "no-such-host.invalid"},
+            "ADMIN_HOST='no-such-host.invalid' is not known: ",
+        ),
+        (
+            {"ADMIN_PORT": "9100", "ADMIN_HOST": "192.0.2.1"},
+            "cannot listen on 192.0.2.1:9100 (ADMIN_PORT): ",
+        ),
         ({"UNIX": "nowhere/app.sock"}, "cannot listen on UNIX='nowhere/app.sock': "),
         ({"UNIX": "server.py"}, "cannot listen on UNIX='server.py': Existing file is not a so"),
         ({"UNIX": "x" * 200}, "cannot listen on UNIX='xxx"),
@@ -137,14 +146,17 @@ def test_addresses_of_services_are_looked_at(folder: Path, monkeypatch: pytest.M
     assert found.text.startswith('SERVICES["region"] is ')
 
 
+@pytest.mark.parametrize(
+    ("setting", "name"), [("port", "address"), ("admin_port", "admin address")]
+)
 def test_a_port_in_use_is_no_mistake_of_the_settings(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, setting: str, name: str
 ) -> None:
     """What is checked may be the next version of what listens there."""
     monkeypatch.chdir(folder)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         app = Service("shop")
-        app.configure(port=port)
+        app.configure(**{setting: port})
         found = {finding.name: finding for finding in findings(lambda: app)}
-    assert found["address"] == Finding("address", f"127.0.0.1:{port} (in use now)", 0)
+    assert found[name] == Finding(name, f"127.0.0.1:{port} (in use now)", 0)

@@ -124,11 +124,22 @@ async def test_a_port_that_is_taken_is_named(port: int) -> None:
     """By the process that starts the workers, and by a service that is started otherwise."""
     app = make(admin_port=port)
     with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(LifecycleError, match=f"ADMIN_PORT={port} on 127.0.0.1: .*in use"):
+        with pytest.raises(
+            LifecycleError, match=f"port {port} on 127.0.0.1 is in use: .*ADMIN_PORT"
+        ):
             app.prepare(single_process=True)
         app.compile()
-        with pytest.raises(LifecycleError, match=f"ADMIN_PORT={port} on 127.0.0.1: .*in use"):
+        with pytest.raises(
+            LifecycleError, match=f"port {port} on 127.0.0.1 is in use: .*ADMIN_PORT"
+        ):
             await app.lifecycle.start()
+
+
+async def test_an_address_that_is_none_is_a_wrong_setting() -> None:
+    """Another moment mends nothing."""
+    app = make(admin_port=9100, admin_host="192.0.2.1")
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:9100 \(ADMIN_PORT\): "):
+        app.prepare(single_process=True)
 
 
 def test_the_two_ports_differ() -> None:

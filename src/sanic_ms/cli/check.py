@@ -63,7 +63,9 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
         yield Finding("settings", str(exc), _WRONG)
         return
     yield Finding("settings", f"ENVIRONMENT={settings.environment}")
-    yield _address(settings)
+    yield _address("address", settings.host, settings.port, settings.unix)
+    if settings.admin_port is not None:
+        yield _address("admin address", settings.admin_host, settings.admin_port, prefix="ADMIN_")
     if settings.tls_cert:
         yield _certificate(settings)
     if settings.log_config is not None:
@@ -85,21 +87,22 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
             yield _migrations(service, name)
 
 
-def _address(settings: Settings) -> Finding:
+def _address(
+    name: str, host: str, port: int, unix: str | None = None, *, prefix: str = ""
+) -> Finding:
     """Where it would listen. A port in use is no failure: this may be the next version of what
     listens there."""
     from sanic_ms.server.sockets import cannot_listen, check_address, is_occasional
 
-    address = settings.host, settings.port, settings.unix
-    shown = f"unix:{settings.unix}" if settings.unix else f"{settings.host}:{settings.port}"
+    shown = f"unix:{unix}" if unix else f"{host}:{port}"
     try:
-        check_address(*address)
+        check_address(host, port, unix)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            return Finding("address", f"{shown} (in use now)")
+            return Finding(name, f"{shown} (in use now)")
         code = _FAILED if is_occasional(exc) else _WRONG
-        return Finding("address", cannot_listen(exc, *address), code)
-    return Finding("address", shown)
+        return Finding(name, cannot_listen(exc, host, port, unix, prefix=prefix), code)
+    return Finding(name, shown)
 
 
 def _certificate(settings: Settings) -> Finding:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sanic import Sanic
 
-from sanic_ms.exception import LifecycleError
+from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.lifecycle import Component
 from sanic_ms.server.protocol import HttpProtocol
-from sanic_ms.server.sockets import Place
+from sanic_ms.server.sockets import Place, cannot_listen, is_occasional
 from sanic_ms.server.stopping import finish_requests
 
 __all__ = ["AdminListener", "check_admin_address"]
@@ -26,7 +26,8 @@ def check_admin_address(host: str, port: int) -> None:
     The workers bind it together and would not notice a stranger that allows the same.
 
     Raises:
-        LifecycleError: it cannot be listened on. One line.
+        LifecycleError: it is in use. One line.
+        ConfigError: it is no address of this machine.
     """
     _bind(host, port, reuse_port=False).close()
 
@@ -77,7 +78,5 @@ def _bind(host: str, port: int, *, reuse_port: bool) -> Place:
     try:
         return Place.bind(host, port, reuse_port=reuse_port)
     except OSError as exc:
-        raise LifecycleError(
-            f"ADMIN_PORT={port} on {host}: {exc.strerror or exc}; stop what listens there, or set "
-            "another"
-        ) from exc
+        text = cannot_listen(exc, host, port, None, prefix="ADMIN_")
+        raise (LifecycleError if is_occasional(exc) else ConfigError)(text) from exc

@@ -155,16 +155,23 @@ def is_occasional(exc: OSError) -> bool:
     return exc.errno in _OCCASIONAL
 
 
-def cannot_listen(exc: OSError, host: str | None, port: int | None, unix: str | None) -> str:
-    """One line about an address that cannot be listened on, and what to do."""
+def cannot_listen(
+    exc: OSError, host: str | None, port: int | None, unix: str | None, *, prefix: str = ""
+) -> str:
+    """One line about an address that cannot be listened on, and what to do.
+
+    Args:
+        prefix: Of the names of the settings: ``ADMIN_``.
+    """
     why = exc.strerror or exc
     if unix is not None:
         return f"cannot listen on UNIX={str(unix)!r}: {why}"
     if isinstance(exc, socket.gaierror):
-        return f"HOST={host!r} is not known: {why}"
+        return f"{prefix}HOST={host!r} is not known: {why}"
     if exc.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use: stop what listens there, or set PORT"
-    return f"cannot listen on {host}:{port}: {why}"
+        return f"port {port} on {host} is in use: stop what listens there, or set {prefix}PORT"
+    setting = f" ({prefix}PORT)" if prefix else ""
+    return f"cannot listen on {host}:{port}{setting}: {why}"
 
 
 def _identify(path: Path) -> tuple[int, int] | None:

@@ -125,6 +125,7 @@ class Operators:
 
         Raises:
             LifecycleError: it is not.
+            ConfigError: ``ADMIN_HOST`` is wrong.
         """
         if self._settings.admin_port is not None and not _is_worker():
             check_admin_address(self._settings.admin_host, self._settings.admin_port)
