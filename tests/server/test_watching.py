@@ -134,12 +134,13 @@ def test_workers_auto_counts_what_the_container_may_use(
     assert usable_cpus(tmp_path) == (len(os.sched_getaffinity(0)) if cpus is None else cpus)
 
 
-def _make(folder: Path, name: str, days: int = 1) -> tuple[str, str]:
+def _make(folder: Path, name: str, days: int = 1, password: str | None = None) -> tuple[str, str]:
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    encryption = ["-passout", f"pass:{password}"] if password else ["-nodes"]
     try:
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", str(days), "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
+             *encryption, "-days", str(days), "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
             check=True, capture_output=True,
         )  # fmt: skip
     except FileNotFoundError:
@@ -180,6 +181,29 @@ def test_a_new_certificate_is_used_without_a_restart(run: Run, kit: Any, tmp_pat
     server.signal()
     assert server.end() == 0
     assert server.output.count("has expired on") == 1
+
+
+def test_an_encrypted_key_is_opened_by_its_pass_phrase_and_nobody_is_asked(
+    run: Run, kit: Any, tmp_path: Path
+) -> None:
+    """At the start, and when the files change. Without it, or with another, one line says so."""
+    cert, key = _make(tmp_path, "first", password="hunter2")
+    server = run("--cert", cert, "--key", key, TLS_KEY_PASSWORD="hunter2")
+    server.wait_for("serves at https://")
+    assert "hunter2" not in server.output
+    first = _peer(server.port)
+    _make(tmp_path, "second", password="hunter2")
+    kit.wait_until(lambda: _peer(server.port) != first)
+    for password in (None, ""):
+        with pytest.raises(ConfigError, match=f"^TLS_KEY='{key}' is encrypted: set TLS_KEY_PASSWO"):
+            Certificate(cert, key, password)
+    for password in ("wrong", "x" * 1025):
+        with pytest.raises(ConfigError, match=f"^TLS_KEY='{key}' is not opened by TLS_KEY_PASSWOR"):
+            Certificate(cert, key, password)
+    (tmp_path / "other").mkdir()
+    _, other = _make(tmp_path / "other", "other", password="hunter2")
+    with pytest.raises(ConfigError, match=r"cannot be used: .*mismatch"):
+        Certificate(cert, other, "hunter2")
 
 
 def test_a_certificate_out_of_its_time_is_named(

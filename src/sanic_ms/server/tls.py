@@ -33,16 +33,20 @@ class Certificate:
     Args:
         cert: File with the certificate and its chain, PEM.
         key: File with the private key, PEM.
+        password: Its pass phrase, where it is encrypted. Nobody is asked for one on a terminal.
 
     Raises:
-        ConfigError: one of them cannot be read, or they do not belong together.
+        ConfigError: one of them cannot be read, or they do not belong together, or the key is
+            encrypted and the pass phrase is not its own.
     """
 
-    def __init__(self, cert: str, key: str) -> None:
-        self._cert, self._key = cert, key
+    def __init__(self, cert: str, key: str, password: str | None = None) -> None:
+        self._cert, self._key, self._password = cert, key, password
+        self._encrypted = False
         self._times = self._look()
+        self.context: ssl.SSLContext = create_context()
         try:
-            self.context: ssl.SSLContext = create_context(cert, key)
+            self._load(self.context)
         except (OSError, ValueError) as exc:
             raise ConfigError(self._reason(exc)) from exc
         self._validity = self._read_validity()
@@ -56,7 +60,7 @@ class Certificate:
             ConfigError: it cannot be used.
         """
         if settings.tls_cert and settings.tls_key:
-            return cls(settings.tls_cert, settings.tls_key)
+            return cls(settings.tls_cert, settings.tls_key, settings.tls_key_password)
         return None
 
     @property
@@ -103,7 +107,7 @@ class Certificate:
         self._times = times
         try:
             self._check()
-            self.context.load_cert_chain(self._cert, self._key)
+            self._load(self.context)
         except (OSError, ValueError) as exc:
             log.error("%s; the old certificate stays", self._reason(exc))
         else:
@@ -118,7 +122,16 @@ class Certificate:
 
     def _check(self) -> None:
         # In a context that nobody uses: a failure leaves half of a pair behind.
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self._cert, self._key)
+        self._load(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        self._encrypted = False
+        context.load_cert_chain(self._cert, self._key, self._pass_phrase)
+
+    def _pass_phrase(self) -> str:
+        """Only asked for where the key is encrypted."""
+        self._encrypted = True
+        return self._password or ""
 
     def _look(self) -> tuple[int, ...]:
         try:
@@ -132,6 +145,10 @@ class Certificate:
                 Path(path).read_bytes()
             except OSError as missing:
                 return f"{name}={path!r} cannot be read: {missing.strerror or missing}"
+        if self._encrypted and getattr(exc, "reason", None) != "KEY_VALUES_MISMATCH":
+            if self._password:
+                return f"TLS_KEY={self._key!r} is not opened by TLS_KEY_PASSWORD"
+            return f"TLS_KEY={self._key!r} is encrypted: set TLS_KEY_PASSWORD to its pass phrase"
         why = getattr(exc, "strerror", None) or exc
         return f"TLS_CERT={self._cert!r} and TLS_KEY={self._key!r} cannot be used: {why}"
 

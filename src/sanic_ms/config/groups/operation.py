@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from sanic_ms.config.groups.safety import Safety
-from sanic_ms.config.groups.types import Seconds
+from sanic_ms.config.groups.types import Seconds, Secret
 
 __all__ = ["Operation"]
 
@@ -43,3 +43,6 @@ class Operation(Safety, frozen=True, kw_only=True):
         str | None, Meta(description="file of the certificate and its chain, for HTTPS")
     ] = None
     tls_key: Annotated[str | None, Meta(description="file of the certificate's private key")] = None
+    tls_key_password: Annotated[
+        str | None, Secret, Meta(description="pass phrase of TLS_KEY, where it is encrypted")
+    ] = None
