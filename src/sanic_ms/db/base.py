@@ -7,12 +7,14 @@ the driver's own are translated in the leaf modules, where the table of each sta
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sanic_ms.db.deadlines import Deadlines
 from sanic_ms.db.placeholders import Dialect
 from sanic_ms.db.statement import Statement
 
@@ -210,6 +212,15 @@ class Driver(ABC):
     dialect: Dialect
     max_sessions: int | None = None
     keeps_data: bool = False
+    _deadlines: Deadlines | None = None
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The time limits of all that its sessions do on the running event loop."""
+        loop = asyncio.get_running_loop()
+        if self._deadlines is None or self._deadlines.loop is not loop:
+            self._deadlines = Deadlines(loop)
+        return self._deadlines
 
     @abstractmethod
     async def connect(self, timeout: float) -> Session:
@@ -219,5 +230,7 @@ class Driver(ABC):
             DatabaseUnavailable: it cannot be reached or refuses. The text says why.
         """
 
-    async def close(self) -> None:  # noqa: B027 - most have nothing of their own to close
+    async def close(self) -> None:
         """Give back what belongs to no session. All sessions are closed before."""
+        if self._deadlines is not None:
+            self._deadlines.close()

@@ -20,6 +20,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from sanic_ms._extras import require
 from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.deadlines import Deadline
 from sanic_ms.db.drivers import mysql_values
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
@@ -135,6 +136,7 @@ class MySQLDriver(Driver):
         if self._killing is not None:
             await asyncio.wait([self._killing], timeout=1.0)
             self._killing.cancel()
+        await super().close()
 
     def kill(self, thread_id: int) -> None:
         """Have the server end a connection of ours that was given up, in the background. One other
@@ -225,12 +227,15 @@ class _Shape:
 class MySQLSession(Session):
     """One connection to MySQL."""
 
-    __slots__ = ("_driver", "_prepared", "_raw", "_readonly", "_shapes", "_transaction")
+    __slots__ = ("_deadline", "_driver", "_expired", "_prepared", "_raw", "_readonly", "_shapes",
+                 "_transaction")  # fmt: skip
 
     def __init__(self, driver: MySQLDriver, raw: Any) -> None:
         super().__init__()
         self._driver = driver
         self._raw = raw
+        self._deadline = Deadline(driver.deadlines)
+        self._expired = False
         self._prepared: dict[str, Any] = {}
         self._shapes: dict[str, _Shape] = {}
         self._readonly = False
@@ -420,21 +425,38 @@ class MySQLSession(Session):
             self.unsent = True
             self._raw.close()
             raise DatabaseUnavailable("the connection is closed")
+        task = asyncio.current_task()
+        assert task is not None
+        cancelled_before = task.cancelling()
+        self._expired = False
+        timer = None
+        if timeout is not None:
+            timer = self._deadline.call_later(timeout, self._expire, task)
         try:
-            async with asyncio.timeout(timeout):
-                return await work()
+            return await work()
         except (TimeoutError, asyncio.CancelledError) as exc:
             # Its answer would be taken for that of the next statement.
             self.unsettled = True
             self.terminate()
             self._driver.kill(self._raw.thread_id())
-            if isinstance(exc, asyncio.CancelledError):
+            # As with asyncio.timeout: where somebody else has cancelled the task too, it is that.
+            by_limit = self._expired and task.cancelling() - 1 <= cancelled_before
+            if isinstance(exc, asyncio.CancelledError) and not by_limit:
                 raise
             raise QueryTimeout(
                 "the statement took longer than its timeout; its connection was closed"
             ) from exc
         except BaseException as exc:
             self._fail(exc)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if self._expired:
+                task.uncancel()
+
+    def _expire(self, task: asyncio.Task[Any]) -> None:
+        self._expired = True
+        task.cancel()
 
     def _fail(self, exc: BaseException) -> NoReturn:
         error = translate(exc)

@@ -17,6 +17,7 @@ import msgspec
 from asyncpg import exceptions as pg
 
 from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.deadlines import Deadline, Deadlines
 from sanic_ms.db.drivers.postgres_errors import translate
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
@@ -61,7 +62,13 @@ class PostgresDriver(Driver):
         try:
             async with asyncio.timeout(timeout):
                 # Its own statement cache is off: ours stands in for it.
-                raw = await asyncpg.connect(self._dsn, timeout=timeout, statement_cache_size=0)
+                raw = await asyncpg.connect(
+                    self._dsn,
+                    timeout=timeout,
+                    statement_cache_size=0,
+                    loop=_ProtocolLoop(self.deadlines),
+                    connection_class=_Connection,
+                )
                 await raw.set_type_codec(
                     "json",
                     schema="pg_catalog",
@@ -98,6 +105,33 @@ class PostgresDriver(Driver):
                 raise
             raise DatabaseUnavailable(error.detail, sqlstate=error.sqlstate) from exc
         return PostgresSession(raw, keep_prepared=self._keep_prepared)
+
+
+class _ProtocolLoop(Deadline):
+    """The event loop, as the protocol object of one connection sees it: the one timer that it ever
+    sets, for the statement that it sends, is a deadline of ours. So asyncpg itself enforces the
+    limit as ever, and what it does for that does not have to be done again here.
+    """
+
+    __slots__ = ("create_future", "loop", "time")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        super().__init__(deadlines)
+        self.loop = loop = deadlines.loop
+        self.create_future = loop.create_future
+        self.time = loop.time
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loop, name)
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection whose tasks are of the event loop itself: asyncio asks by its identity."""
+
+    __slots__ = ()
+
+    def __init__(self, protocol: Any, transport: Any, loop: Any, *rest: Any) -> None:
+        super().__init__(protocol, transport, loop.loop, *rest)
 
 
 def _encode_jsonb(value: Any) -> bytes:

@@ -21,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from sanic_ms.db.base import Arguments, FetchedRows, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.deadlines import Deadline
 from sanic_ms.db.drivers.sqlite_errors import translate
 from sanic_ms.db.drivers.sqlite_thread import WorkerThread
 from sanic_ms.db.drivers.sqlite_values import adapt
@@ -52,14 +53,15 @@ _TRY_ON_THREAD = frozenset((sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlit
 class SQLiteSession(Session):
     """One connection to a SQLite database."""
 
-    __slots__ = ("_closed", "_driver", "_inline", "_locked", "_looks", "_raw", "_readonly",
-                 "_transaction", "_worker")  # fmt: skip
+    __slots__ = ("_closed", "_deadline", "_driver", "_inline", "_locked", "_looks", "_raw",
+                 "_readonly", "_transaction", "_worker")  # fmt: skip
 
     def __init__(self, driver: SQLiteDriver, raw: sqlite3.Connection, worker: WorkerThread) -> None:
         super().__init__()
         self._driver = driver
         self._raw = raw
         self._worker = worker
+        self._deadline = Deadline(driver.deadlines)
         self._closed = False
         # Whether the connection is set up for the event loop: with a budget, without waiting.
         self._inline = False
@@ -250,7 +252,7 @@ class SQLiteSession(Session):
         future = self._worker.submit(function)
         timer = None
         if timeout is not None:
-            timer = asyncio.get_running_loop().call_later(timeout, self._expire, future)
+            timer = self._deadline.call_later(timeout, self._expire, future)
         try:
             return await future
         except asyncio.CancelledError:
