@@ -81,6 +81,12 @@ def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
     assert "hunter2" not in done.stdout + done.stderr
     assert "migrations default" not in found
 
+    done = command("run", "--check", DB_URL="mysql://app:hunter2@127.0.0.1:1/shop?colour=red")
+    assert done.returncode == 2
+    assert lines(done)["database default"].startswith(
+        "FAILED mysql://app:***@127.0.0.1:1/shop?colour=red: unknown options of a mysql URL: colour"
+    )
+
     done = command("run", "--check", ENVIRONMENT="production", DEBUG="true")
     assert done.returncode == 2
     assert list(lines(done)) == ["settings"]

@@ -13,6 +13,7 @@ import pytest
 from sanic_ms.context import current_request
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import (
+    ConfigError,
     DatabaseUnavailable,
     LifecycleError,
     PoolExhausted,
@@ -117,7 +118,7 @@ def test_a_wrong_url_never_shows_its_password() -> None:
 @pytest.mark.parametrize("option", ["sqlite://:memory:?nope=1", "mysql://root@127.0.0.1/x?nope=1"])
 async def test_a_wrong_option_of_the_url(option: str) -> None:
     """It stops the start, and what is allowed is listed."""
-    with pytest.raises(ValueError, match=r"nope.*allowed"):
+    with pytest.raises(ConfigError, match=r"nope.*allowed"):
         await ConnectionPool(option).start()
 
 

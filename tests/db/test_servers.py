@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.exception import MissingDependency, StatementError, TransactionConflict
+from sanic_ms.exception import ConfigError, MissingDependency, StatementError, TransactionConflict
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 Settled = Callable[[ConnectionPool], Awaitable[None]]
@@ -187,6 +189,40 @@ async def test_what_mysql_cannot_prepare(mysql_url: str, make_pool: MakePool) ->
     with pytest.raises(StatementError):
         await pool.execute("LOCK TABLES x READ, $1 WRITE", 1)
     assert await pool.fetchval("SELECT 1") == 1
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> dict[str, Path]:
+    """A certificate and its key, which has a pass phrase."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:hunter2",
+             "-subj", "/CN=x", "-keyout", key, "-out", cert],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return {"cert": cert, "key": key}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("ssl_ca=/no/ca.pem", "ssl_ca cannot be read: No such file or directory"),
+        ("ssl_cert=/no/cert.pem&ssl_key=/no/key.pem", "ssl_cert cannot be read: "),
+        ("ssl_key={key}", "ssl_key is of no use without ssl_cert"),
+        ("ssl_cert={cert}&ssl_key={key}", "ssl_key is encrypted"),
+    ],
+)
+async def test_files_that_a_mysql_url_names(
+    encrypted: dict[str, Path], options: str, line: str
+) -> None:
+    """One that cannot be used stops the start before anything is sent, and so in the clear; nobody
+    is asked for a pass phrase."""
+    url = f"mysql://root@127.0.0.1/x?{options.format(**encrypted)}"
+    with pytest.raises(ConfigError, match=f"^mysql://.*: {line}"):
+        await ConnectionPool(url).start()
 
 
 async def test_a_missing_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import (
+    ConfigError,
     DatabaseError,
     LifecycleError,
     ReadOnlyViolation,
@@ -86,7 +87,7 @@ async def test_files_are_set_up(sqlite_url: str, make_pool: MakePool) -> None:
     other = await make_pool(f"{sqlite_url}2?journal_mode=delete&synchronous=full")
     assert await other.fetchval("PRAGMA journal_mode") == "delete"
     assert await other.fetchval("PRAGMA synchronous") == 2
-    with pytest.raises(ValueError, match="not a word"):
+    with pytest.raises(ConfigError, match="not a word"):
         await ConnectionPool(f"{sqlite_url}?journal_mode=wal;drop").start()
 
 

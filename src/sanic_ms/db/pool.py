@@ -124,6 +124,7 @@ class ConnectionPool(Component):
         stops the service here and not at its first request.
 
         Raises:
+            ConfigError: an option of the URL is wrong.
             LifecycleError: the database cannot be reached (the one-line text says why and what to
                 do), no URL was given, or the pool runs already.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 from sanic_ms.db.base import Driver
+from sanic_ms.exception import ConfigError
 from sanic_ms.types import DatabaseURL
 
 __all__ = ["driver_for"]
@@ -17,8 +18,11 @@ def driver_for(url: DatabaseURL) -> Driver:
 
     Raises:
         MissingDependency: its library is not installed.
-        ValueError: an option of the URL is wrong.
+        ConfigError: an option of the URL is wrong. The text never holds the password.
     """
     module = importlib.import_module(f"{__name__}.{_MODULES[url.scheme]}")
-    driver: Driver = module.make_driver(url)
+    try:
+        driver: Driver = module.make_driver(url)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{url.masked}: {exc}") from exc
     return driver

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from sanic_ms._extras import require
@@ -66,7 +67,7 @@ def make_driver(url: DatabaseURL) -> MySQLDriver:
     """The driver of a ``mysql://`` URL.
 
     Raises:
-        ValueError: an option of the URL is unknown.
+        OSError, ValueError: an option of the URL is unknown or wrong.
     """
     return MySQLDriver(url)
 
@@ -76,8 +77,8 @@ class MySQLDriver(Driver):
 
     Args:
         url: Its options: ``ssl=1`` (encrypted, with the server's certificate checked against the
-            system's authorities), ``ssl=unverified`` (encrypted, not checked), ``ssl_ca``,
-            ``ssl_cert``, ``ssl_key`` (files).
+            system's authorities), ``ssl=unverified`` (encrypted, not checked), ``ssl=0``,
+            ``ssl_ca``, ``ssl_cert``, ``ssl_key`` (files; one of them means ``ssl=1``).
     """
 
     dialect: Dialect = "mysql"
@@ -190,16 +191,29 @@ class MySQLDriver(Driver):
 
 def _ssl_context(url: DatabaseURL) -> ssl.SSLContext | None:
     options = url.options
-    wanted = options.get("ssl", "1" if "ssl_ca" in options else "0")
+    files = [name for name in sorted(_OPTIONS) if name != "ssl" and name in options]
+    wanted = options.get("ssl", "1" if files else "0")
     if wanted in ("0", "false", "no"):
         return None
+    for name in files:
+        try:
+            Path(options[name]).read_bytes()
+        except OSError as exc:
+            raise ValueError(f"{name} cannot be read: {exc.strerror or exc}") from exc
     context = ssl.create_default_context(cafile=options.get("ssl_ca"))
     if wanted == "unverified":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if "ssl_cert" in options:
-        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"), _no_pass_phrase)
+    elif "ssl_key" in options:
+        raise ValueError("ssl_key is of no use without ssl_cert")
     return context
+
+
+def _no_pass_phrase() -> str:
+    """In place of the question that OpenSSL would ask on the terminal."""
+    raise ValueError("ssl_key is encrypted: give a key without a pass phrase")
 
 
 class _Shape:
