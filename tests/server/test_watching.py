@@ -93,6 +93,8 @@ def test_files_are_compared_by_their_times(tmp_path: Path) -> None:
     assert files.changed() == f"{tmp_path}/.env and 1 others changed"
     (tmp_path / "a.py").unlink()
     assert files.changed() == f"{tmp_path}/a.py changed"
+    (tmp_path / "sanic-ms.toml").write_text("port = 1\n")
+    assert files.changed() == f"{tmp_path}/sanic-ms.toml changed"
     assert files.changed() == ""
 
 

@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sanic_ms.config.load import DEFAULT_TOML
+
 __all__ = ["Files"]
 
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "venv"}
-_SETTINGS = {".env", "settings.toml"}
+_SETTINGS = {".env", DEFAULT_TOML}
 
 
 class Files:
