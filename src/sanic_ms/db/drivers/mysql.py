@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from sanic_ms._extras import require
 from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.deadlines import Deadline
 from sanic_ms.db.drivers import mysql_values
+from sanic_ms.db.drivers.mysql_tls import FILES, tls_context
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
 from sanic_ms.db.statement import Statement
@@ -60,7 +59,7 @@ _NOT_PREPARABLE: Final = 1295
 _DEADLOCK: Final = 1213
 _NO_SUCH_THREAD: Final = 1094
 
-_OPTIONS = {"ssl", "ssl_ca", "ssl_cert", "ssl_key"}
+_OPTIONS = {"ssl", *FILES}
 
 
 def make_driver(url: DatabaseURL) -> MySQLDriver:
@@ -91,7 +90,7 @@ class MySQLDriver(Driver):
                 f"(allowed: {', '.join(sorted(_OPTIONS))})"
             )
         self._url = url
-        self._ssl = _ssl_context(url)
+        self._ssl = tls_context(url)
         self._given_up: deque[int] = deque()
         self._killing: asyncio.Task[None] | None = None
         # Columns of each table that hold JSON, on MariaDB, with all the names that were looked at.
@@ -187,33 +186,6 @@ class MySQLDriver(Driver):
         found = frozenset(name for name, is_json in rows if is_json)
         self._json_columns[table] = (found, frozenset(name for name, _ in rows) | names)
         return found
-
-
-def _ssl_context(url: DatabaseURL) -> ssl.SSLContext | None:
-    options = url.options
-    files = [name for name in sorted(_OPTIONS) if name != "ssl" and name in options]
-    wanted = options.get("ssl", "1" if files else "0")
-    if wanted in ("0", "false", "no"):
-        return None
-    for name in files:
-        try:
-            Path(options[name]).read_bytes()
-        except OSError as exc:
-            raise ValueError(f"{name} cannot be read: {exc.strerror or exc}") from exc
-    context = ssl.create_default_context(cafile=options.get("ssl_ca"))
-    if wanted == "unverified":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if "ssl_cert" in options:
-        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"), _no_pass_phrase)
-    elif "ssl_key" in options:
-        raise ValueError("ssl_key is of no use without ssl_cert")
-    return context
-
-
-def _no_pass_phrase() -> str:
-    """In place of the question that OpenSSL would ask on the terminal."""
-    raise ValueError("ssl_key is encrypted: give a key without a pass phrase")
 
 
 class _Shape:
