@@ -9,15 +9,18 @@ import io
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, TraceFlags
 
+from sanic_ms.context import current_request
 from sanic_ms.loggers import logger
 from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter
-from sanic_ms.telemetry.trace import Provider, current_ids
+from sanic_ms.telemetry.trace import Provider, ServerSpans, current_ids
 from sanic_ms.types.signature import read_signature
 
 Fields = dict[str, Any]
@@ -231,6 +234,59 @@ def test_the_line_is_the_same_with_and_without_a_record(
     assert "book: ok, 0 ms" in text
     assert "hunter" not in text
     assert _written(monkeypatch, formatter, disturb) == (text, 2)
+
+
+class Indented(JSONFormatter):
+    """As an application may have it."""
+
+    def render(self, line: Any) -> str:
+        return f"  {super().render(line)}"
+
+
+@pytest.mark.parametrize(
+    "formatter", [JSONFormatter("shop"), TextFormatter(), Indented("shop")], ids=type
+)
+@pytest.mark.parametrize("id", [UUID(int=7), "r-\N{SNOWMAN}", None])
+def test_within_a_request_too(
+    monkeypatch: pytest.MonkeyPatch, formatter: logging.Formatter, id: Any
+) -> None:
+    """The usual line of a service has a way of its own, and says the same."""
+    spans = ServerSpans(Provider(lambda span: None, ratio=0.0)).route("GET", "/orders")
+
+    def write(filters: list[Any]) -> list[str]:
+        stream = io.StringIO()
+        queued = QueuedHandler(stream)
+        queued.setFormatter(formatter)
+        log = logging.Logger(f"{__name__}.apart", logging.INFO)
+        log.addHandler(queued)
+        log.filters = filters
+        with monkeypatch.context() as patch:
+            patch.setattr(logging, "getLogger", lambda name: log)
+
+            @logger(category="orders")
+            def book(order: int) -> int:
+                return 1 // order
+
+        request: Any = SimpleNamespace(
+            head=b"GET / HTTP/1.1", raw_url=b"/", transport=None, headers={}, id=id
+        )
+        spans.begin(request)
+        current_request.set(request)
+        book(1)
+        with pytest.raises(ZeroDivisionError):
+            book(0)
+        book(2)
+        queued.flush()
+        return [_NUMBER.sub("0", line) for line in stream.getvalue().splitlines()]
+
+    lines = contextvars.Context().run(write, [])
+    assert len(lines) == 3
+    assert lines[0] == lines[2] != lines[1]
+    assert contextvars.Context().run(write, [lambda record: True]) == lines
+
+
+# Of traces and spans, and every other one.
+_NUMBER = re.compile('(?<=")[0-9a-f]{16,32}(?=")|[0-9]+([.:][0-9]+)*')
 
 
 def test_a_record_is_made_where_somebody_patches_the_library(

@@ -17,7 +17,8 @@ from opentelemetry.context import attach, detach
 
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.logging.called import Called, CallSite
-from sanic_ms.telemetry.logging.handler import sole_writer
+from sanic_ms.telemetry.logging.format import JSONFormatter
+from sanic_ms.telemetry.logging.handler import sole_handler
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace import current_ids, end_child, recording_span, start_child
 from sanic_ms.telemetry.trace.context import SpanHolder, get_context
@@ -189,14 +190,33 @@ class _Call:
             name: given[name] for name in wanted if name in given and name not in ("self", "cls")
         }
 
+    def tell_usual(self, duration: float) -> bool:
+        """The line of a call that went well within a request that is not recorded, by the shortest
+        way; False where it is closed."""
+        context = get_context()
+        if not isinstance(context, SpanHolder) or self.log.filters:
+            return False
+        handler = sole_handler(self.log, self.level)
+        formatter = None if handler is None else handler.formatter
+        if handler is None or type(formatter) is not JSONFormatter:
+            return False  # a subclass may write its lines otherwise
+        ids = getattr(context, "log_ids", None)
+        if ids is None:
+            span, request = current_ids(), current_request.get()
+            if span is None or request is None:
+                return False
+            ids = context.log_ids = formatter.ids(span, request.id)
+        handler.writer.put(formatter.call(self.site, time(), duration, ids))
+        return True
+
     def tell(self, called: Called) -> None:
         """The line of a call that has ended, within its span."""
         log = self.log
-        writer = None if log.filters else sole_writer(log, self.level)
-        if writer is not None:
+        handler = None if log.filters else sole_handler(log, self.level)
+        if handler is not None:
             if called.arguments is not None:  # as they are now, whatever becomes of them
                 called.arguments = redactor.value("", called.arguments)
-            writer.put(called)
+            handler.writer.put(called)
             return
         # As `Logger.log` does, but with the function's place, and without looking for the caller's.
         message, extra = called.message(), called.fields()
@@ -231,6 +251,13 @@ class _Running(msgspec.Struct):
 
     def end(self, exc: BaseException | None = None) -> None:
         """The call has ended: its span, and its line (within the span)."""
+        if (
+            exc is None
+            and self.span is None
+            and self.arguments is None
+            and self.call.tell_usual(perf_counter() - self.started)
+        ):
+            return
         if isinstance(exc, GeneratorExit) and self.token is not None:
             # Thrown away, perhaps in a context that is not ours; `detach` would log that.
             with contextlib.suppress(ValueError):
@@ -292,7 +319,8 @@ def _plain(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
         running = begin(args, kwargs)
         if running is None:
             return function(*args, **kwargs)
-        running.enter()
+        if running.context is not None:
+            running.enter()
         try:
             value = function(*args, **kwargs)
         except BaseException as exc:
@@ -309,7 +337,8 @@ def _coroutine(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any
         running = begin(args, kwargs)
         if running is None:
             return await function(*args, **kwargs)
-        running.enter()
+        if running.context is not None:
+            running.enter()
         try:
             value = await function(*args, **kwargs)
         except BaseException as exc:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sanic.config import Config
 
 from sanic_ms.http.request import Request
 from sanic_ms.server.request import lazy
@@ -14,12 +16,13 @@ from sanic_ms.server.request import lazy
 CALLERS = "5f0c9a4e-7c0e-4a53-9d0e-0b8f5a1f4a0e"
 
 
-def made(*lines: str, header: str = "X-Request-ID") -> Any:
+def made(*lines: str, header: str = "X-Request-ID", kind: type[Request] = Request) -> Any:
     """A request that parses itself when it is read."""
-    kind = lazy(Request)
-    assert kind is not None
-    request: Any = kind.__new__(kind)
-    request.app = SimpleNamespace(config=SimpleNamespace(REQUEST_ID_HEADER=header))
+    found = lazy(kind)
+    assert found is not None
+    request: Any = found.__new__(found)
+    request.app = SimpleNamespace(config=Config({"REQUEST_ID_HEADER": header}))
+    request._id = None
     request.head = "\r\n".join(["GET / HTTP/1.1", "Host: a", *lines]).encode()
     return request
 
@@ -41,6 +44,27 @@ def test_an_id_is_made_once_and_the_headers_are_not_parsed_for_it() -> None:
     with pytest.raises(AttributeError):
         vars(Request.__mro__[1])["headers"].__get__(request)
     assert made().id != first
+
+
+def test_a_made_id_is_a_random_uuid() -> None:
+    """Of version 4 (RFC 9562); an application that seeds Python's generator changes nothing."""
+    random.seed(1)
+    first = made().id
+    random.seed(1)
+    second = made().id
+    assert first != second
+    assert {(one.version, one.variant) for one in (first, second)} == {(4, uuid.RFC_4122)}
+
+
+def test_an_application_may_make_ids_of_its_own() -> None:
+    """As in Sanic: by a request class with `generate_id`."""
+
+    class Own(Request):
+        @staticmethod
+        def generate_id(*_: object) -> str:
+            return "r-17"
+
+    assert made(kind=Own).id == "r-17"
 
 
 def test_what_the_application_has_put_into_the_headers_counts() -> None:

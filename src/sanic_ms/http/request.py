@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
+from random import Random
 from typing import Any
 
 from sanic import Request as SanicRequest
@@ -20,8 +22,14 @@ from sanic_ms.types.proxies import forwarded_by
 __all__ = ["Request"]
 
 _ID_LINE = re.compile(rb"\nx-request-id[ \t]*:", re.IGNORECASE).search
-# Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
-_parsed_headers: Any = vars(SanicRequest)["headers"].__get__
+
+# The bits that RFC 9562 lets be random, and those that say version 4.
+_RANDOM = ~(0xF << 76 | 0x3 << 62) & (1 << 128) - 1
+_VERSION_4 = 0x4 << 76 | 0x2 << 62
+# One of our own: an application that seeds Python's would get the same ids in each process.
+_random = Random()
+_bits = _random.getrandbits
+os.register_at_fork(after_in_child=_random.seed)
 
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 
@@ -34,6 +42,8 @@ class Request(SanicRequest):
     __slots__ = ("_items", "failure", "parsed_query")
 
     _items: dict[str, Any]
+    # Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
+    _parsed_headers: Any = vars(SanicRequest)["headers"]
     failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
     parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
 
@@ -78,13 +88,27 @@ class Request(SanicRequest):
         The first log line of a request asks for it. Where nobody has read the headers yet and the
         raw head has no such line, they are not parsed for it.
         """
-        if not self._id and self.head and self.app.config.REQUEST_ID_HEADER == "X-Request-ID":
-            try:
-                _parsed_headers(self)
-            except AttributeError:
-                if _ID_LINE(self.head) is None:
-                    self._id = type(self).generate_id(self)  # type: ignore[arg-type]
+        found = self._id
+        if found:
+            return found
+        head = self.head
+        if (
+            head
+            and _ID_LINE(head) is None
+            and getattr(self, "_parsed_headers", None) is None
+            and self.app.config.get("REQUEST_ID_HEADER") == "X-Request-ID"
+        ):
+            self._id = type(self).generate_id(self)
         return super().id
+
+    @staticmethod
+    def generate_id(*_: object) -> uuid.UUID | str | int:
+        """The id of a request that came without one: a random UUID of version 4.
+
+        An application may put its own in this place. Ids are no secrets, so that Python's usual
+        generator will do: half the time of `uuid.uuid4`.
+        """
+        return uuid.UUID(int=_bits(128) & _RANDOM | _VERSION_4)
 
     @property
     def forwarded(self) -> dict[str, Any]:

@@ -294,6 +294,7 @@ class Receiver(Connection):
         request.head = data[:end]
         request.body = data[end + 4 :]
         request.route = plan.route
+        request._id = None
         if params is None:
             params = plan.params.copy() if plan.params else {}
         request._match_info = params
@@ -379,6 +380,7 @@ class Receiver(Connection):
             request.raw_url = target
             request.transport = self.transport
             request.version = version
+            request._id = None
             request.connection = self  # type: ignore[attr-defined]
         self._request = request
         self._served += 1

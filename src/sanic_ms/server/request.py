@@ -68,7 +68,6 @@ _MADE: dict[str, Callable[[Any], Any]] = {
         name: lambda _: None
         for name in (
             "_ctx",
-            "_id",
             "_name",
             "_protocol",
             "parsed_accept",
@@ -102,8 +101,8 @@ def lazy(base: type[Request]) -> type[Request] | None:
     """A subclass of ``base`` whose instances are made without `Request.__init__`.
 
     What remains to be set by the maker: ``app``, ``body``, ``head``, ``method``, ``raw_url``,
-    ``route``, ``transport``, ``version``, ``_match_info`` and ``connection`` (the protocol, in a
-    slot of its own).
+    ``route``, ``transport``, ``version``, ``_id`` (None), ``_match_info`` and ``connection`` (the
+    protocol, in a slot of its own).
 
     Returns:
         None where ``base`` has an ``__init__`` of its own, which then must run, or has something

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.logging import JSONFormatter, TextFormatter, make_formatter
+from sanic_ms.telemetry.logging.called import Called, CallSite
 
 Make = Callable[..., Any]
 
@@ -276,3 +279,46 @@ def test_a_formatter_works_with_any_handler(capsys: pytest.CaptureFixture[str]) 
     handler.setFormatter(JSONFormatter("plain"))
     handler.handle(record("hi"))
     assert json.loads(capsys.readouterr().err)["service"] == "plain"
+
+
+def calls() -> st.SearchStrategy[Called]:
+    """Calls that went well within a request, of functions with any names and texts."""
+    text = st.text(max_size=20)
+    site = st.builds(
+        CallSite,
+        st.text(min_size=1, max_size=20),
+        st.just(20),
+        st.sampled_from(["INFO", "NOTE\N{BLACK STAR}"]),
+        text,
+        st.dictionaries(st.sampled_from(["type", "detail", "description", "function"]), text),
+    )
+    return st.builds(
+        Called,
+        site,
+        st.floats(0, 4e9),
+        st.floats(0, 1e5),
+        st.just("ok"),
+        ids=st.just(("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")),
+        request_id=st.one_of(st.uuids(), text, st.integers()),
+    )
+
+
+@given(calls(), st.text(max_size=10))
+def test_the_short_way_of_a_call_makes_the_same_line(called: Called, service: str) -> None:
+    """The parts that are remembered, and the object that is made into text from the beginning."""
+    formatter = JSONFormatter(service)
+    assert called.ids is not None
+    ids = formatter.ids(called.ids, called.request_id)
+    for _ in range(2):  # when it is learnt, and when it is known
+        assert formatter.call(called.site, called.created, called.duration, ids) == (
+            formatter.render(called)
+        )
+
+
+def test_functions_that_come_and_go_are_not_all_remembered() -> None:
+    """As those that are made by each call of another function."""
+    formatter = JSONFormatter("shop")
+    for number in range(5000):
+        site = CallSite("shop", 20, "INFO", f"book {number}", {"detail": "\N{OGHAM SPACE MARK}"})
+        assert f"book {number}: ok, 1 ms" in formatter.call(site, 1.5, 0.001, '"trace_id":"1"')
+    assert len(formatter._calls) < 5000

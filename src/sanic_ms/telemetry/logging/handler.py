@@ -12,7 +12,7 @@ from sanic_ms.telemetry.logging.format import LineFormatter
 from sanic_ms.telemetry.logging.line import Line, message_of, take
 from sanic_ms.telemetry.logging.writer import LogWriter
 
-__all__ = ["QueuedHandler", "sole_writer"]
+__all__ = ["QueuedHandler", "sole_handler"]
 
 
 class QueuedHandler(logging.Handler):
@@ -58,7 +58,9 @@ class QueuedHandler(logging.Handler):
         """Wait until everything is written, for 2 seconds at most."""
         self.writer.flush()
 
-    def _render(self, item: Line | Access | Called | logging.LogRecord) -> str:
+    def _render(self, item: str | Line | Access | Called | logging.LogRecord) -> str:
+        if isinstance(item, str):
+            return item
         formatter = self.formatter
         if isinstance(item, logging.LogRecord):
             return self.format(item)
@@ -87,9 +89,9 @@ _LIBRARY = (
 )
 
 
-def sole_writer(logger: logging.Logger, level: int) -> LogWriter | None:
-    """The writer of a line that would reach one `QueuedHandler` and nobody else, for the short way
-    past the `logging` module.
+def sole_handler(logger: logging.Logger, level: int) -> QueuedHandler | None:
+    """The handler of a line that would reach this one, a `QueuedHandler`, and nobody else, for the
+    short way past the `logging` module, to its writer. Its formatter is a `LineFormatter`.
 
     None where somebody would notice: another handler, a filter of the handler, a maker of records,
     a library that patches this module. The logger's own filters are the caller's to look at. It
@@ -113,7 +115,7 @@ def sole_writer(logger: logging.Logger, level: int) -> LogWriter | None:
     kind, to = type(logger), type(found)
     if (kind.handle, kind.callHandlers, kind.makeRecord, to.handle, to.emit) != _LIBRARY:
         return None
-    return found.writer
+    return found
 
 
 def _report(lost: int) -> Line:

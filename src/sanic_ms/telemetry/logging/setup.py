@@ -14,7 +14,7 @@ from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError
 from sanic_ms.telemetry.logging.access import Access, access_log
 from sanic_ms.telemetry.logging.files import fill_in, read_config
-from sanic_ms.telemetry.logging.handler import QueuedHandler, sole_writer
+from sanic_ms.telemetry.logging.handler import QueuedHandler, sole_handler
 from sanic_ms.telemetry.redaction import redactor
 
 __all__ = ["configure_logging", "flush_logs", "lost_lines", "reset_logging"]
@@ -161,5 +161,5 @@ def _short_way() -> Callable[[Access], None] | None:
     # Sanic's own filter looks at an attribute that access lines have not.
     if any(not type(entry).__module__.startswith("sanic.") for entry in logger.filters):
         return None
-    writer = sole_writer(logger, logging.INFO)
-    return None if writer is None else writer.put
+    handler = sole_handler(logger, logging.INFO)
+    return None if handler is None else handler.writer.put

@@ -46,11 +46,13 @@ class SpanHolder:
 
     Attributes:
         sampled: Whether the span is recorded: known without making it.
+        log_ids: What the formatter of log lines keeps of it, once there was a line.
     """
 
-    __slots__ = ("sampled",)
+    __slots__ = ("log_ids", "sampled")
 
     sampled: bool
+    log_ids: str
 
     @property
     def span(self) -> Span:
