@@ -13,7 +13,7 @@ from typing import Any
 import peewee
 import pytest
 
-from sanic_ms.exception import DatabaseUnavailable, MissingDependency
+from sanic_ms.exception import ConfigError, DatabaseUnavailable, MissingDependency
 from sanic_ms.models import peewee_database, utcnow
 from sanic_ms.models.database import complete, connect
 from sanic_ms.types import DatabaseURL
@@ -113,6 +113,16 @@ def test_options_of_other_drivers_are_left_out(postgres_url: str, mysql_url: str
         connect(database, url)
         connect(database, url)  # twice is once
         database.close()
+
+
+def test_options_for_tls_hold_for_migrations_too(mysql_url: str) -> None:
+    """No password goes in the clear to a server that the pool would refuse: one without TLS, or
+    with a certificate that no authority has signed."""
+    url = f"{mysql_url}?ssl=1"
+    with pytest.raises(DatabaseUnavailable, match="SSL"):
+        connect(peewee_database(url), url)
+    with pytest.raises(ConfigError, match="ssl_ca cannot be read"):
+        peewee_database(f"{mysql_url}?ssl_ca=/no/ca.pem")
 
 
 def test_a_url_with_odd_characters_in_the_password_connects(postgres_url: str) -> None:

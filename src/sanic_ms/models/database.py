@@ -17,7 +17,6 @@ __all__ = ["complete", "connect", "peewee_database"]
 
 CONNECT_TIMEOUT = 10
 BUSY_TIMEOUT = 10
-_MYSQL_TEXTS = {"charset", "ssl_ca", "ssl_cert", "ssl_key"}
 # Texts, and names in quotes, between which a question mark is the place of a value.
 _SQLITE_MARK = re.compile(r"""'(?:''|[^'])*'|"(?:""|[^"])*"|(\?)""")
 
@@ -58,6 +57,7 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
 
     Raises:
         ValueError: it is not a database URL.
+        ConfigError: a file for TLS that it names cannot be used.
         MissingDependency: the driver is not installed; the text names the pip command.
     """
     parsed = DatabaseURL.parse(url)
@@ -130,8 +130,13 @@ def _postgresql(url: DatabaseURL) -> peewee.Database:
 
 def _mysql(url: DatabaseURL) -> peewee.Database:
     require("pymysql", "mysql", purpose="migrations of mysql:// databases")
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT}
-    options |= {key: value for key, value in url.options.items() if key in _MYSQL_TEXTS}
+    from sanic_ms.db.drivers.mysql_tls import tls_context  # with all of the pool's room
+
+    # PyMySQL's own options would leave `ssl=1` out, ask for a pass phrase on the terminal, and not
+    # hold the server to its certificate.
+    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, "ssl": tls_context(url)}
+    if "charset" in url.options:
+        options["charset"] = url.options["charset"]
     if url.host.startswith("/"):
         options["unix_socket"] = url.host
     else:

@@ -66,7 +66,7 @@ def make_driver(url: DatabaseURL) -> MySQLDriver:
     """The driver of a ``mysql://`` URL.
 
     Raises:
-        OSError, ValueError: an option of the URL is unknown or wrong.
+        ConfigError, ValueError: an option of the URL is unknown or wrong.
     """
     return MySQLDriver(url)
 
