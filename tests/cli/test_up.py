@@ -131,6 +131,44 @@ def test_two_services_on_one_port_are_refused(shell: Command, pair: dict[str, in
     )
 
 
+def test_the_operators_ports_are_looked_at_too(shell: Command, pair: dict[str, int]) -> None:
+    """Each service needs one of its own, as it does of the others."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = shell("up", "all", ADMIN_PORT=str(port))
+        assert done.returncode == 1
+        assert (
+            f"city: port {port} on 127.0.0.1 is in use: stop what listens there, or set ADMIN_PORT"
+            in done.stderr
+        )
+    done = shell("up", "all", ADMIN_PORT=str(port))
+    assert done.returncode == 2
+    assert f"city and user both listen on {port} (environment variable ADMIN_PORT)" in done.stderr
+
+
+def test_https_and_an_operators_port_are_where_they_are(
+    start: Start, read_until: Read, make_service: Make, free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    """A service with a certificate gets ready, whatever the certificate; docs are printed where
+    they are."""
+    (tmp_path / "all").mkdir()
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x",
+             "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    files = f"TLS_CERT = '{tmp_path}/cert.pem'\nTLS_KEY = '{tmp_path}/key.pem'\n"
+    safe = make_service(tmp_path / "all" / "safe", settings=files)
+    admin = free_port()
+    make_service(tmp_path / "all" / "watched", settings=f"ADMIN_PORT = {admin}\n")
+    output = read_until(start("up", "all"), "press Ctrl+C to stop")
+    assert f"  safe     https://127.0.0.1:{safe}/docs\n" in output
+    assert f"  watched  http://127.0.0.1:{admin}/docs\n" in output
+
+
 def test_a_port_in_use_is_said_with_the_service(shell: Command, pair: dict[str, int]) -> None:
     """Nothing is started."""
     with socket.socket() as other:

@@ -30,7 +30,8 @@ _EXTRA_GRACE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceFolder:
-    """One service of the folder, and what its settings say about where it listens."""
+    """One service of the folder, and what its settings say about where it listens; ``admin`` is
+    host and port of ``ADMIN_PORT``, with the port's source."""
 
     name: str
     path: Path
@@ -38,6 +39,8 @@ class ServiceFolder:
     port: int
     port_source: str
     unix: str | None
+    tls: bool
+    admin: tuple[str, int, str] | None
     docs: str | None
     grace: float
     migrations: Path
@@ -45,9 +48,12 @@ class ServiceFolder:
     @property
     def url(self) -> str:
         """What to open: the docs page, or the service itself where it has none."""
+        if self.docs and self.admin is not None:
+            return base_url(*self.admin[:2]) + self.docs
         if self.unix is not None:
             return f"unix:{self.socket}"
-        return base_url(self.host, self.port) + (self.docs or "")
+        scheme = "https" if self.tls else "http"
+        return base_url(self.host, self.port, scheme=scheme) + (self.docs or "")
 
     @property
     def socket(self) -> str | None:
@@ -60,7 +66,8 @@ class ServiceFolder:
 
     async def answered(self) -> None:
         """Wait until it answers a request."""
-        await _address.answered(self.host, self.port, self.docs or "/", unix=self.socket)
+        path = self.docs or "/"
+        await _address.answered(self.host, self.port, path, unix=self.socket, tls=self.tls)
 
 
 def up(
@@ -147,6 +154,10 @@ def _settings_of(folder: Path) -> ServiceFolder:
         port=values["PORT"],
         port_source=rows["PORT"]["source"],
         unix=values["UNIX"],
+        tls=bool(values["TLS_CERT"]),
+        admin=(values["ADMIN_HOST"], values["ADMIN_PORT"], rows["ADMIN_PORT"]["source"])
+        if values["ADMIN_PORT"]
+        else None,
         docs=values["DOCS_PATH"] if values["DOCS"] else None,
         grace=values["GRACEFUL_SHUTDOWN_TIMEOUT"],
         migrations=folder / values["MIGRATIONS"],
@@ -157,18 +168,23 @@ def _check_addresses(services: Iterable[ServiceFolder]) -> None:
     """Refuse what cannot work before anything is started."""
     seen: dict[object, ServiceFolder] = {}
     for service in services:
-        key = service.socket or service.port
-        if key in seen:
-            raise CommandError(
-                f"{seen[key].name} and {service.name} both listen on {key} "
-                f"({service.port_source}): set a PORT of its own in each one's settings.py"
-            )
-        seen[key] = service
-        if service.unix is None:
-            try:
-                _address.check_free(service.host, service.port)
-            except CommandError as exc:
-                raise CommandError(f"{service.name}: {exc}", exit_code=exc.exit_code) from exc
+        own = (service.host, service.socket or service.port, service.port_source)
+        for prefix, address in (("", own), ("ADMIN_", service.admin)):
+            if address is None:
+                continue
+            host, key, source = address
+            if key in seen:
+                raise CommandError(
+                    f"{seen[key].name} and {service.name} both listen on {key} ({source}): "
+                    f"set {'an' if prefix else 'a'} {prefix}PORT of its own in each one's "
+                    "settings.py"
+                )
+            seen[key] = service
+            if isinstance(key, int):
+                try:
+                    _address.check_free(host, key, prefix=prefix)
+                except CommandError as exc:
+                    raise CommandError(f"{service.name}: {exc}", exit_code=exc.exit_code) from exc
 
 
 def _migrate(services: Iterable[ServiceFolder], printer: Printer) -> None:
