@@ -92,6 +92,11 @@ def main(rounds: int) -> None:
     access_log.use(put=json.handler.writer.put, forwarded=False)
     access_logger.setLevel(logging.INFO)
     asked = request()
+    connection: Any = SimpleNamespace(conn_info=SimpleNamespace(client_ip="127.0.0.1"))
+
+    def answered() -> None:
+        log_answer(connection, asked, 200, 153, 0.0)
+
     logging.getLogger(__name__).setLevel(logging.WARNING)
 
     @logger(tracing=True)
@@ -139,8 +144,12 @@ def main(rounds: int) -> None:
             lambda: json.log.info("logged in", extra={"user": 7, "role": "ann"})
         ),
         "text, whole": lambda: text.whole(lambda: text.log.info("user %s logged in", 7)),
-        "access line, caller": lambda: json.caller(lambda: log_answer(asked, 200, 153, 0.0)),
-        "access line, whole": lambda: json.whole(lambda: log_answer(asked, 200, 153, 0.0)),
+        "access line, caller": lambda: json.caller(
+            lambda: log_answer(connection, asked, 200, 153, 0.0)
+        ),
+        "access line, whole": lambda: json.whole(
+            lambda: log_answer(connection, asked, 200, 153, 0.0)
+        ),
         "redaction of a usual line": lambda: json.caller(
             lambda: redactor.text("user 7 logged in from 10.0.0.4")
         ),

@@ -9,11 +9,13 @@ import logging
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sanic.log import access_logger
 from sanic.response import text
 
+from sanic_ms import Service
 from sanic_ms.server import access
 from sanic_ms.telemetry.logging import (
     JSONFormatter,
@@ -21,6 +23,8 @@ from sanic_ms.telemetry.logging import (
     QueuedHandler,
     access_log,
 )
+from sanic_ms.telemetry.observer import Observer
+from sanic_ms.telemetry.trace import Provider, ServerSpans, current_ids
 
 
 class Lines:
@@ -252,9 +256,44 @@ def test_a_line_that_finds_no_room_is_dropped(lines: Lines) -> None:
     writer = LogWriter(str, str, io.StringIO(), limit=1)
     writer._asleep = False  # as while the thread is busy
     access_log.use(put=writer.put)
+    connection: Any = SimpleNamespace()
     request: Any = SimpleNamespace(
         head=b"", _id=None, method="GET", raw_url=b"/", route=None, client_ip=""
     )
     for _ in range(3):
-        access.log_answer(request, 200, 0, 0.0)
+        access.log_answer(connection, request, 200, 0, 0.0)
     assert (writer.waiting, writer.dropped) == (1, 2)
+
+
+def test_ids_of_a_trace_are_made_for_no_access_line_alone(
+    serve: Callable[..., Any], lines: Lines
+) -> None:
+    """Of a request that is not recorded the line has those that somebody else may have seen."""
+    app = Service(f"access-{uuid4()}", configure_logging=False)
+    app.configure(docs=False, access_log=True)
+    spans: list[Any] = []
+    app._observer = Observer(None, ServerSpans(Provider(spans.append, ratio=0.0)))
+
+    @app.get("/quiet")
+    async def quiet(request: Any) -> None: ...
+
+    @app.get("/told")
+    async def told(request: Any) -> str:
+        return current_ids()[0]  # type: ignore[index]
+
+    @app.get("/failed")
+    async def failed(request: Any) -> Any:
+        return text("no", 503)
+
+    server = serve(app)
+    access_log.use(put=lines.handler.writer.put)  # the start of a service has set it
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    ask(server, "/quiet")
+    ask(server, "/quiet", f"traceparent: 00-{trace}-00f067aa0ba902b7-00\r\n")
+    answer = ask(server, "/told")
+    ask(server, "/failed")
+    quiet_one, called, known, recorded = [line.get("trace_id") for line in lines.all]
+    assert quiet_one is None
+    assert called == trace
+    assert f"{known}".encode() in answer.body
+    assert [recorded] == [span.trace_id for span in spans]

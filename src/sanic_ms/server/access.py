@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from time import perf_counter, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sanic.log import access_logger
 from sanic.request import Request
 
 from sanic_ms.telemetry.logging.access import Access, access_log
-from sanic_ms.telemetry.trace import current_ids
+from sanic_ms.telemetry.trace import current_ids, known_ids
+
+if TYPE_CHECKING:
+    from sanic_ms.server.connection import Connection
 
 __all__ = ["log_answer"]
 
@@ -18,10 +21,13 @@ _wants = access_log.wants
 _is_enabled_for = access_logger.isEnabledFor
 
 
-def log_answer(request: Request, status: int | str, size: int | str, started: float) -> None:
+def log_answer(
+    connection: Connection, request: Request, status: int | str, size: int | str, started: float
+) -> None:
     """Log one answer, if the settings want its line.
 
     Args:
+        connection: That of the request.
         request: What was answered.
         status: The status of the answer, or a word for what happened instead of one.
         size: Bytes of the body, or ``"chunked"``.
@@ -40,11 +46,12 @@ def log_answer(request: Request, status: int | str, size: int | str, started: fl
         status,
         size,
         duration,
-        request.client_ip if access_log.forwarded else request.ip,
+        request.client_ip if access_log.forwarded else connection.conn_info.client_ip,
         request_id,
         # The usual spellings; the rest of the search is done by the thread that writes.
         head if request_id is None and (b"equest-I" in head or b"equest-i" in head) else None,
-        current_ids(),
+        # The span of a failed request is recorded at its end.
+        known_ids() if isinstance(status, int) and status < 500 else current_ids(),
     )
     put = access_log.put
     if put is not None:

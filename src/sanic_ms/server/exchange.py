@@ -297,7 +297,7 @@ class Exchange(Stream):
         self._sender = sender
         self.stage = Stage.IDLE if end_stream else Stage.RESPONSE
         if self.connection.wire.access_log and is_logged(self.request.route):
-            log_answer(self.request, status, self._length, self.perft0)
+            log_answer(self.connection, self.request, status, self._length, self.perft0)
         await self.connection.send(b"".join((*lines, data)))
 
     @staticmethod

@@ -136,7 +136,7 @@ class HttpProtocol(Receiver):
                 self._answer(request, response)
                 status = response.status
                 if access_log:
-                    log_answer(request, status, len(response.body or b""), started)
+                    log_answer(self, request, status, len(response.body or b""), started)
                 if span is not None:
                     span.end(status)
                     span = None

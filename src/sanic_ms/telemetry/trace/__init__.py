@@ -13,6 +13,7 @@ from sanic_ms.telemetry.trace.current import (
     current_ids,
     end_child,
     headers_out,
+    known_ids,
     server_span,
     start_child,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "end_child",
     "headers_out",
     "is_share",
+    "known_ids",
     "recording_span",
     "safe_url",
     "server_span",

@@ -59,6 +59,11 @@ class SpanHolder:
         """The span."""
         raise NotImplementedError
 
+    @property
+    def known(self) -> bool:
+        """Whether anybody else has seen the span's ids, or will."""
+        return True
+
     def get(self, key: str, default: Any = None) -> Any:
         if key == SPAN_KEY:
             return self.span

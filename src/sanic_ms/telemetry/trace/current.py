@@ -18,7 +18,7 @@ from sanic_ms.telemetry.trace.provider import (
 )
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
 
-__all__ = ["current_ids", "end_child", "headers_out", "server_span", "start_child"]
+__all__ = ["current_ids", "end_child", "headers_out", "known_ids", "server_span", "start_child"]
 
 
 def current_ids() -> tuple[str, str] | None:
@@ -33,6 +33,15 @@ def current_ids() -> tuple[str, str] | None:
     if not context.is_valid:
         return None
     return format_trace_id(context.trace_id), format_span_id(context.span_id)
+
+
+def known_ids() -> tuple[str, str] | None:
+    """The same, but None where nobody else will ever have seen them: within a request that is not
+    recorded, that came with no trace, and whose span nobody has asked for."""
+    context = get_context()
+    if isinstance(context, SpanHolder) and not context.known:
+        return None
+    return current_ids()
 
 
 def headers_out(span: Span | None = None) -> Sequence[tuple[str, str]]:

@@ -207,6 +207,10 @@ class ServerSpan(SpanHolder):
         """The span, for attributes and events. It is made at the first look."""
         return self._own()
 
+    @property
+    def known(self) -> bool:
+        return self.sampled or self._span is not None or self._parent is not None
+
     def end(self, status: int, exc: BaseException | None = None) -> None:
         """The answer was sent, or there will be none. A second call does nothing.
 
@@ -308,6 +312,8 @@ class _ForeignSpan(ServerSpan):
         self._theirs: trace.Span | None = span
         self.sampled = span.is_recording()
         attach(set_value(SERVER_KEY, self, set_span_in_context(span, context)))
+
+    known = True
 
     @property
     def span(self) -> trace.Span:
