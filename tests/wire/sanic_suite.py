@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
 import venv
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
@@ -30,7 +31,6 @@ NEEDS = (
     "beautifulsoup4",
     "chardet",
     "docutils",
-    "msgspec",
     "uvicorn",
 )
 LEFT_OUT = (
@@ -46,7 +46,8 @@ LEFT_OUT = (
     "test_motd.py",
     "test_reloader.py",
 )
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src"
 PLUGIN = """
 import sanic.mixins.startup as startup
 from sanic_ms.server import HttpProtocol
@@ -91,7 +92,10 @@ def prepare(home: Path) -> Path:
     python = home / "venv" / "bin" / "python"
     if not python.exists():
         venv.create(home / "venv", with_pip=True)
-        run([str(python), "-m", "pip", "install", "-q", f"sanic=={VERSION}", *NEEDS])
+        # What our own code needs, and not our package, which would bring its pytest plugin.
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        needs = [f"sanic=={VERSION}", *NEEDS, *project["dependencies"]]
+        run([str(python), "-m", "pip", "install", "-q", *needs])
     if not (home / "tests").exists():
         get = ["download", "-q", "--no-binary", "sanic", "--no-deps", f"sanic=={VERSION}"]
         run([str(python), "-m", "pip", *get, "-d", str(home)])
@@ -121,7 +125,8 @@ def outcomes(python: Path, home: Path, name: str, options: Sequence[str]) -> dic
         command.append(f"--ignore=tests/{path}")
     paths = [str(home), str(SOURCE), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    with (home / f"{name}.log").open("wb") as log:
+    output = home / f"{name}.log"
+    with output.open("wb") as log:
         subprocess.run(
             [*command, *options, "tests"],
             cwd=home,
@@ -130,6 +135,8 @@ def outcomes(python: Path, home: Path, name: str, options: Sequence[str]) -> dic
             stderr=log,
             check=False,
         )
+    if not report.exists():
+        raise FileNotFoundError(f"pytest ended with:\n{output.read_text()[-2000:]}")
     found = {}
     for case in ElementTree.parse(report).iter("testcase"):
         kinds = {child.tag for child in case} & {"failure", "error", "skipped"}

@@ -87,7 +87,9 @@ class JSONFormatter(LineFormatter):
 
     def ids(self, ids: tuple[str, str], request_id: Any) -> str:
         """The part that all lines of one request have in common, for `call`."""
-        return self._encode(_ids(ids, request_id))[1:-1]
+        fields: dict[str, Any] = {}
+        _add_ids(fields, ids, request_id)
+        return self._encode(fields)[1:-1]
 
     def call(self, site: CallSite, created: float, duration: float, ids: str) -> str:
         """The text of a `Called` that went well and has no arguments, without the object: what
@@ -172,7 +174,7 @@ class JSONFormatter(LineFormatter):
             "host": self._host,
             "pid": os.getpid(),
         }
-        fields.update(_ids(ids, request_id))
+        _add_ids(fields, ids, request_id)
         return fields
 
     def _encode(self, fields: dict[str, Any]) -> str:
@@ -196,14 +198,12 @@ class JSONFormatter(LineFormatter):
         return text
 
 
-def _ids(ids: tuple[str, str] | None, request_id: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _add_ids(fields: dict[str, Any], ids: tuple[str, str] | None, request_id: Any) -> None:
     if ids is not None:
         fields["trace_id"], fields["span_id"] = ids
     if request_id is not None:
         # msgspec writes this one four times as fast as `str` does.
         fields["request_id"] = request_id if type(request_id) is UUID else str(request_id)[:128]
-    return fields
 
 
 _RESERVED = frozenset(("trace_id", "span_id", "request_id", "exception", "stack"))
