@@ -6,6 +6,8 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from sanic_ms.context import RequestContext
 from sanic_ms.db.base import TransactionOptions
 from sanic_ms.db.connection import Connection
@@ -18,24 +20,25 @@ if TYPE_CHECKING:
 __all__ = ["Acquiring", "PoolTransaction"]
 
 
-class Acquiring:
+class Acquiring(msgspec.Struct, eq=False):  # whose constructor runs in C
     """What `ConnectionPool.acquire` gives: for ``async with``, or for ``await``."""
 
-    __slots__ = ("_connection", "_pool", "_request", "_timeout")
+    _pool: ConnectionPool
+    _request: RequestContext | None
+    _timeout: float | None
+    _connection: Connection | None = None
 
-    def __init__(
-        self, pool: ConnectionPool, request: RequestContext | None, timeout: float | None
-    ) -> None:
-        self._pool = pool
-        self._request = request
-        self._timeout = timeout
-        self._connection: Connection | None = None
+    __repr__ = object.__repr__
 
     async def __aenter__(self) -> Connection:
         if self._connection is not None:
             raise LifecycleError("this acquire() was entered already: call acquire() again")
-        session = await self._pool.checkout(self._timeout)
-        self._connection = connection = Connection(self._pool, session, self._request)
+        pool = self._pool
+        sessions = pool.lending
+        session = None if sessions is None else sessions.take()
+        if session is None:
+            session = await pool.checkout(self._timeout)
+        self._connection = connection = Connection(pool, session, self._request)
         return connection
 
     async def __aexit__(
@@ -45,28 +48,18 @@ class Acquiring:
         traceback: TracebackType | None,
     ) -> None:
         if self._connection is not None:
-            self._pool.give_back(self._connection)
+            self._connection.give_back()
 
     def __await__(self) -> Generator[Any, None, Connection]:
         return self.__aenter__().__await__()
 
 
-class PoolTransaction(Acquiring):
+class PoolTransaction(Acquiring, eq=False):
     """What `ConnectionPool.transaction` gives: a connection with a transaction, for ``async
     with``."""
 
-    __slots__ = ("_options", "_transaction")
-
-    def __init__(
-        self,
-        pool: ConnectionPool,
-        request: RequestContext | None,
-        timeout: float | None,
-        options: TransactionOptions | None,
-    ) -> None:
-        super().__init__(pool, request, timeout)
-        self._options = options
-        self._transaction: Transaction | None = None
+    _options: TransactionOptions | None = None
+    _transaction: Transaction | None = None
 
     async def __aenter__(self) -> Connection:
         connection = await super().__aenter__()

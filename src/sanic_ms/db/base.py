@@ -190,6 +190,16 @@ class Session(ABC):
     async def close(self) -> None:
         """Say goodbye and close."""
 
+    def is_reusable(self) -> bool:
+        """Whether the next user may have it as it is. As cheap as `is_closed`."""
+        return not (
+            self.unsettled
+            or self.changed
+            or self.retired
+            or self.is_closed()
+            or self.in_transaction()
+        )
+
     def give_up(self) -> None:
         """Its user has gone while another task is in the middle of a statement, whose answer must
         reach no one else."""

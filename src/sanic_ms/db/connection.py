@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import Arguments, Row, Session, TransactionOptions
@@ -29,7 +32,7 @@ Work = Coroutine[Any, Any, Result]
 Call = Callable[[Session, Statement, Arguments, float | None], Work[Result]]
 
 
-class Connection:
+class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one for each acquire()
     """A connection lent by a pool, by its `acquire` and its `transaction`.
 
     A statement is SQL text with ``$1``, ``$2`` …, on every database; or a Peewee query, or a
@@ -43,18 +46,15 @@ class Connection:
     `sanic_ms.exception.DatabaseError` as the database answers.
     """
 
-    __slots__ = ("_busy", "_cursors", "_fresh", "_pool", "_request", "_session", "transactions")
+    _pool: ConnectionPool
+    _session: Session | None
+    _request: RequestContext | None
+    _busy: bool = False
+    _fresh: bool = True
+    _cursors: list[OpenRows] = []
+    transactions: list[Transaction] = []
 
-    def __init__(
-        self, pool: ConnectionPool, session: Session, request: RequestContext | None
-    ) -> None:
-        self._pool = pool
-        self._session: Session | None = session
-        self._busy = False
-        self._fresh = True
-        self._cursors: list[OpenRows] = []
-        self.transactions: list[Transaction] = []
-        self._request = request
+    __repr__ = object.__repr__
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -66,7 +66,23 @@ class Connection:
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
         """The first row as a dict, None if there is none."""
-        return await self._run(_fetchrow, statement, args, timeout)
+        # What `_run` does, without its coroutine: this is the statement of most requests.
+        session, known, values = self._prepare(statement, args)
+        pool = self._pool
+        limit = pool.statement_timeout if timeout is None else pool.limit(timeout)
+        if self._cursors:
+            await self._settle_cursors()
+        self._busy = True
+        started = perf_counter()
+        try:
+            row = await pool.watch.traced(known, session.fetchrow(known, values, limit))
+            if (metrics := pool.watch.metrics) is not None:
+                metrics.done(known.word, started)
+            return row
+        except BaseException as exc:
+            return await self._again(_fetchrow, session, known, values, limit, started, exc)
+        finally:
+            self._busy = self._fresh = False
 
     async def fetchval(
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
@@ -295,6 +311,26 @@ class Connection:
         finally:
             self._busy = False
 
+    def give_back(self) -> None:
+        """Go back to the pool without waiting: nearly always with a session that is at rest, for
+        which nobody waits. A second time does nothing."""
+        session = self._session
+        sessions = self._pool.lending
+        if (
+            session is None
+            or sessions is None
+            or self._busy
+            or self._cursors
+            or self.transactions
+            or sessions.waiters
+            or not session.is_reusable()
+        ):
+            self._pool.give_back(self)
+            return
+        self._session = None
+        session.fresh = True
+        sessions.idle.append(session)
+
     def detach(self) -> Session | None:
         """Take the session away, for the pool; None if that was done before."""
         session = self._session
@@ -327,18 +363,41 @@ class Connection:
         self, call: Call[Result], statement: object, args: Arguments, timeout: float | None
     ) -> Result:
         session, known, args = self._prepare(statement, args)
-        limit = self._pool.limit(timeout)
-        watch = self._pool.watch.statement
+        pool = self._pool
+        limit = pool.statement_timeout if timeout is None else pool.limit(timeout)
         if self._cursors:
             await self._settle_cursors()
         self._busy = True
+        started = perf_counter()
         try:
-            return await watch(known, call(session, known, args, limit))
-        except DatabaseUnavailable as exc:
-            session = await self._replaced(session, exc)
-            return await watch(known, call(session, known, args, limit))
+            result = await pool.watch.traced(known, call(session, known, args, limit))
+            if (metrics := pool.watch.metrics) is not None:
+                metrics.done(known.word, started)
+            return result
+        except BaseException as exc:
+            return await self._again(call, session, known, args, limit, started, exc)
         finally:
             self._busy = self._fresh = False
+
+    async def _again(
+        self,
+        call: Call[Result],
+        session: Session,
+        known: Statement,
+        args: Arguments,
+        limit: float | None,
+        started: float,
+        exc: BaseException,
+    ) -> Result:
+        """Once more on another session, where the one that was lent had been cut while idle. Any
+        other error is raised."""
+        watch = self._pool.watch
+        if watch.metrics is not None:
+            watch.metrics.failed(known.word, started, exc)
+        if not isinstance(exc, DatabaseUnavailable):
+            raise exc
+        session = await self._replaced(session, exc)
+        return await watch.statement(known, call(session, known, args, limit))
 
     def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session

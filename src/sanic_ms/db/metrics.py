@@ -78,14 +78,22 @@ class PoolMetrics:
         try:
             result = await work
         except BaseException as exc:
-            outcome = "cancelled" if isinstance(exc, CancelledError) else "error"
-            self._cell(word, outcome).observe(perf_counter() - started)
+            self.failed(word, started, exc)
             raise
+        self.done(word, started)
+        return result
+
+    def done(self, word: str, started: float) -> None:
+        """Count what began at ``started``, by `time.perf_counter`, and has ended well now."""
         cell = self._cells.get(word)
         if cell is None:
             cell = self._cells[word] = self._cell(word, "ok")
         cell.observe(perf_counter() - started)
-        return result
+
+    def failed(self, word: str, started: float, exc: BaseException) -> None:
+        """Count what began at ``started`` and has raised ``exc`` now."""
+        outcome = "cancelled" if isinstance(exc, CancelledError) else "error"
+        self._cell(word, outcome).observe(perf_counter() - started)
 
     def _cell(self, word: str, outcome: str) -> Histogram:
         operation = word.partition(" ")[0].upper()

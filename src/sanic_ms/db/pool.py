@@ -103,6 +103,8 @@ class ConnectionPool(Component):
         self.watch = Watch(self.url)
         self._metrics: PoolMetrics | None = None
         self._sessions: Sessions | None = None
+        # The same while the pool runs, and None otherwise.
+        self.lending: Sessions | None = None
         self._pid = 0
 
     # --- life ------------------------------------------------------------------------------------
@@ -152,6 +154,7 @@ class ConnectionPool(Component):
                 ) from exc
             raise
         self.state = State.RUNNING
+        self.lending = self._sessions
 
     async def stop(self) -> None:
         """Close every connection: the idle ones now, those in use when they are released, and
@@ -162,6 +165,7 @@ class ConnectionPool(Component):
         if self.state is not State.RUNNING or self._sessions is None:
             return
         self.state = State.STOPPING
+        self.lending = None
         try:
             await self._sessions.drain(self.stop_timeout)
         finally:
@@ -169,6 +173,7 @@ class ConnectionPool(Component):
 
     async def _shut(self) -> None:
         self.state = State.STOPPED
+        self.lending = None
         sessions, self._sessions = self._sessions, None
         if sessions is not None:
             await sessions.shut()
@@ -264,7 +269,7 @@ class ConnectionPool(Component):
             ValueError: an unknown isolation.
         """
         options = transaction_options(isolation, readonly, deferrable)
-        return PoolTransaction(self, request, timeout, options)
+        return PoolTransaction(self, request, timeout, _options=options)
 
     async def release(self, connection: Connection) -> None:
         """Give back what ``await pool.acquire()`` gave. A second time does nothing."""

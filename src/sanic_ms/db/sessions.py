@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -61,6 +62,10 @@ class Sessions:
         driver: Opens them.
         limits: How many, and for how long.
         waited: Gets the seconds of each `wait`.
+
+    Attributes:
+        idle: Those that may be lent, the one that came back last at the end.
+        waiters: The callers that wait, in order; some may have given up.
     """
 
     def __init__(
@@ -79,12 +84,12 @@ class Sessions:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.max_size = min(limits.max_size, driver.max_sessions or limits.max_size)
-        self._idle: list[Session] = []
+        self.idle: list[Session] = []
         self._all: set[Session] = set()
         # Open and being opened. The latter are counted before they exist, so that two callers
         # never open one too many.
         self._size = 0
-        self._waiters: deque[asyncio.Future[Session]] = deque()
+        self.waiters: deque[asyncio.Future[Session]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._drained: asyncio.Future[None] | None = None
@@ -106,7 +111,7 @@ class Sessions:
         for session in opened:
             if isinstance(session, Session):
                 self._enlist(session)
-                self._idle.append(session)
+                self.idle.append(session)
         self._size = len(self._all)
         for failure in opened:
             if isinstance(failure, BaseException):
@@ -117,8 +122,8 @@ class Sessions:
         """Lend no more, close the idle ones, and wait for the others to come back."""
         self._draining = True
         self._refuse_waiters(LifecycleError(f"the pool {self.name!r} is stopping"))
-        while self._idle:
-            self._run(self._close(self._idle.pop()))
+        while self.idle:
+            self._run(self._close(self.idle.pop()))
         if not self._size:
             return
         self._drained = self.loop.create_future()
@@ -146,21 +151,24 @@ class Sessions:
         for session in self._all:
             session.terminate()
         self._all.clear()
-        self._idle.clear()
+        self.idle.clear()
         self._size = 0
         await self.driver.close()
 
     def stats(self) -> PoolStats:
         """The numbers now."""
-        waiting = sum(not waiter.done() for waiter in self._waiters)
-        return PoolStats(self._size, len(self._idle), waiting)
+        waiting = sum(not waiter.done() for waiter in self.waiters)
+        return PoolStats(self._size, len(self.idle), waiting)
 
     # --- lending ---------------------------------------------------------------------------------
 
     def take(self) -> Session | None:
-        """An idle session, None if there is none."""
-        while self._idle:
-            session = self._idle.pop()
+        """An idle session, None if there is none, or on another event loop."""
+        if get_running_loop() is not self.loop:
+            return None
+        idle = self.idle
+        while idle:
+            session = idle.pop()
             if not session.is_closed():
                 return session
             self._discard(session)
@@ -173,13 +181,13 @@ class Sessions:
             PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
             DatabaseUnavailable: none could be opened, and none is open.
         """
-        if len(self._waiters) >= self.limits.max_waiters:
+        if len(self.waiters) >= self.limits.max_waiters:
             raise PoolExhausted(
-                f"pool {self.name}: {len(self._waiters)} callers wait already for one of "
+                f"pool {self.name}: {len(self.waiters)} callers wait already for one of "
                 f"{self.max_size} connections (max_waiters, max_size)"
             )
         waiter: asyncio.Future[Session] = self.loop.create_future()
-        self._waiters.append(waiter)
+        self.waiters.append(waiter)
         self._grow()
         started = self.loop.time()
         timer = self.loop.call_later(timeout, self._give_up, waiter, timeout)
@@ -189,8 +197,8 @@ class Sessions:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 # Cancelled between being served and waking up: the next one gets it.
                 self.take_back(waiter.result())
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
+            elif waiter in self.waiters:
+                self.waiters.remove(waiter)
             raise
         finally:
             timer.cancel()
@@ -199,20 +207,20 @@ class Sessions:
 
     def take_back(self, session: Session) -> None:
         """A session comes back: to the next who waits, to the idle ones, or to be reset first."""
-        if session.is_closed():
-            self._discard(session)
-        elif session.unsettled or session.changed or session.in_transaction():
-            self._run(self._reset(session))
-        elif session.retired or self._draining:
-            self._run(self._close(session))
-        else:
+        if session.is_reusable() and not self._draining:
             session.fresh = True
-            while self._waiters:
-                waiter = self._waiters.popleft()
+            while self.waiters:
+                waiter = self.waiters.popleft()
                 if not waiter.done():
                     waiter.set_result(session)
                     return
-            self._idle.append(session)
+            self.idle.append(session)
+        elif session.is_closed():
+            self._discard(session)
+        elif session.unsettled or session.changed or session.in_transaction():
+            self._run(self._reset(session))
+        else:
+            self._run(self._close(session))
 
     def _give_up(self, waiter: asyncio.Future[Session], timeout: float) -> None:
         if not waiter.done():
@@ -250,8 +258,8 @@ class Sessions:
         self.take_back(session)
 
     def _refuse_waiters(self, exc: SanicMSError) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
+        while self.waiters:
+            waiter = self.waiters.popleft()
             if waiter.done():
                 continue
             # One error each: an exception object takes the traceback of whoever raises it.
@@ -294,7 +302,7 @@ class Sessions:
         if session in self._all:
             self._all.remove(session)
             self._shrink()
-        if self._waiters:
+        if self.waiters:
             self._grow()
 
     def _shrink(self) -> None:
@@ -311,7 +319,7 @@ class Sessions:
             for session in self._all:
                 if now - session.born > limits.max_lifetime:
                     session.retired = True
-            for session in list(self._idle):
+            for session in list(self.idle):
                 if session.fresh:
                     # A mark at each release costs less than a look at the clock.
                     session.fresh = False
@@ -322,7 +330,7 @@ class Sessions:
                     or session.is_closed()
                     or (unused and self._size > limits.min_size)
                 ):
-                    self._idle.remove(session)
+                    self.idle.remove(session)
                     self._run(self._close(session))
             for _ in range(limits.min_size - self._size):
                 self._grow()

@@ -1,8 +1,9 @@
 """What is told of a pool's work: its durations, and a span for each statement of a request that is
 recorded.
 
-Everything that a connection asks of its session passes here as an awaitable. Where nobody looks it
-is given back as it is, so that the usual statement pays for one question and no coroutine more.
+What a connection asks of its session passes here as an awaitable, and is given back as it is where
+nobody looks. The durations of the usual statements are counted where these run: a coroutine around
+each would cost more than the counting.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ class Watch:
         metrics: Count how long the work takes; None: nobody wants to know.
     """
 
-    __slots__ = ("_common", "_dialect", "_metrics")
+    __slots__ = ("_common", "_dialect", "metrics")
 
     def __init__(self, url: DatabaseURL | None, metrics: PoolMetrics | None = None) -> None:
-        self._metrics = metrics
+        self.metrics = metrics
         self._common: dict[str, Any] = {}
         self._dialect: Dialect = "postgresql"
         if url is not None:
@@ -63,8 +64,12 @@ class Watch:
     def statement(self, statement: Statement, work: Work[T]) -> Work[T]:
         """What runs a statement. Its text is told, without strings and numbers in it; the values
         that are bound to it are not."""
-        if self._metrics is not None:
-            work = self._metrics.timed(statement.word, work)
+        if self.metrics is not None:
+            work = self.metrics.timed(statement.word, work)
+        return self.traced(statement, work)
+
+    def traced(self, statement: Statement, work: Work[T]) -> Work[T]:
+        """The same without its duration, which the caller counts."""
         parent = recording_span()
         if parent is None:
             return work
@@ -73,8 +78,8 @@ class Watch:
 
     def batch(self, statement: Statement, work: Work[T]) -> Work[T]:
         """What runs a statement for many rows of values."""
-        if self._metrics is not None:
-            work = self._metrics.timed(statement.word, work)
+        if self.metrics is not None:
+            work = self.metrics.timed(statement.word, work)
         parent = recording_span()
         if parent is None:
             return work
@@ -85,8 +90,8 @@ class Watch:
 
     def command(self, name: str, work: Work[T]) -> Work[T]:
         """What begins or ends a transaction or a savepoint."""
-        if self._metrics is not None:
-            work = self._metrics.timed(name, work)
+        if self.metrics is not None:
+            work = self.metrics.timed(name, work)
         parent = recording_span()
         if parent is None:
             return work

@@ -107,19 +107,19 @@ class PostgresDriver(Driver):
         return PostgresSession(raw, keep_prepared=self._keep_prepared)
 
 
-class _ProtocolLoop(Deadline):
+class _ProtocolLoop:
     """The event loop, as the protocol object of one connection sees it: the one timer that it ever
     sets, for the statement that it sends, is a deadline of ours. So asyncpg itself enforces the
     limit as ever, and what it does for that does not have to be done again here.
+
+    It is not that deadline itself: a class with ``__getattr__`` finds its own attributes slowly.
     """
 
-    __slots__ = ("create_future", "loop", "time")
+    __slots__ = ("call_later", "loop")
 
     def __init__(self, deadlines: Deadlines) -> None:
-        super().__init__(deadlines)
-        self.loop = loop = deadlines.loop
-        self.create_future = loop.create_future
-        self.time = loop.time
+        self.loop = deadlines.loop
+        self.call_later = Deadline(deadlines).call_later
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loop, name)
@@ -167,12 +167,16 @@ def _decode_timestamp(data: tuple[int]) -> datetime:
 class PostgresSession(Session):
     """One connection to PostgreSQL."""
 
-    __slots__ = ("_bind_execute", "_keep_prepared", "_prepared", "_raw", "_readonly")
+    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_keep_prepared", "_prepared",
+                 "_raw", "_readonly")  # fmt: skip
 
     def __init__(self, raw: Any, *, keep_prepared: bool) -> None:
         super().__init__()
         self._raw = raw
-        self._bind_execute = raw._protocol.bind_execute
+        protocol = raw._protocol
+        self._bind_execute = protocol.bind_execute
+        self._in_transaction = protocol.is_in_transaction
+        self._is_connected = protocol.is_connected
         self._keep_prepared = keep_prepared
         self._prepared: dict[str, Any] = {}
         self._readonly = False
@@ -278,11 +282,21 @@ class PostgresSession(Session):
 
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
-        return bool(self._raw.is_in_transaction())
+        return bool(self._in_transaction())
 
     def is_closed(self) -> bool:
         """Whether the connection is lost."""
-        return bool(self._raw.is_closed())
+        return not self._is_connected()
+
+    def is_reusable(self) -> bool:
+        """Whether the next user may have it as it is."""
+        return not (
+            self.unsettled
+            or self.changed
+            or self.retired
+            or not self._is_connected()
+            or self._in_transaction()
+        )
 
     async def reset(self) -> None:
         """Wait for an interrupted statement, roll back, and forget what the session was told."""
