@@ -4,7 +4,8 @@ The ways take turns within every round, so that a busy machine slows all of them
 is the median of its rounds in processor time, less that of the empty loop. "unsampled" is the usual
 request of a service that records few traces, or none. "sampled" includes the hand-over to the
 queue, which is emptied between rounds, and not the encoding, which the exporter's task does later:
-"encode" is that, for each of the two formats. Every round runs in a context of its own.
+"encode" is that, for each of the two formats. "looked at" are requests whose span was asked for, as
+a child or a log line does. Every round runs in a context of its own.
 
 --collectors compares instead what requests cost while the collector, a process of its own on the
 loopback, answers, hangs, resets connections, answers 500 or is absent: tasks with a recorded server
@@ -39,8 +40,10 @@ from sanic_ms.telemetry.trace.http import HttpSender
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.provider import Provider
 from sanic_ms.telemetry.trace.queue import SpanQueue
+from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpans
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, wall_offset
+from sanic_ms.telemetry.trace.template import Templates
 from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
 
 HEAD = (
@@ -75,9 +78,53 @@ def calling(route: RouteSpans, request: Request) -> Callable[[int], None]:
     return run
 
 
+def looking(route: RouteSpans, request: Request) -> Callable[[int], None]:
+    begin = route.begin
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            span = begin(request)
+            _ = span.span
+            span.end(200)
+
+    return run
+
+
+SAID = {
+    "db.system.name": "postgresql", "db.namespace": "shop", "server.address": "127.0.0.1",
+    "server.port": 5432, "db.query.text": "SELECT id, name FROM users WHERE id = $1",
+    "db.operation.name": "SELECT", "db.query.summary": "SELECT users",
+    "db.collection.name": "users",
+}  # fmt: skip
+SCOPE = Scope("sanic_ms.db")
+
+
+def children(route: RouteSpans) -> Callable[[int], None]:
+    def run(calls: int) -> None:
+        parent = route.begin(Request(HEAD)).span
+        for _ in range(calls):
+            end_child(start_child(parent, SCOPE, "SELECT users", {**SAID}))
+
+    return run
+
+
 def encoding(format: Format) -> Callable[[int], None]:
+    kept: list[RequestRecord] = []
+    provider = Provider(lambda span: None, put_request=kept.append)
+    ServerSpans(provider).route("GET", "/users/<id>").begin(Request(HEAD)).end(200)
+    write = Templates(format).write
+
+    def run(calls: int) -> None:
+        offset = wall_offset()
+        for _ in range(calls):
+            write(kept[0], offset)
+
+    return run
+
+
+def encoding_child(format: Format) -> Callable[[int], None]:
     spans: list[RecordedSpan] = []
-    ServerSpans(Provider(spans.append)).route("GET", "/users/<id>").begin(Request(HEAD)).end(200)
+    children(ServerSpans(Provider(spans.append)).route("GET", "/users/<id>"))(1)
 
     def run(calls: int) -> None:
         offset = wall_offset()
@@ -93,10 +140,11 @@ def empty(calls: int) -> None:
 
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
-    kept: list[RecordedSpan] = []
+    kept: list[Any] = []
 
     def route(ratio: float) -> RouteSpans:
-        return ServerSpans(Provider(kept.append, ratio=ratio)).route("GET", "/users/<id>")
+        provider = Provider(kept.append, put_request=kept.append, ratio=ratio)
+        return ServerSpans(provider).route("GET", "/users/<id>")
 
     ways: dict[str, Callable[[int], None]] = {
         "empty": empty,
@@ -105,8 +153,12 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
         "unsampled, traceparent": calling(route(1e-9), Request(HEAD + PARENT + b"0")),
         "sampled": calling(route(1.0), Request(HEAD)),
         "sampled, traceparent": calling(route(1.0), Request(HEAD + PARENT + b"1")),
+        "sampled, looked at": looking(route(1.0), Request(HEAD)),
+        "child of a sampled one": children(route(1.0)),
         "encode zipkin": encoding(ZipkinFormat({"service.name": "shop"})),
         "encode otlp": encoding(OtlpFormat({"service.name": "shop"})),
+        "encode child, zipkin": encoding_child(ZipkinFormat({"service.name": "shop"})),
+        "encode child, otlp": encoding_child(OtlpFormat({"service.name": "shop"})),
     }
     results: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
@@ -149,7 +201,8 @@ async def requests(url: str, limit: int, calls: int) -> tuple[float, int]:
     queue = SpanQueue(limit or 1)
     sender = HttpSender(f"{url}/api/v2/spans", timeout=1.0)
     exporter = Exporter(queue, ZipkinFormat({}), sender, interval=0.05, stop_timeout=0.01)
-    provider = Provider((queue.put if limit else lambda span: None) if url else None)
+    put = (queue.put if limit else lambda span: None) if url else None
+    provider = Provider(put, put_request=put)
     route = ServerSpans(provider).route("GET", "/users/<id>")
     request, scope = Request(HEAD), Scope("benchmark")
     most = 0

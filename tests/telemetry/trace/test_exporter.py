@@ -325,7 +325,8 @@ async def test_a_dead_collector_costs_bounded_memory() -> None:
     sender = exporter._sender
     assert isinstance(sender, Scripted)
     await until(lambda: len(sender.times) == 1)
-    route = ServerSpans(Provider(exporter.queue.put)).route("GET", "/")
+    provider = Provider(exporter.queue.put, put_request=exporter.queue.put)
+    route = ServerSpans(provider).route("GET", "/")
     requests = []
     for _ in range(200):
         request = FakeRequest()

@@ -294,7 +294,7 @@ async def test_what_a_collector_receives_is_valid(kind: str) -> None:
         )
         tracing = Tracing(settings, "shop")
         await tracing.start()
-        for number in range(1000):
+        for number in range(2500):
             span = tracing.server.route("GET", f"/{number}").begin(FakeRequest())
             span.end(200 if number % 2 else 503)
             span.detach()
@@ -308,4 +308,4 @@ async def test_what_a_collector_receives_is_valid(kind: str) -> None:
         else:
             (resource,) = as_message(received.body).resource_spans
             count += sum(len(scope.spans) for scope in resource.scope_spans)
-    assert count == 1000
+    assert count == 2500

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from sanic_ms.telemetry.trace.queue import Ended
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["Answer", "Format", "Sender"]
@@ -35,8 +36,18 @@ class Format(ABC):
             offset: What makes its times nanoseconds since 1970.
         """
 
+    def times(self, start: int, stop: int) -> tuple[int, int]:
+        """The two numbers that `span` writes of when a span began and ended, in this order.
+
+        A format that writes others has no templates made of it.
+
+        Args:
+            start, stop: Nanoseconds since 1970.
+        """
+        return start, stop
+
     @abstractmethod
-    def body(self, spans: Sequence[RecordedSpan], encoded: Sequence[bytes]) -> bytes:
+    def body(self, spans: Sequence[Ended], encoded: Sequence[bytes]) -> bytes:
         """The spans as one body; ``encoded`` holds what `span` gave for each."""
 
     def rejected(self, answer: bytes) -> int:

@@ -22,7 +22,7 @@ __all__ = ["HttpSender"]
 
 _MOST_ANSWER = 65_536
 _WORTH_PACKING = 1024
-_GZIP_LEVEL = 3
+_GZIP_LEVEL = 1
 
 
 class HttpSender(Sender):

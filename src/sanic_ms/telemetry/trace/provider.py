@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -23,6 +23,9 @@ from sanic_ms.telemetry.trace.attributes import safe_text
 from sanic_ms.telemetry.trace.context import SPAN_KEY, get_context
 from sanic_ms.telemetry.trace.headers import HeaderFormat
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, clock, wall_offset
+
+if TYPE_CHECKING:
+    from sanic_ms.telemetry.trace.record import RequestRecord
 
 __all__ = [
     "Provider",
@@ -45,6 +48,8 @@ class Provider(trace.TracerProvider):
     Args:
         put: Takes each span that is recorded, at its end; it must not wait. None: nothing is ever
             recorded, and traces of others pass through.
+        put_request: Takes the usual request that is recorded, without a span being made of it.
+            None: a span is made, for ``put``.
         ratio: The share of traces that begin here and are recorded, from 0 to 1.
         formats: The headers that calls to other services carry.
 
@@ -56,6 +61,7 @@ class Provider(trace.TracerProvider):
         self,
         put: Callable[[RecordedSpan], None] | None = None,
         *,
+        put_request: Callable[[RequestRecord], None] | None = None,
         ratio: float = 1.0,
         formats: Sequence[HeaderFormat] = ("w3c",),
     ) -> None:
@@ -63,6 +69,7 @@ class Provider(trace.TracerProvider):
             raise ValueError(f"ratio={ratio}: a share is a number from 0 to 1")
         self.records = put is not None
         self.put = put if put is not None else _forget
+        self.put_request = put_request
         self.ratio = ratio if self.records else 0.0
         self.formats = tuple(formats)
         self._random = random.Random()

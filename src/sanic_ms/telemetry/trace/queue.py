@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 
+from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
-__all__ = ["SpanQueue"]
+__all__ = ["Ended", "SpanQueue"]
+
+Ended = RecordedSpan | RequestRecord
+"""A span, or a request that is sent as one."""
 
 
 class SpanQueue:
@@ -30,19 +34,19 @@ class SpanQueue:
         self.limit = limit
         self.dropped = 0
         self.sent = 0
-        self._spans: deque[RecordedSpan] = deque()
+        self._spans: deque[Ended] = deque()
 
     def __len__(self) -> int:
         return len(self._spans)
 
-    def put(self, span: RecordedSpan) -> None:
+    def put(self, span: Ended) -> None:
         """Take a span, or count it as dropped. It never waits."""
         if len(self._spans) < self.limit:
             self._spans.append(span)
         else:
             self.dropped += 1
 
-    def take(self, most: int) -> list[RecordedSpan]:
+    def take(self, most: int) -> list[Ended]:
         """The spans that wait longest, at most so many."""
         spans = self._spans
         return [spans.popleft() for _ in range(min(most, len(spans)))]

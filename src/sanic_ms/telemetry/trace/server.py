@@ -4,6 +4,8 @@
 which knows all that is the same for every request. A request that is not sampled gets an object
 with five attributes; the ids of its trace are made when somebody asks for them, and its span is
 recorded after all, with its true times, if the request fails.
+
+The usual recorded request ends without a span either: a `RequestRecord` waits to be sent for it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, set_value
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
-from sanic_ms.telemetry.trace.attributes import safe_path, safe_query
 from sanic_ms.telemetry.trace.context import SERVER_KEY, SpanHolder, set_context
 from sanic_ms.telemetry.trace.errors import error_text, error_type
 from sanic_ms.telemetry.trace.headers import (
@@ -31,11 +32,17 @@ from sanic_ms.telemetry.trace.provider import (
     is_share,
     sampled_by_id,
 )
-from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, clock
+from sanic_ms.telemetry.trace.record import (
+    SCOPE,
+    RequestRecord,
+    RequestSpan,
+    is_secure,
+    request_span,
+    said_of,
+)
+from sanic_ms.telemetry.trace.span import clock
 
-__all__ = ["SCOPE", "RequestSpan", "RouteSpans", "ServerSpan", "ServerSpans", "TracedRequest"]
-
-SCOPE = Scope("sanic_ms.server")
+__all__ = ["RouteSpans", "ServerSpan", "ServerSpans", "TracedRequest"]
 
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
@@ -178,15 +185,6 @@ class RouteSpans:
         return self._ratio > 0.0 and self._share() < self._ratio
 
 
-class RequestSpan(RecordedSpan):
-    """The server span as handlers have it: ``request["span"]``. The server ends it, nobody else."""
-
-    __slots__ = ()
-
-    def end(self, end_time: int | None = None) -> None:
-        """Does nothing."""
-
-
 class ServerSpan(SpanHolder):
     """A request that is being served. Made by `RouteSpans.begin`.
 
@@ -194,9 +192,10 @@ class ServerSpan(SpanHolder):
         sampled: Whether its span is recorded.
     """
 
-    __slots__ = ("_parent", "_request", "_route", "_span", "_start")
+    __slots__ = ("_parent", "_record", "_request", "_route", "_span", "_start")
 
     _parent: Parent | None
+    _record: RequestRecord
     _request: TracedRequest | None
     _route: RouteSpans
     _span: RequestSpan | None
@@ -222,8 +221,29 @@ class ServerSpan(SpanHolder):
             exc: What the request failed with. Leave out exceptions that were answered as they
                 should be, such as a `NotFound`.
         """
-        if self.sampled or status >= 500 or exc is not None:
-            self._record(status, exc)
+        request = self._request
+        if request is None:
+            return
+        if exc is not None or status >= 500:
+            self._tell(request, status, exc)
+        elif self.sampled:
+            route, span = self._route, self._span
+            provider = route.provider
+            if provider.put_request is None or (span is not None and span.altered(route)):
+                self._tell(request, status, None)
+            else:
+                stop = clock()
+                if span is None:
+                    bits = provider.bits(192) | 1  # not all digits of the span's id are 0
+                    ids = bits.to_bytes(24, "big").hex()
+                else:
+                    ids = span.trace_id + span.span_id
+                    span.stop = stop
+                url, secure = request.raw_url, is_secure(request.transport)
+                self._record = record = RequestRecord(
+                    route, self._parent, ids, self._start, stop, url, secure, status
+                )
+                provider.put_request(record)
         self._request = None
 
     def detach(self) -> None:
@@ -237,42 +257,33 @@ class ServerSpan(SpanHolder):
     def _own(self) -> RequestSpan:
         span = self._span
         if span is None:
+            if self._request is None and self.sampled:
+                # It has ended, and a task that outlives it asks.
+                span = self._span = self._record.span()
+                return span
             route, parent = self._route, self._parent
             provider = route.provider
-            if parent is None:
-                parent = _NO_PARENT
-            span = self._span = RequestSpan(
-                provider,
-                SCOPE,
-                route.name,
-                SpanKind.SERVER,
-                parent.trace_id or provider.new_trace_id(),
-                parent.span_id,
-                self._start,
-                route.attributes.copy(),
-                state=parent.state,
-                remote=parent.span_id != "",
-            )
+            trace_id = (parent and parent.trace_id) or provider.new_trace_id()
+            span_id = provider.new_span_id()
+            span = self._span = request_span(route, parent, trace_id, span_id, self._start)
             if not self.sampled:
                 span.recording = span.sampled = False
-                if parent.sampled:
+                if parent is not None and parent.sampled:
                     # A trace that others record passes through: what we call hangs below the one
                     # that called us, because our own span will be missing.
                     span.sampled = True
                     span.span_id = parent.span_id or span.span_id
         return span
 
-    def _record(self, status: int, exc: BaseException | None) -> None:
-        span, request = self._own(), self._request
+    def _tell(self, request: TracedRequest, status: int, exc: BaseException | None) -> None:
+        span = self._own()
         provider = span.provider
-        if request is None or not provider.records:
+        if not provider.records:
             return
         if span.span_id == span.parent_id:
             span.span_id = provider.new_span_id()
         attributes = span.attributes
-        attributes.update(_request_attributes(request))
-        if status:
-            attributes["http.response.status_code"] = status
+        attributes.update(said_of(request.raw_url, is_secure(request.transport), status))
         if exc is not None:
             span.record_exception(exc)
             span.fail(exc)
@@ -283,21 +294,7 @@ class ServerSpan(SpanHolder):
         provider.put(span)
 
 
-_NO_PARENT = Parent("", "", None)
 _NOTHING = Context()
-
-
-def _request_attributes(request: TracedRequest) -> dict[str, Any]:
-    path, mark, query = request.raw_url.partition(b"?")
-    transport = request.transport
-    secure = transport is not None and transport.get_extra_info("sslcontext")
-    attributes: dict[str, Any] = {
-        "url.scheme": "https" if secure else "http",
-        "url.path": safe_path(path.decode("ascii", "backslashreplace")),
-    }
-    if mark:
-        attributes["url.query"] = safe_query(query.decode("ascii", "backslashreplace"))
-    return attributes
 
 
 class _ForeignSpan(ServerSpan):
@@ -307,7 +304,10 @@ class _ForeignSpan(ServerSpan):
 
     def __init__(self, route: RouteSpans, tracer: trace.Tracer, request: TracedRequest) -> None:
         context = global_propagator().extract(request.headers)
-        attributes = {**route.attributes, **_request_attributes(request)}
+        attributes = {
+            **route.attributes,
+            **said_of(request.raw_url, is_secure(request.transport), 0),
+        }
         span = tracer.start_span(route.name, context, SpanKind.SERVER, attributes)
         self._theirs: trace.Span | None = span
         self.sampled = span.is_recording()

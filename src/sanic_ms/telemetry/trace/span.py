@@ -121,6 +121,7 @@ class RecordedSpan(Span):
         start: int,
         attributes: dict[str, Any],
         *,
+        span_id: str = "",
         state: str = "",
         remote: bool = False,
     ) -> None:
@@ -129,7 +130,7 @@ class RecordedSpan(Span):
         self.name = name
         self.kind = kind
         self.trace_id = trace_id
-        self.span_id = provider.new_span_id()
+        self.span_id = span_id or provider.new_span_id()
         self.parent_id = parent_id
         self.start = start
         self.stop = 0

@@ -15,6 +15,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 
 from sanic_ms.telemetry.trace.base import Format
+from sanic_ms.telemetry.trace.queue import Ended
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["ZipkinFormat"]
@@ -53,13 +54,13 @@ class ZipkinFormat(Format):
         tags["otel.scope.name"] = span.scope.name
         if span.scope.version:
             tags["otel.scope.version"] = span.scope.version
+        timestamp, duration = self.times(span.start + offset, span.stop + offset)
         document: dict[str, Any] = {
             "traceId": span.trace_id,
             "id": span.span_id,
             "name": span.name,
-            "timestamp": max(0, span.start + offset) // 1000,
-            # Less than one microsecond is one.
-            "duration": max(1, round((span.stop - span.start) / 1000)),
+            "timestamp": timestamp,
+            "duration": duration,
             "localEndpoint": self._local,
             "tags": tags,
         }
@@ -76,7 +77,12 @@ class ZipkinFormat(Format):
             document["annotations"] = _annotations(span, offset)
         return _encode(document)
 
-    def body(self, spans: Sequence[RecordedSpan], encoded: Sequence[bytes]) -> bytes:
+    def times(self, start: int, stop: int) -> tuple[int, int]:
+        # A moment and a duration, in microseconds; less than one is one.
+        took = (stop - start + 500) // 1000
+        return start // 1000 if start > 0 else 0, took if took > 1 else 1
+
+    def body(self, spans: Sequence[Ended], encoded: Sequence[bytes]) -> bytes:
         return b"[%b]" % b",".join(encoded)
 
 
@@ -103,17 +109,21 @@ def _annotations(span: RecordedSpan, offset: int) -> list[dict[str, Any]]:
 def _remote(attributes: Mapping[str, Any]) -> dict[str, Any]:
     address = str(attributes.get("server.address", ""))
     name = attributes.get("peer.service") or attributes.get("db.namespace") or address
-    endpoint: dict[str, Any] = {"serviceName": str(name)} if name else {}
+    port = attributes.get("server.port")
+    return _endpoint(str(name), address, port if isinstance(port, int) else 0)
+
+
+@lru_cache(maxsize=256)
+def _endpoint(name: str, address: str, port: int) -> dict[str, Any]:
+    endpoint: dict[str, Any] = {"serviceName": name} if name else {}
     version = _ip_version(address)
     if version:
         endpoint[f"ipv{version}"] = address
-    port = attributes.get("server.port")
-    if isinstance(port, int) and port > 0:
+    if port > 0:
         endpoint["port"] = port
     return endpoint
 
 
-@lru_cache(maxsize=256)
 def _ip_version(address: str) -> int:
     """4 or 6; 0 for a name."""
     try:
