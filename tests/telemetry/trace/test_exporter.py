@@ -450,6 +450,39 @@ async def test_the_exporters_own_calls_are_not_traced() -> None:
     assert "traceparent" not in collector.received[0].headers
 
 
+@pytest.mark.parametrize(
+    ("limit", "batch", "waiting", "looks"),
+    [
+        (1000, 10, 10, 1),  # a full batch
+        (1000, 10, 9, 5),  # less goes out when the interval is over
+        (1000, 10, 25, 1),  # the full ones at once, the rest later
+        (10, 2048, 5, 1),  # a small queue overflows before a batch is full
+        (10, 2048, 4, 5),
+        (1, 2048, 1, 1),
+    ],
+)
+async def test_full_batches_are_not_waited_for(
+    limit: int, batch: int, waiting: int, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue is looked at five times in an interval, and what is enough is sent at once."""
+    sender = Scripted(Answer(200))
+    exporter = exporting(sender, limit=limit, batch=batch)
+    seen: list[int] = []
+
+    async def pause(seconds: float) -> None:
+        seen.append(len(sender.times))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(exporter, "_pause", pause)
+    for number in range(waiting):
+        exporter.queue.put(ended(number))
+    await exporter.start()
+    await until(lambda: len(exporter.queue) == 0 and exporter.queue.sent == waiting)
+    await exporter.stop()
+    assert seen.count(0) == looks
+    assert exporter.queue.dropped == 0
+
+
 async def test_stopping_what_never_started_is_nothing() -> None:
     """As a component must."""
     exporter = exporting(Scripted(Answer(200)))

@@ -25,7 +25,7 @@ _SLICE = 256
 """Spans that are encoded at a stretch: about half a millisecond of the event loop."""
 
 _LOOKS = 5
-"""How often in an interval the queue is looked at for a full batch."""
+"""How often in an interval the queue is looked at for a batch that is full, or half a queue."""
 
 _SAY_AGAIN = 60.0
 """Seconds between two log lines about lost spans."""
@@ -67,6 +67,8 @@ class Exporter(Component):
         self._templates = Templates(format)
         self._sender = sender
         self._batch = batch
+        # A small queue must not overflow while a full batch is waited for.
+        self._enough = min(batch, max(1, queue.limit // 2))
         self._interval = interval
         self._attempts = attempts
         self._backoff = backoff
@@ -119,7 +121,7 @@ class Exporter(Component):
             await self._pause(self._interval / _LOOKS)
             stopping = self._stopping.is_set()  # before the last look, not after it
             looks += 1
-            if not stopping and looks < _LOOKS and len(self.queue) < self._batch:
+            if not stopping and looks < _LOOKS and len(self.queue) < self._enough:
                 continue
             looks = 0
             try:
@@ -127,7 +129,7 @@ class Exporter(Component):
                     await self._send_batch()
                     # Sending costs much the same for one span as for thousands, and under load
                     # some have always come in the meantime.
-                    if len(self.queue) < self._batch and not self._stopping.is_set():
+                    if len(self.queue) < self._enough and not self._stopping.is_set():
                         break
             except Exception:
                 log.exception("traces: a batch could not be sent")
