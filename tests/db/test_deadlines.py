@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -267,6 +269,44 @@ async def test_cancelled_at_the_limit_is_cancelled(pool: ConnectionPool, settled
         assert task.cancelled()
     await settled(pool)
     assert await pool.fetchval("SELECT 40 + $1", 2) == 42
+
+
+async def test_random_limits_and_cancellations(
+    any_database_url: str, make_pool: MakePool, settled: Settled
+) -> None:
+    """Statements that end, are cancelled and run into limits at about the same moments: each task
+    ends by one of the three, every answer is that of its question, and all of the pool is there."""
+    pool = await make_pool(any_database_url, max_size=4)
+    sql = {
+        "postgresql": "SELECT $1 + 0 AS n FROM (SELECT pg_sleep($2)) t",
+        "mysql": "SELECT $1 + 0 AS n FROM (SELECT sleep($2)) t",
+        "sqlite": "WITH t(n, s) AS (VALUES ($1 + 0, $2)) SELECT n FROM t",
+    }[pool.statements.dialect]
+    rng = random.Random(2)
+
+    async def ask(number: int) -> None:
+        async with pool.acquire() as db:
+            limit = 0.0005 + rng.random() * 0.004
+            with contextlib.suppress(QueryTimeout):
+                found = await db.fetchval(sql, number, rng.random() * 0.004, timeout=limit)
+                assert found == number
+
+    async def one(number: int) -> None:
+        task = asyncio.create_task(ask(number))
+        if cancelled := rng.random() < 0.5:
+            await asyncio.sleep(rng.random() * 0.006)
+            task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            assert cancelled
+
+    for start in range(0, 240, 8):
+        await asyncio.gather(*(one(start + step) for step in range(8)))
+    await settled(pool)
+    assert await asyncio.gather(*(pool.fetchval("SELECT $1 + 0", n) for n in range(8))) == [
+        *range(8)
+    ]
 
 
 async def test_a_limit_leaves_no_cancellation_behind(pool: ConnectionPool) -> None:
