@@ -377,3 +377,34 @@ async def test_tasks_of_a_request_are_in_its_trace(spans: Collected) -> None:
     assert both.parent_id == spans.named("late").parent_id == server.span_id
     assert spans.named("one").parent_id == spans.named("two").parent_id == both.span_id
     assert current_ids() is None
+
+
+@pytest.mark.parametrize("head", ["Accept: */*", NOT_RECORDED, RECORDED])
+@pytest.mark.parametrize("sample", [0.0, 1.0])
+@pytest.mark.parametrize("first", ["ids", "span", "neither"])
+@pytest.mark.parametrize("exc", [None, RuntimeError()])
+def test_ids_are_the_same_whoever_asks_and_when(
+    spans: Collected, apart: Apart, head: str, sample: float, first: str, exc: Any
+) -> None:
+    """A log line's, the span's, those that other services are told, and those of the record."""
+
+    def of_span() -> tuple[str, str]:
+        context = trace.get_current_span().get_span_context()
+        return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+    asked = {"ids": [current_ids, of_span], "span": [of_span, current_ids], "neither": []}[first]
+
+    def serve() -> list[Any]:
+        seen: list[Any] = []
+        serving(sample, spans, sample=sample)(
+            FakeRequest(head), exc=exc, handler=lambda: seen.extend(ask() for ask in asked)
+        )
+        passes_through = head == RECORDED and sample == 0
+        if spans and not passes_through:
+            seen.append((spans[0].trace_id, spans[0].span_id))
+        if not (passes_through and exc):
+            seen += [current_ids(), of_span()]  # as a task does that outlives the request
+        return seen
+
+    found = apart(serve)
+    assert len(set(found)) == bool(found), found

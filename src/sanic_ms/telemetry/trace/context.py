@@ -60,9 +60,14 @@ class SpanHolder:
         raise NotImplementedError
 
     @property
+    def ids(self) -> tuple[str, str]:
+        """Those of the trace and of the span, in hexadecimal digits, made when somebody asks."""
+        raise NotImplementedError
+
+    @property
     def known(self) -> bool:
-        """Whether anybody else has seen the span's ids, or will."""
-        return True
+        """Whether anybody else has seen the ids, or will."""
+        raise NotImplementedError
 
     def get(self, key: str, default: Any = None) -> Any:
         if key == SPAN_KEY:

@@ -24,6 +24,9 @@ __all__ = ["current_ids", "end_child", "headers_out", "known_ids", "server_span"
 def current_ids() -> tuple[str, str] | None:
     """The ids of the trace and of the current span, 32 and 16 hexadecimal digits; None outside of
     a trace. A request that is not sampled has them as well."""
+    current = get_context()
+    if isinstance(current, SpanHolder):
+        return current.ids
     span = current_span()
     if isinstance(span, RecordedSpan):
         return span.trace_id, span.span_id
@@ -39,8 +42,8 @@ def known_ids() -> tuple[str, str] | None:
     """The same, but None where nobody else will ever have seen them: within a request that is not
     recorded, that came with no trace, and whose span nobody has asked for."""
     context = get_context()
-    if isinstance(context, SpanHolder) and not context.known:
-        return None
+    if isinstance(context, SpanHolder):
+        return context.ids if context.known else None
     return current_ids()
 
 

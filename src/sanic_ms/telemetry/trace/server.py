@@ -162,7 +162,7 @@ class RouteSpans:
         span._start = clock()
         span._route = self
         span._request = request
-        span._span = None
+        span._span = span._ids = None
         head = request.head
         if head:
             first = may_have_fields(head)
@@ -192,8 +192,9 @@ class ServerSpan(SpanHolder):
         sampled: Whether its span is recorded.
     """
 
-    __slots__ = ("_parent", "_record", "_request", "_route", "_span", "_start")
+    __slots__ = ("_ids", "_parent", "_record", "_request", "_route", "_span", "_start")
 
+    _ids: tuple[str, str] | None
     _parent: Parent | None
     _record: RequestRecord
     _request: TracedRequest | None
@@ -207,8 +208,27 @@ class ServerSpan(SpanHolder):
         return self._own()
 
     @property
+    def ids(self) -> tuple[str, str]:
+        ids = self._ids
+        if ids is None:
+            parent, provider = self._parent, self._route.provider
+            if self._request is None and self.sampled:
+                span = self._own()
+                ids = span.trace_id, span.span_id
+            elif parent is None:
+                ids = provider.new_trace_id(), provider.new_span_id()
+            elif parent.sampled and not self.sampled:
+                # A trace that others record passes through: what we call hangs below the one that
+                # called us, because our own span will be missing.
+                ids = parent.trace_id, parent.span_id or provider.new_span_id()
+            else:
+                ids = parent.trace_id or provider.new_trace_id(), provider.new_span_id()
+            self._ids = ids
+        return ids
+
+    @property
     def known(self) -> bool:
-        return self.sampled or self._span is not None or self._parent is not None
+        return self.sampled or self._ids is not None or self._parent is not None
 
     def end(self, status: int, exc: BaseException | None = None) -> None:
         """The answer was sent, or there will be none. A second call does nothing.
@@ -233,11 +253,12 @@ class ServerSpan(SpanHolder):
                 self._tell(request, status, None)
             else:
                 stop = clock()
-                if span is None:
+                if self._ids is None:
                     bits = provider.bits(192) | 1  # not all digits of the span's id are 0
                     ids = bits.to_bytes(24, "big").hex()
                 else:
-                    ids = span.trace_id + span.span_id
+                    ids = "".join(self._ids)
+                if span is not None:
                     span.stop = stop
                 url, secure = request.raw_url, is_secure(request.transport)
                 self._record = record = RequestRecord(
@@ -261,18 +282,11 @@ class ServerSpan(SpanHolder):
                 # It has ended, and a task that outlives it asks.
                 span = self._span = self._record.span()
                 return span
-            route, parent = self._route, self._parent
-            provider = route.provider
-            trace_id = (parent and parent.trace_id) or provider.new_trace_id()
-            span_id = provider.new_span_id()
-            span = self._span = request_span(route, parent, trace_id, span_id, self._start)
+            parent = self._parent
+            span = self._span = request_span(self._route, parent, *self.ids, self._start)
             if not self.sampled:
-                span.recording = span.sampled = False
-                if parent is not None and parent.sampled:
-                    # A trace that others record passes through: what we call hangs below the one
-                    # that called us, because our own span will be missing.
-                    span.sampled = True
-                    span.span_id = parent.span_id or span.span_id
+                span.recording = False
+                span.sampled = parent is not None and parent.sampled is True
         return span
 
     def _tell(self, request: TracedRequest, status: int, exc: BaseException | None) -> None:
@@ -312,8 +326,6 @@ class _ForeignSpan(ServerSpan):
         self._theirs: trace.Span | None = span
         self.sampled = span.is_recording()
         attach(set_value(SERVER_KEY, self, set_span_in_context(span, context)))
-
-    known = True
 
     @property
     def span(self) -> trace.Span:
