@@ -285,12 +285,15 @@ def test_whatever_is_put_on_a_span_can_be_sent(given_attributes: dict[str, Any])
 
 @pytest.mark.parametrize("kind", ["zipkin", "otlp"])
 async def test_what_a_collector_receives_is_valid(kind: str) -> None:
-    """The same checks on what came over HTTP."""
+    """The same checks on what came over HTTP, packed or in more than a MiB."""
     async with receiver() as collector:
         settings = (
             Settings(zipkin_server=collector.url)
             if kind == "zipkin"
-            else Settings(otel_exporter_otlp_endpoint=collector.url)
+            else Settings(
+                otel_exporter_otlp_endpoint=collector.url,
+                otel_exporter_otlp_compression="none",
+            )
         )
         tracing = Tracing(settings, "shop")
         await tracing.start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import gzip
+import io
 import time
 from collections.abc import Mapping
 
@@ -66,7 +67,11 @@ class HttpSender(Sender):
             )
         try:
             async with self._session.post(
-                self.url, data=body, headers=headers, allow_redirects=False
+                # Bytes would be written in one go, however many they are.
+                self.url,
+                data=io.BytesIO(body),
+                headers=headers,
+                allow_redirects=False,
             ) as response:
                 answer = await response.content.read(_MOST_ANSWER)
                 return Answer(
