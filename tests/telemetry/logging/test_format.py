@@ -8,6 +8,7 @@ import os
 import re
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.logging import JSONFormatter, TextFormatter, make_formatter
+from sanic_ms.telemetry.logging.access import Access
 from sanic_ms.telemetry.logging.called import Called, CallSite
 
 Make = Callable[..., Any]
@@ -322,3 +324,33 @@ def test_functions_that_come_and_go_are_not_all_remembered() -> None:
         site = CallSite("shop", 20, "INFO", f"book {number}", {"detail": "\N{OGHAM SPACE MARK}"})
         assert f"book {number}: ok, 1 ms" in formatter.call(site, 1.5, 0.001, '"trace_id":"1"')
     assert len(formatter._calls) < 5000
+
+
+ROUTE = SimpleNamespace(path="users", parts=("users",), defined_params={})
+
+
+@given(
+    st.builds(
+        Access,
+        st.floats(0, 4e9),
+        st.sampled_from(["GET", "POST"]),
+        st.binary(max_size=30).map(lambda path: b"/" + path),
+        st.sampled_from([None, ROUTE]),
+        st.sampled_from([200, 404, 503, "connection reset"]),
+        st.one_of(st.integers(0, 2**70), st.just("chunked")),
+        st.floats(0, 1e5),
+        st.text(st.characters(codec=None), max_size=10),
+        st.one_of(st.none(), st.uuids(), st.integers(), st.text(max_size=10)),
+        ids=st.sampled_from([None, ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")]),
+    )
+)
+def test_an_access_line_says_what_its_parts_say(access: Access) -> None:
+    """Whoever asks: the record's way makes the fields one by one, the short way all at once."""
+    formatter = JSONFormatter("shop")
+    told = json.loads(formatter.render(access))
+    assert told == json.loads(formatter.render(access.line()))
+    assert list(told)[7:] == [
+        *(("trace_id", "span_id") if access.ids else ()),
+        *(("request_id",) if access.request_id is not None else ()),
+        *access.fields(),
+    ]

@@ -62,21 +62,28 @@ class Access(msgspec.Struct, gc=False):
 
     def fields(self) -> dict[str, Any]:
         """What the line has beside the usual fields, without secrets."""
-        path, _, query = self.target.decode("ascii", "backslashreplace").partition("?")
-        fields: dict[str, Any] = {
+        path, route, duration, query = self.told()
+        fields = {
             "method": self.method,
-            "path": redactor.path(path),
+            "path": path,
+            "route": route,
+            "status": self.status,
+            "bytes": self.size,
+            "duration_ms": duration,
+            "client_ip": self.client or None,
+            "query": query,
         }
-        if self.route is not None:
-            fields["route"] = _template(self.route)
-        fields["status"] = self.status
-        fields["bytes"] = self.size
-        fields["duration_ms"] = round(self.duration * 1000, 3)
-        if self.client:
-            fields["client_ip"] = self.client
-        if query:
-            fields["query"] = redactor.query(query)
-        return fields
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def told(self) -> tuple[str, str | None, float, str | None]:
+        """Path, template of the route, milliseconds and query, as the line has them."""
+        path, _, query = self.target.decode("ascii", "backslashreplace").partition("?")
+        return (
+            redactor.path(path),
+            None if self.route is None else _template(self.route),
+            round(self.duration * 1000, 3),
+            redactor.query(query) if query else None,
+        )
 
     def known_id(self) -> Any:
         """The request's id, None where there is none yet."""

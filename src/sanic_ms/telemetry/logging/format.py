@@ -130,12 +130,7 @@ class JSONFormatter(LineFormatter):
             fields.update(line.fields())
             return self._encode(fields)
         if type(line) is Access:
-            extra = line.fields()
-            message = f"{line.method} {extra['path']} {line.status}"
-            ids, request_id = line.ids, line.known_id()
-            fields = self._usual(line.created, "INFO", "sanic.access", message, ids, request_id)
-            fields.update(extra)
-            return self._encode(fields)
+            return self._access(line)
         assert isinstance(line, Line)
         message = redactor.text(line.message)
         fields = self._usual(
@@ -155,6 +150,32 @@ class JSONFormatter(LineFormatter):
                 key = f"extra.{name}" if name in fields or name in _RESERVED else name
                 fields[key] = redactor.value(name, value) if type(value) is str else value
         return self._encode(fields)
+
+    def _access(self, line: Access) -> str:
+        path, route, duration, query = line.told()
+        trace_id, span_id = line.ids or (None, None)
+        return self._encode(
+            _AccessLine(
+                self._time(line.created),
+                "INFO",
+                "sanic.access",
+                f"{line.method} {path} {line.status}",
+                self.service,
+                self._host,
+                os.getpid(),
+                trace_id,
+                span_id,
+                _written_id(line.known_id()),
+                line.method,
+                path,
+                route,
+                line.status,
+                line.size,
+                duration,
+                line.client or None,
+                query,
+            )
+        )
 
     def _usual(
         self,
@@ -177,11 +198,12 @@ class JSONFormatter(LineFormatter):
         _add_ids(fields, ids, request_id)
         return fields
 
-    def _encode(self, fields: dict[str, Any]) -> str:
+    def _encode(self, fields: dict[str, Any] | _AccessLine) -> str:
         try:
             text = self._encoder.encode(fields).decode()
         except (ValueError, OverflowError):
-            text = self._encoder.encode(_whole(fields)).decode()
+            table = fields if isinstance(fields, dict) else msgspec.to_builtins(fields)
+            text = self._encoder.encode(_whole(table)).decode()
         return text if text.isascii() and "\x7f" not in text else _BEYOND_JSON.sub(_json, text)
 
     def _time(self, created: float) -> str:
@@ -202,8 +224,37 @@ def _add_ids(fields: dict[str, Any], ids: tuple[str, str] | None, request_id: An
     if ids is not None:
         fields["trace_id"], fields["span_id"] = ids
     if request_id is not None:
-        # msgspec writes this one four times as fast as `str` does.
-        fields["request_id"] = request_id if type(request_id) is UUID else str(request_id)[:128]
+        fields["request_id"] = _written_id(request_id)
+
+
+def _written_id(request_id: Any) -> Any:
+    # msgspec writes a UUID four times as fast as `str` does.
+    if request_id is None or type(request_id) is UUID:
+        return request_id
+    return str(request_id)[:128]
+
+
+class _AccessLine(
+    msgspec.Struct, omit_defaults=True, gc=False, rename={"timestamp": "@timestamp"}
+):  # half the time of a table
+    timestamp: str
+    level: str
+    logger: str
+    message: str
+    service: str
+    host: str
+    pid: int
+    trace_id: str | None = None
+    span_id: str | None = None
+    request_id: Any = None
+    method: str = ""
+    path: str = ""
+    route: str | None = None
+    status: int | str = ""
+    bytes: int | str = ""
+    duration_ms: float = -1.0
+    client_ip: str | None = None
+    query: str | None = None
 
 
 _RESERVED = frozenset(("trace_id", "span_id", "request_id", "exception", "stack"))
