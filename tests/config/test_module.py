@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sanic_ms.config import Loaded, Settings, load_settings
+from sanic_ms.config.sources import from_module
 from sanic_ms.exception import ConfigError
 
 Load = Callable[..., Loaded[Settings]]
@@ -118,3 +120,22 @@ def test_a_failing_package_of_the_module_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken" / "prod.py").write_text("")
     with pytest.raises(ConfigError, match=r"'broken'.*: ZeroDivisionError: division by zero$"):
         load_settings(env={}, directory=tmp_path, module="broken.prod")
+
+
+def test_threads_may_read_settings_at_once(tmp_path: Path) -> None:
+    """Many services may start in one process; the import system's caches are for one at a time."""
+
+    def read(_: int) -> str:
+        # Which is looked for in every folder of the path, so that there is much in the caches.
+        with pytest.raises(ConfigError) as caught:
+            from_module("nothing", tmp_path, required=True)
+        return str(caught.value)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            (text,) = set(pool.map(read, range(200)))
+    finally:
+        sys.setswitchinterval(before)
+    assert text.startswith("the settings module 'nothing' is not in ")

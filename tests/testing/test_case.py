@@ -12,6 +12,7 @@ import pytest
 
 from sanic_ms import Service
 from sanic_ms.exception import ServiceTimeout
+from sanic_ms.testing.reconfigure import without_ports
 from sanic_ms.tests import APITestCase
 
 Make = Callable[..., Service]
@@ -178,7 +179,27 @@ def test_classes_run_in_threads(make: Make) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [result.wasSuccessful() for result in results] == [True] * 4, problems(results[0])
+    assert "".join(map(problems, results)) == ""
+    assert [result.wasSuccessful() for result in results] == [True] * 4
+
+
+def test_settings_are_read_by_the_thread_that_has_the_service(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may change them meanwhile: it waits."""
+    app = make()
+    monkeypatch.setattr("sanic_ms.testing.exclusive._LIMIT", 0)
+    results: list[unittest.TestResult] = []
+    thread = threading.Thread(
+        target=lambda: results.append(run(app, test_one=lambda self: None)),
+    )
+    with without_ports(app):
+        thread.start()
+        thread.join(60)
+    assert "is used by another thread" in problems(results[0])
+    assert "without_ports" in problems(results[0])
+    result = run(app, test_one=lambda self: None)
+    assert result.wasSuccessful(), problems(result)
 
 
 def test_a_failing_start_is_an_error_of_the_test(make: Make) -> None:

@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
+import threading
 import tomllib
 import traceback
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,10 @@ __all__ = [
     "from_toml",
     "load_dotenv",
 ]
+
+
+# Two threads that do it at once fail with a KeyError.
+_invalidating = threading.Lock()
 
 
 class Given(NamedTuple):
@@ -148,7 +153,8 @@ def _first_on_path(directory: Path) -> Iterator[None]:
     entry = str(directory)
     sys.path.insert(0, entry)
     # A module written a moment ago is not seen while the finder trusts its listing of the folder.
-    importlib.invalidate_caches()
+    with _invalidating:
+        importlib.invalidate_caches()
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sanic_ms.exception import LifecycleError
 from sanic_ms.service import Service
+from sanic_ms.testing.exclusive import occupied
 from sanic_ms.types import DatabaseURL
 
 __all__ = ["reconfigured", "without_ports"]
@@ -37,12 +38,16 @@ def reconfigured(app: Service, **keywords: Any) -> Iterator[None]:
 
 @contextmanager
 def without_ports(app: Service) -> Iterator[None]:
-    """Keep a service from listening for its operators, for a block: no test needs a fixed port."""
-    if app.settings.admin_port is None:
-        yield
-        return
-    with reconfigured(app, admin_port=None):
-        yield
+    """Keep a service from listening for its operators, for a block: no test needs a fixed port.
+
+    It is this thread's alone for as long, as its settings are read here and changed by others.
+    """
+    with occupied(app):
+        if app.settings.admin_port is None:
+            yield
+            return
+        with reconfigured(app, admin_port=None):
+            yield
 
 
 def _follow(app: Service) -> None:
