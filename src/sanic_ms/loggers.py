@@ -197,9 +197,11 @@ class _Call:
         if not isinstance(context, SpanHolder) or self.log.filters:
             return False
         handler = sole_handler(self.log, self.level)
-        formatter = None if handler is None else handler.formatter
-        if handler is None or type(formatter) is not JSONFormatter:
-            return False  # a subclass may write its lines otherwise
+        if handler is None:
+            return False
+        formatter = handler.formatter
+        if type(formatter) is not JSONFormatter:  # a subclass may write its lines otherwise
+            return False
         ids = getattr(context, "log_ids", None)
         if ids is None:
             span, request = current_ids(), current_request.get()

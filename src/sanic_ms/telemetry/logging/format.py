@@ -234,9 +234,9 @@ def _written_id(request_id: Any) -> Any:
     return str(request_id)[:128]
 
 
-class _AccessLine(
-    msgspec.Struct, omit_defaults=True, gc=False, rename={"timestamp": "@timestamp"}
-):  # half the time of a table
+# Made and written in half the time of a table. The names and their order are those of
+# `Access.fields` behind the usual ones; a test holds them together.
+class _AccessLine(msgspec.Struct, omit_defaults=True, gc=False, rename={"timestamp": "@timestamp"}):
     timestamp: str
     level: str
     logger: str
