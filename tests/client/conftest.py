@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,3 +141,25 @@ def make_app() -> Callable[..., App]:
         return App({name.replace("_", "-"): url for name, url in services.items()})
 
     return make
+
+
+@pytest.fixture
+def expired_certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that ended yesterday, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    certificate, key, wish, names = (
+        tmp_path / name for name in ("cert.pem", "key.pem", "request.pem", "names.txt")
+    )
+    names.write_text("subjectAltName=IP:127.0.0.1\n")
+    subject = ["-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out", str(wish)]
+    sign = ["-in", str(wish), "-signkey", str(key), "-extfile", str(names), "-days", "-1"]
+    for command in (
+        ["req", "-new", "-newkey", "rsa:2048", "-nodes", *subject],
+        ["x509", "-req", *sign, "-out", str(certificate)],
+    ):
+        made = subprocess.run([openssl, *command], capture_output=True, text=True, check=False)
+        if made.returncode:
+            pytest.skip(f"this openssl makes no expired certificate: {made.stderr.strip()[-200:]}")
+    return certificate, key

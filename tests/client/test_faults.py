@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.certificates import make_certificate
 from tests.ports import free_port
 
 from sanic_ms.client import Client, DirectTransport, Timeout
@@ -432,13 +431,16 @@ async def test_random_cancellations_mix_no_answers_up(
     await transport.close()
 
 
-async def test_an_expired_certificate_says_so(connect: Connect, tmp_path: Path) -> None:
+async def test_an_expired_certificate_says_so(
+    connect: Connect, expired_certificate: tuple[Path, Path]
+) -> None:
     """The error names the service and the reason, and the call is not made."""
-    certificate = make_certificate(tmp_path, name="IP:127.0.0.1", days=-1)
-    tls = certificate.server_side()
-    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=tls)
+    certificate, key = expired_certificate
+    server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server_side.load_cert_chain(certificate, key)
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0, ssl=server_side)
     port = server.sockets[0].getsockname()[1]
-    trusting = ssl.create_default_context(cafile=certificate.cert)
+    trusting = ssl.create_default_context(cafile=str(certificate))
     client = connect(f"https://127.0.0.1:{port}", ssl=trusting)
     with pytest.raises(ServiceCallError, match="certificate has expired"):
         await client.get("/x")

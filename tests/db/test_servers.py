@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -10,7 +11,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.certificates import make_certificate
 
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, MissingDependency, StatementError, TransactionConflict
@@ -191,6 +191,21 @@ async def test_what_mysql_cannot_prepare(mysql_url: str, make_pool: MakePool) ->
     assert await pool.fetchval("SELECT 1") == 1
 
 
+@pytest.fixture
+def encrypted(tmp_path: Path) -> dict[str, Path]:
+    """A certificate and its key, which has a pass phrase."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:hunter2",
+             "-subj", "/CN=x", "-keyout", key, "-out", cert],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return {"cert": cert, "key": key}
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -200,11 +215,12 @@ async def test_what_mysql_cannot_prepare(mysql_url: str, make_pool: MakePool) ->
         ("ssl_cert={cert}&ssl_key={key}", "ssl_key is encrypted"),
     ],
 )
-async def test_files_that_a_mysql_url_names(tmp_path: Path, options: str, line: str) -> None:
+async def test_files_that_a_mysql_url_names(
+    encrypted: dict[str, Path], options: str, line: str
+) -> None:
     """One that cannot be used stops the start before anything is sent, and so in the clear; nobody
     is asked for a pass phrase."""
-    files = make_certificate(tmp_path, password="hunter2")
-    url = f"mysql://root@127.0.0.1/x?{options.format(**files._asdict())}"
+    url = f"mysql://root@127.0.0.1/x?{options.format(**encrypted)}"
     with pytest.raises(ConfigError, match=f"^mysql://.*: {line}"):
         await ConnectionPool(url).start()
 

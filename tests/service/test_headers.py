@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
+import ssl
+import subprocess
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +17,6 @@ import pytest
 from sanic import HTTPResponse
 from sanic.response import json
 from sanic.server.protocols.http_protocol import HttpProtocol as SanicProtocol
-from tests.certificates import make_certificate
 
 from sanic_ms import Service, doc
 from sanic_ms.exception import ConfigError
@@ -96,6 +98,21 @@ async def serving(app: Service, server: str, **options: Any) -> AsyncIterator[ht
     await running.after_stop()
 
 
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """The server's side of TLS, with a certificate that it signed itself."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    make = ["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "1", "-subj", "/CN=localhost"]
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([openssl, *make, *files], capture_output=True, check=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
     """Our protocol, Sanic's, and an ASGI server."""
@@ -147,9 +164,8 @@ async def test_pages_and_files_keep_working(server: str, tmp_path: Path) -> None
         assert "cache-control" not in again.headers
 
 
-async def test_hsts_is_sent_over_tls_alone(tmp_path: Path) -> None:
+async def test_hsts_is_sent_over_tls_alone(tls: ssl.SSLContext) -> None:
     """A browser must not heed it over plain HTTP, and it is not sent there."""
-    tls = make_certificate(tmp_path).server_side()
     for server in ("strict", "sanic"):
         async with serving(make(), server, ssl=tls) as client:
             for path in ("/", "/own", "/nowhere"):

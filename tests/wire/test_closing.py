@@ -20,7 +20,6 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import RequestCancelled
 from sanic.response import text
-from tests.certificates import make_certificate
 from tests.ports import free_port
 from tests.wire.handlers import answer_with
 
@@ -160,7 +159,22 @@ def test_unix_sockets(named_app: App, serve: Serve, tmp_path: Path) -> None:
     assert answer.body == b"[]"
 
 
-def test_tls(named_app: App, serve: Serve, tmp_path: Path, answers: Callable[..., Any]) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """A self-signed certificate for localhost."""
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-subj", "/CN=localhost"]
+    try:
+        subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return cert, key
+
+
+def test_tls(
+    named_app: App, serve: Serve, certificate: tuple[str, str], answers: Callable[..., Any]
+) -> None:
     """HTTPS, with a body larger than one record, and a refusal that can be read."""
     app = named_app()
 
@@ -168,9 +182,10 @@ def test_tls(named_app: App, serve: Serve, tmp_path: Path, answers: Callable[...
     async def echo(request: Request) -> HTTPResponse:
         return HTTPResponse(request.scheme.encode() + request.body)
 
-    certificate = make_certificate(tmp_path)
-    server = serve(app, ssl=certificate.server_side())
-    trusting = ssl.create_default_context(cafile=certificate.cert)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    server = serve(app, ssl=context)
+    trusting = ssl.create_default_context(cafile=certificate[0])
     for request, expected in (
         (b"Connection: close\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000, 200),
         (b"Content-Length: x\r\n\r\n", 400),

@@ -12,7 +12,10 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import text
 
+from sanic_ms.types.route import AT_ONCE
+
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
+
 QUICK = {
     "REQUEST_TIMEOUT": 1.0,
     "REQUEST_BODY_TIMEOUT": 1.0,
@@ -82,6 +85,12 @@ def server(named_app: Callable[..., Sanic[Any, Any]], serve: Serve, cancelled: l
     @app.get("/large")
     async def large(request: Request) -> HTTPResponse:
         return HTTPResponse(b"x" * 50_000_000)
+
+    @app.get("/once/<size:int>")
+    async def once(request: Request, size: int) -> HTTPResponse:
+        raise AssertionError("called in a task")
+
+    setattr(once, AT_ONCE, lambda request, size: HTTPResponse(b"x" * size))
 
     return serve(app)
 
@@ -184,11 +193,12 @@ def test_an_answer_that_stops_is_cut_off(server: Any) -> None:
     assert not raw.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("path", [b"/endless", b"/large"])
+@pytest.mark.parametrize("path", [b"/endless", b"/large", b"/once/50000000"])
 def test_a_client_that_does_not_read_is_dropped(
     server: Any, waiting: Callable[..., None], path: bytes
 ) -> None:
-    """The send buffer must drain in time, for a stream and for one large answer."""
+    """The send buffer must drain in time, for a stream and for one large answer, whether its
+    handler has a task or not."""
     client = server.client()
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.send(b"GET " + path + HEAD + b"\r\n")
@@ -196,15 +206,16 @@ def test_a_client_that_does_not_read_is_dropped(
     waiting(lambda: not server.connections)
 
 
+@pytest.mark.parametrize("path", [b"/", b"/once/4"])
 def test_a_client_that_asks_and_does_not_read_is_held_back(
-    server: Any, waiting: Callable[..., None]
+    server: Any, waiting: Callable[..., None], path: bytes
 ) -> None:
     """Pipelined requests are not served while their answers are not read."""
     client = server.client()
     client.socket.settimeout(0.2)
     try:
         while True:
-            client.socket.sendall((b"GET /" + HEAD + b"\r\n") * 1000)
+            client.socket.sendall((b"GET " + path + HEAD + b"\r\n") * 1000)
     except (TimeoutError, ConnectionError):
         pass
     waiting(lambda: not server.connections)

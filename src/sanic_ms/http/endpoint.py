@@ -2,7 +2,8 @@
 
 At start each handler is read once: what it declares, what its signature asks for, what it returns.
 What comes out is a coroutine function ``endpoint(request, **path) -> HTTPResponse`` that Sanic, an
-ASGI server and our own protocol call alike.
+ASGI server and our own protocol call alike. Where the handler needs no task there is a
+plain function beside it, for our own protocol.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import EndpointResponse
+from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.types.page import Pagination
-from sanic_ms.types.route import RouteSpec
+from sanic_ms.types.route import AT_ONCE, RouteSpec
 from sanic_ms.types.shape import filler, projector, to_type
 from sanic_ms.types.signature import REQUIRED, Signature, where
 
@@ -70,11 +72,7 @@ def compile_endpoint(
         entry.wire_name for entry in signature.parameters if entry.source == "path"
     ) - {entry.name for entry in signature.parameters}
 
-    if not items and not arguments and not services:
-        return _bare_endpoint(call, finish, is_async)
-
-    async def endpoint(request: Request, **path: Any) -> Any:
-        current_request.set(request)
+    def read_all(request: Request, path: dict[str, Any]) -> dict[str, Any]:
         errors: list[FieldError] = []
         for key, read in items:
             request[key] = read(request, path, errors)
@@ -85,6 +83,14 @@ def compile_endpoint(
             path = {**path, **given}
         if errors:
             raise ValidationError(errors)
+        return path
+
+    reads = bool(items or arguments)
+
+    async def endpoint(request: Request, **path: Any) -> Any:
+        current_request.set(request)
+        if reads:
+            path = read_all(request, path)
         if services:
             path.update(await container.fill(services, request))
         value = call(request, **path)
@@ -92,29 +98,23 @@ def compile_endpoint(
             value = await value
         return finish(request, value)
 
-    return endpoint
-
-
-def _bare_endpoint(
-    call: Callable[..., Any], finish: Callable[[Any, Any], Any], is_async: bool
-) -> Endpoint:
-    """For a handler that asks for nothing: the shortest way there is."""
-    if is_async:
-
-        async def endpoint(request: Request, **path: Any) -> Any:
-            current_request.set(request)
-            return finish(request, await call(request, **path))
-
-        return endpoint
-
-    async def sync_endpoint(request: Request, **path: Any) -> Any:
+    def at_once(request: Request, **path: Any) -> Any:
         current_request.set(request)
+        if reads:
+            path = read_all(request, path)
         value = call(request, **path)
-        if inspect.isawaitable(value):
-            value = await value
+        if is_async:
+            value = result_of(value)
+        elif inspect.isawaitable(value):
+            return finish_later(request, value)
         return finish(request, value)
 
-    return sync_endpoint
+    async def finish_later(request: Request, value: Awaitable[Any]) -> Any:
+        return finish(request, await value)
+
+    if not services and not needs_task(call):
+        setattr(endpoint, AT_ONCE, at_once)
+    return endpoint
 
 
 def _compile_items(spec: RouteSpec) -> list[tuple[str, Reader]]:

@@ -1,14 +1,16 @@
 """The HTTP/1.1 protocol: from requests to answers.
 
-A request of the short way is handled in a task of its own and answered with one write. The complete
-way speaks Sanic's interfaces through an `Exchange`.
+A request of the short way is handled in a task of its own, or without one where its handler waits
+for nothing, and answered with one write. The complete way speaks Sanic's interfaces through an
+`Exchange`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from asyncio import Task
 from collections.abc import Callable, Sequence
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from time import perf_counter
 from typing import Any
 
@@ -28,6 +30,7 @@ from sanic_ms.server.routes import Plan
 from sanic_ms.server.websocket import WebSocket, handshake, log_websocket
 from sanic_ms.server.wire import HEAD, IDLE, PARTING, TUNNEL, wires_of
 from sanic_ms.telemetry.observer import Observation, failure_of
+from sanic_ms.telemetry.trace.server import ServerSpan
 
 __all__ = ["HttpProtocol", "served"]
 
@@ -121,41 +124,105 @@ class HttpProtocol(Receiver):
 
     # --- handling --------------------------------------------------------------------------------
 
-    async def _serve_plain(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
-        meter, spans = plan.meter, plan.spans
-        access_log = self.wire.access_log and plan.logged
-        started = meter.begin() if meter is not None else perf_counter() if access_log else 0.0
-        self._started = started
-        span = spans.begin(request) if spans is not None else None
+    def _serve_at_once(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
+        span = self._open(request, plan)
+        response: Any = None
+        failure: BaseException | None = None
         try:
-            Request._current.set(request)
-            response: Any = plan.handler(request, **params)
+            response = plan.at_once(request, **params)  # type: ignore[misc]
+            if self._deliver(request, plan, span, response):
+                if self._paused_at:
+                    self._task = Task(self._go_on(), loop=self.loop)
+                else:
+                    self._next(bool(self._flags & KEEP_ALIVE))
+                return
+            if iscoroutine(response):
+                plan.at_once = None  # a plain function that leads to others which wait
+        except (Exception, asyncio.CancelledError) as exc:
+            failure = exc
+        rest = self._serve_rest(request, plan, span, response, failure)
+        self._task = Task(rest, loop=self.loop)
+
+    async def _serve_plain(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
+        span = self._open(request, plan)
+        response: Any = None
+        failure: BaseException | None = None
+        try:
+            response = plan.handler(request, **params)
             if plan.awaits or isawaitable(response):
                 response = await response
-            if self.exchange is None and (type(response) in _plain or _is_plain(type(response))):
-                self._answer(request, response)
-                status = response.status
-                if access_log:
-                    log_answer(self, request, status, len(response.body or b""), started)
-                if span is not None:
-                    span.end(status)
-                    span = None
-                if meter is not None:
-                    meter.end(started, status)
-                    meter = None
+            if self._deliver(request, plan, span, response):
                 if self._paused_at:
-                    await self.drain()
-                if self.exchange is None:
+                    await self._go_on()
+                else:
                     self._next(bool(self._flags & KEEP_ALIVE))
-                    return
-            else:
-                await self._settle(request, response)
+                return
+        except (Exception, asyncio.CancelledError) as exc:
+            failure = exc
+        await self._serve_rest(request, plan, span, response, failure)
+
+    def _open(self, request: Request, plan: Plan) -> ServerSpan | None:
+        """Begin to measure a request of the short way, and make it the current one."""
+        meter, spans = plan.meter, plan.spans
+        if meter is not None:
+            self._started = meter.begin()
+        elif self.wire.access_log and plan.logged:
+            self._started = perf_counter()
+        else:
+            self._started = 0.0
+        Request._current.set(request)
+        return spans.begin(request) if spans is not None else None
+
+    def _deliver(
+        self, request: Request, plan: Plan, span: ServerSpan | None, response: Any
+    ) -> bool:
+        """Send a whole response that nobody has begun to send.
+
+        Returns:
+            False where it is another, of which nothing was sent.
+        """
+        if self.exchange is not None or not (type(response) in _plain or _is_plain(type(response))):
+            return False
+        self._answer(request, response)
+        status = response.status
+        if self.wire.access_log and plan.logged:
+            log_answer(self, request, status, len(response.body or b""), self._started)
+        if span is not None:
+            span.end(status)
+        if plan.meter is not None:
+            plan.meter.end(self._started, status)
+        return True
+
+    async def _go_on(self) -> None:
+        """Turn to the next request once the client has read the answer."""
+        try:
+            await self.drain()
+        except asyncio.CancelledError:
+            self._flags &= ~KEEP_ALIVE
+        self._next(bool(self._flags & KEEP_ALIVE))
+
+    async def _serve_rest(
+        self,
+        request: Request,
+        plan: Plan,
+        span: ServerSpan | None,
+        response: Any,
+        failure: BaseException | None,
+    ) -> None:
+        """Answer where the handler gave no whole response, or failed."""
+        try:
+            if failure is not None:
+                raise failure
+            if iscoroutine(response):
+                response = await response
+            await self._settle(request, response)
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
         except Exception as exc:
             await self._failed(request, exc)
-        if span is not None or meter is not None:
-            Observation(meter, started, span).end(self._status(), failure_of(request))
+        if span is not None or plan.meter is not None:
+            observation = Observation(plan.meter, self._started, span)
+            observation.end(self._status(), failure_of(request))
         await self._end()
 
     def _status(self) -> int:

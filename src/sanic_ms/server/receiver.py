@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from asyncio import Task
 from collections.abc import Coroutine
+from contextvars import copy_context
 from typing import Any
 
 from httptools import parse_url
@@ -83,6 +84,10 @@ class Receiver(Connection):
         self, request: Request, plan: Plan, params: dict[str, Any]
     ) -> Coroutine[Any, Any, None]:
         """Handle a request of the short way."""
+        raise NotImplementedError
+
+    def _serve_at_once(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
+        """Handle a request of the short way whose handler waits for nothing."""
         raise NotImplementedError
 
     def _serve_complete(self, exchange: Exchange) -> Coroutine[Any, Any, None]:
@@ -301,7 +306,10 @@ class Receiver(Connection):
         self._flags = flags
         self._stage = HANDLER
         self._since = self.wire.now
-        self._task = Task(self._serve_plain(request, plan, params), loop=self.loop)
+        if plan.at_once is not None:
+            copy_context().run(self._serve_at_once, request, plan, params)
+        else:
+            self._task = Task(self._serve_plain(request, plan, params), loop=self.loop)
 
     def _start_complete(
         self, data: bytes | bytearray, end: int, line: bytes, flags: int, length: int

@@ -13,7 +13,7 @@ from sanic_routing.route import Route
 
 from sanic_ms.server.patterns import Patterns
 from sanic_ms.telemetry.observer import Observer, Watch
-from sanic_ms.types.route import template_of
+from sanic_ms.types.route import AT_ONCE, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -76,6 +76,7 @@ class Plan:
         target_at: Where the target begins in the request line.
         route, handler, params: As Sanic's router resolved them.
         awaits: Whether the handler is a coroutine function.
+        at_once: What is called in its place, and without a task; None: it needs one.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
@@ -83,6 +84,7 @@ class Plan:
     """
 
     __slots__ = (
+        "at_once",
         "awaits",
         "handler",
         "ignores_body",
@@ -113,6 +115,7 @@ class Plan:
         self.handler = handler
         self.params = params
         self.awaits = iscoroutinefunction(handler)
+        self.at_once: Callable[..., Any] | None = getattr(handler, AT_ONCE, None)
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 __all__ = [
+    "AT_ONCE",
     "Answer",
     "DocumentedRoute",
     "EnvelopeSchema",
@@ -19,6 +20,10 @@ __all__ = [
     "spec_of",
     "template_of",
 ]
+
+AT_ONCE = "__sanic_ms_at_once__"
+"""Where an endpoint keeps a plain function that does the same, if its handler needs no task: our
+server calls that one instead. It gives the response, or a coroutine that does."""
 
 _ATTRIBUTE = "__route_spec__"
 

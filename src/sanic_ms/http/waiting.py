@@ -1,0 +1,45 @@
+"""Which handlers need a task of their own: those that may wait for something."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from opcode import opmap
+from types import FunctionType, MethodType
+from typing import Any, TypeVar
+
+__all__ = ["needs_task", "result_of"]
+
+T = TypeVar("T")
+
+# What every ``await``, ``async for`` and ``async with`` is compiled into.
+_WAITS = opmap["SEND"]
+
+
+def needs_task(handler: Callable[..., Any]) -> bool:
+    """Whether a handler has to be called in a task.
+
+    A coroutine function need not be where nowhere in it stands an ``await``, an ``async for`` or an
+    ``async with``: it cannot be interrupted before its end. A plain function need not be either;
+    what it gives may still have to be waited for. One that names ``current_task`` wants to have a
+    task. Of anything but functions and methods of Python's own nothing is known, so they need one.
+    """
+    function = handler.__func__ if isinstance(handler, MethodType) else handler
+    if not isinstance(function, FunctionType):
+        return True
+    code = function.__code__
+    if "current_task" in code.co_names:
+        return True
+    # An instruction is two bytes; the caches that lie between them are zeros in `co_code`.
+    return inspect.iscoroutinefunction(function) and _WAITS in code.co_code[::2]
+
+
+def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives, or raises, that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    coroutine.close()
+    raise RuntimeError(f"{coroutine!r} waits, and has no task")
