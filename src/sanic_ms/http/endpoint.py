@@ -135,7 +135,7 @@ def _compile_arguments(signature: Signature) -> list[tuple[str, Reader]]:
     for entry in signature.parameters:
         if entry.source == "body":
             readers.append((entry.name, compile_body(entry.annotation, default=entry.default)))
-        elif entry.source != "service":
+        elif entry.source != "service" and not entry.is_cast:
             readers.append((entry.name, compile_parameter(entry)))
     return readers
 

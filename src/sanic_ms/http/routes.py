@@ -128,10 +128,19 @@ def _read(
         declared, path_names, is_service=container.__contains__, is_method=is_method
     )
     # Where one route wants its path decoded, Sanic decodes others too: then all is left to it.
-    if not any(other.unquote for other in route.router.routes):
-        parameters = (replace(p, is_encoded=p.source == "path") for p in signature.parameters)
-        signature = replace(signature, parameters=tuple(parameters))
-    return _Operation(declared, signature, route_spec(_function_of(declared)))
+    is_encoded = not any(other.unquote for other in route.router.routes)
+    numbers = {p.name for p in route.defined_params.values() if p.cast is whole_number}
+    parameters = tuple(
+        _placed(entry, is_encoded, numbers) if entry.source == "path" else entry
+        for entry in signature.parameters
+    )
+    spec = route_spec(_function_of(declared))
+    return _Operation(declared, replace(signature, parameters=parameters), spec)
+
+
+def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:
+    is_cast = entry.annotation is int and entry.name == entry.wire_name and entry.name in numbers
+    return replace(entry, is_encoded=is_encoded, is_cast=is_cast)
 
 
 def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ __all__ = ["Match", "Pattern", "Patterns"]
 
 _LABELS = frozenset(("str", "int", "float", "slug", "alpha", "uuid", "ymd"))
 _TARGET = re.compile(rb"[A-Z]+ /[!-\"$-~]*")  # printable, no fragment: all that llhttp takes there
+_PART = re.compile(rb"[!-\"$-.0->@-~]+")  # the same without a slash and without a query
 
 _LONGEST = 8192
 
@@ -29,10 +30,11 @@ class Pattern:
 
     Attributes:
         method, route: Whose it is.
+        name, cast: Of its last parameter.
         plan: What the server has made of it; None: nothing yet.
     """
 
-    __slots__ = ("_params", "_texts", "method", "plan", "route")
+    __slots__ = ("_params", "_texts", "cast", "method", "name", "plan", "route")
 
     def __init__(self, method: str, route: Route) -> None:
         self.method = method
@@ -42,11 +44,21 @@ class Pattern:
         self._params = [
             (index + 1, param.name, param.cast) for index, param in sorted(route.params.items())
         ]
+        _, self.name, self.cast = self._params[-1]
         self._texts = [
             (index + 1, part)
             for index, part in enumerate(route.parts)
             if index and index not in route.params
         ]
+
+    @property
+    def front(self) -> bytes | None:
+        """All of a request line before the one part that is a parameter, where that is the last
+        part; None where it is not so simple."""
+        *texts, _ = self.route.parts
+        if list(self.route.params) != [len(texts)]:
+            return None
+        return "/".join((f"{self.method} ", *texts)).encode()
 
     def values(self, parts: list[str]) -> dict[str, Any] | None:
         """The parameters of a path of the right length and first part; None: it is another's."""
@@ -66,7 +78,7 @@ class Patterns:
         routes: All of its routes.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_by_front", "_known")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         shapes = [_Shape.of(route) for route in routes]
@@ -76,6 +88,9 @@ class Patterns:
                 for method in shape.route.methods:
                     key = (f"{method} ", shape.parts[0], len(shape.parts) + 1)
                     self._known.setdefault(key, []).append(Pattern(method, shape.route))
+        every = [pattern for patterns in self._known.values() for pattern in patterns]
+        # Most routes with a parameter end in it, and have no other.
+        self._by_front = {pattern.front: pattern for pattern in every if pattern.front}
 
     def match(self, line: bytes) -> Match | None:
         """The pattern and the parameters of a request.
@@ -86,6 +101,19 @@ class Patterns:
         Returns:
             None where it is for the router to say.
         """
+        if len(line) > _LONGEST:
+            return None
+        front, _, last = line.rpartition(b"/")
+        usual = self._by_front.get(front)
+        if (
+            usual is not None
+            and len(last) <= _LONGEST
+            and (last.isalnum() or _PART.fullmatch(last))
+        ):
+            try:
+                return usual, {usual.name: usual.cast(last.decode("ascii"))}
+            except ValueError:
+                return None
         if len(line) > _LONGEST or not _TARGET.fullmatch(line):
             return None
         parts = line.decode("ascii").partition("?")[0].split("/")

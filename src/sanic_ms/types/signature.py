@@ -94,6 +94,7 @@ class Parameter:
         wire_name: Its name in that part.
         default: Its default, `REQUIRED` for none.
         is_encoded: It comes percent-encoded, as Sanic leaves parts of the path.
+        is_cast: It comes as what the handler asks for, and needs no reading: a part of the path.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Parameter:
     wire_name: str
     default: Any = REQUIRED
     is_encoded: bool = False
+    is_cast: bool = False
 
     @property
     def required(self) -> bool:
