@@ -4,7 +4,8 @@ The ways take turns within every round, so that a busy machine slows all of them
 is the median of its rounds in processor time, less that of the empty loop. "unsampled" is the usual
 request of a service that records few traces, or none. "sampled" includes the hand-over to the
 queue, which is emptied between rounds, and not the encoding, which the exporter's task does later:
-"encode" is that, for each of the two formats. "looked at" are requests whose span was asked for, as
+"encode" is that, for each of the two formats. A statement runs at once and is recorded; a "child"
+is a span in full, as other calls make. "looked at" are requests whose span was asked for, as
 a child or a log line does. Every round runs in a context of its own.
 
 --collectors compares instead what requests cost while the collector, a process of its own on the
@@ -29,20 +30,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import Context
+from functools import partial
 from subprocess import PIPE, Popen
 from typing import Any
 
 from benchmarks.collector import KINDS
-from sanic_ms.telemetry.trace import end_child, recording_span, start_child
+from sanic_ms.telemetry.trace import (
+    ChildSpans,
+    end_child,
+    recording_parent,
+    recording_span,
+    start_child,
+)
 from sanic_ms.telemetry.trace.base import Format
 from sanic_ms.telemetry.trace.exporter import Exporter
 from sanic_ms.telemetry.trace.http import HttpSender
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.provider import Provider
 from sanic_ms.telemetry.trace.queue import SpanQueue
-from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpans
-from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, wall_offset
+from sanic_ms.telemetry.trace.span import Scope, wall_offset
 from sanic_ms.telemetry.trace.template import Templates
 from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
 
@@ -108,28 +115,42 @@ def children(route: RouteSpans) -> Callable[[int], None]:
     return run
 
 
-def encoding(format: Format) -> Callable[[int], None]:
-    kept: list[RequestRecord] = []
-    provider = Provider(lambda span: None, put_request=kept.append)
-    ServerSpans(provider).route("GET", "/users/<id>").begin(Request(HEAD)).end(200)
+STATEMENT = ChildSpans(SCOPE, "SELECT users", SAID)
+
+
+async def answer() -> None:
+    """What the database gives at once."""
+
+
+def statements(route: RouteSpans) -> Callable[[int], None]:
+    def run(calls: int) -> None:
+        request = route.begin(Request(HEAD))
+        for _ in range(calls):
+            parent = recording_parent()
+            assert parent is not None
+            for _ in STATEMENT.around(parent, answer(), said_of).__await__():
+                pass
+        request.end(200)
+
+    return run
+
+
+def said_of(exc: BaseException) -> dict[str, str]:
+    return {}
+
+
+def encoding(
+    format: Format, way: Callable[[RouteSpans], Callable[[int], None]]
+) -> Callable[[int], None]:
+    kept: list[Any] = []
+    provider = Provider(kept.append, put_record=kept.append)
+    Context().run(way(ServerSpans(provider).route("GET", "/users/<id>")), 1)
     write = Templates(format).write
 
     def run(calls: int) -> None:
         offset = wall_offset()
         for _ in range(calls):
             write(kept[0], offset)
-
-    return run
-
-
-def encoding_child(format: Format) -> Callable[[int], None]:
-    spans: list[RecordedSpan] = []
-    children(ServerSpans(Provider(spans.append)).route("GET", "/users/<id>"))(1)
-
-    def run(calls: int) -> None:
-        offset = wall_offset()
-        for _ in range(calls):
-            format.span(spans[0], offset)
 
     return run
 
@@ -143,7 +164,7 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     kept: list[Any] = []
 
     def route(ratio: float) -> RouteSpans:
-        provider = Provider(kept.append, put_request=kept.append, ratio=ratio)
+        provider = Provider(kept.append, put_record=kept.append, ratio=ratio)
         return ServerSpans(provider).route("GET", "/users/<id>")
 
     ways: dict[str, Callable[[int], None]] = {
@@ -155,11 +176,13 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
         "sampled, traceparent": calling(route(1.0), Request(HEAD + PARENT + b"1")),
         "sampled, looked at": looking(route(1.0), Request(HEAD)),
         "child of a sampled one": children(route(1.0)),
-        "encode zipkin": encoding(ZipkinFormat({"service.name": "shop"})),
-        "encode otlp": encoding(OtlpFormat({"service.name": "shop"})),
-        "encode child, zipkin": encoding_child(ZipkinFormat({"service.name": "shop"})),
-        "encode child, otlp": encoding_child(OtlpFormat({"service.name": "shop"})),
+        "statement of a sampled one": statements(route(1.0)),
     }
+    requests = partial(calling, request=Request(HEAD))
+    for name, way in (("", requests), (" statement", statements), (" child", children)):
+        for form in (ZipkinFormat, OtlpFormat):
+            short = form.__name__.removesuffix("Format").lower()
+            ways[f"encode{name}, {short}"] = encoding(form({"service.name": "shop"}), way)
     results: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
     for number in range(rounds + 1):
@@ -202,7 +225,7 @@ async def requests(url: str, limit: int, calls: int) -> tuple[float, int]:
     sender = HttpSender(f"{url}/api/v2/spans", timeout=1.0)
     exporter = Exporter(queue, ZipkinFormat({}), sender, interval=0.05, stop_timeout=0.01)
     put = (queue.put if limit else lambda span: None) if url else None
-    provider = Provider(put, put_request=put)
+    provider = Provider(put, put_record=put)
     route = ServerSpans(provider).route("GET", "/users/<id>")
     request, scope = Request(HEAD), Scope("benchmark")
     most = 0

@@ -29,7 +29,9 @@ def recording(ratio: float = 1.0, **options: Any) -> Iterator[Collected]:
     """An installed provider, and a root span of it that is current for the block: recorded or not
     as the ratio says. The root is not in the list until the block has ended."""
     spans = Collected()
-    provider = Provider(spans.append, ratio=ratio, **options)
+    provider = Provider(
+        spans.append, put_record=lambda record: spans.append(record.span()), ratio=ratio, **options
+    )
     assert install(provider)
     try:
         with use_span(provider.get_tracer("test").start_span("root"), end_on_exit=True):

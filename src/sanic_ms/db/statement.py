@@ -14,6 +14,7 @@ from typing import Any
 from sanic_ms.db import querybuilders
 from sanic_ms.db.placeholders import Dialect, scan
 from sanic_ms.exception import StatementError
+from sanic_ms.telemetry.trace import ChildSpans
 
 __all__ = ["Statement", "StatementCache"]
 
@@ -59,7 +60,7 @@ class Statement:
         writes: It may change data, as far as its words tell.
         changes_session: It may change the session beyond itself: SET, LISTEN, temporary tables …
         slow: For a driver's own use: it was seen to take long.
-        traced: For `watch`: what spans say of it; None until one does.
+        traced: For the pool's `watch`: makes its spans; None until one is recorded.
 
     Raises:
         StatementError: it is empty, or its placeholders are not numbered without gaps.
@@ -92,7 +93,7 @@ class Statement:
         )
         self.changes_session = _SESSION_WORDS[dialect].search(found.code) is not None
         self.slow = False
-        self.traced: dict[str, Any] | None = None
+        self.traced: ChildSpans | None = None
 
     def check(self, args: Arguments) -> None:
         """Refuse a wrong number of arguments.

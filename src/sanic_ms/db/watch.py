@@ -16,14 +16,7 @@ from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.placeholders import Dialect, scan
 from sanic_ms.db.statement import Statement
 from sanic_ms.exception import DatabaseError
-from sanic_ms.telemetry.trace import (
-    MOST_TEXT,
-    Scope,
-    Span,
-    end_child,
-    recording_span,
-    start_child,
-)
+from sanic_ms.telemetry.trace import MOST_TEXT, ChildSpans, Scope, recording_parent
 from sanic_ms.types import DatabaseURL
 
 __all__ = ["Watch"]
@@ -47,10 +40,11 @@ class Watch:
         metrics: Count how long the work takes; None: nobody wants to know.
     """
 
-    __slots__ = ("_common", "_dialect", "metrics")
+    __slots__ = ("_commands", "_common", "_dialect", "metrics")
 
     def __init__(self, url: DatabaseURL | None, metrics: PoolMetrics | None = None) -> None:
         self.metrics = metrics
+        self._commands: dict[str, ChildSpans] = {}
         self._common: dict[str, Any] = {}
         self._dialect: Dialect = "postgresql"
         if url is not None:
@@ -70,38 +64,42 @@ class Watch:
 
     def traced(self, statement: Statement, work: Work[T]) -> Work[T]:
         """The same without its duration, which the caller counts."""
-        parent = recording_span()
+        parent = recording_parent()
         if parent is None:
             return work
-        said = self._said(statement)
-        return _observed(_span(parent, said["db.query.summary"], said), work)
+        return self._spans(statement).around(parent, work, _code_of)
 
     def batch(self, statement: Statement, work: Work[T]) -> Work[T]:
         """What runs a statement for many rows of values."""
         if self.metrics is not None:
             work = self.metrics.timed(statement.word, work)
-        parent = recording_span()
+        parent = recording_parent()
         if parent is None:
             return work
-        said = self._said(statement)
+        said = self._spans(statement).attributes.copy()
         for name in ("db.query.summary", "db.operation.name"):
             said[name] = f"BATCH {said[name]}"
-        return _observed(_span(parent, said["db.query.summary"], said), work)
+        return ChildSpans(_SCOPE, said["db.query.summary"], said).around(parent, work, _code_of)
 
     def command(self, name: str, work: Work[T]) -> Work[T]:
         """What begins or ends a transaction or a savepoint."""
         if self.metrics is not None:
             work = self.metrics.timed(name, work)
-        parent = recording_span()
+        parent = recording_parent()
         if parent is None:
             return work
-        return _observed(_span(parent, name, {**self._common, "db.operation.name": name}), work)
+        spans = self._commands.get(name)
+        if spans is None:
+            said = {**self._common, "db.operation.name": name}
+            spans = self._commands[name] = ChildSpans(_SCOPE, name, said)
+        return spans.around(parent, work, _code_of)
 
-    def _said(self, statement: Statement) -> dict[str, Any]:
-        said = statement.traced
-        if said is None:
-            said = statement.traced = _describe(scan(statement.sql, self._dialect).shown)
-        return {**self._common, **said}
+    def _spans(self, statement: Statement) -> ChildSpans:
+        spans = statement.traced
+        if spans is None:
+            said = {**self._common, **_describe(scan(statement.sql, self._dialect).shown)}
+            spans = statement.traced = ChildSpans(_SCOPE, said["db.query.summary"], said)
+        return spans
 
 
 def _describe(text: str) -> dict[str, Any]:
@@ -118,16 +116,7 @@ def _describe(text: str) -> dict[str, Any]:
     return said
 
 
-def _span(parent: Span, name: str, attributes: dict[str, Any]) -> Span:
-    return start_child(parent, _SCOPE, name, attributes)
-
-
-async def _observed(span: Span, work: Work[T]) -> T:
-    try:
-        result = await work
-    except BaseException as exc:
-        code = exc.sqlstate if isinstance(exc, DatabaseError) else None
-        end_child(span, exc, {"db.response.status_code": code} if code else None)
-        raise
-    end_child(span)
-    return result
+def _code_of(exc: BaseException) -> dict[str, Any]:
+    """The database's own code of an error."""
+    code = exc.sqlstate if isinstance(exc, DatabaseError) else None
+    return {"db.response.status_code": code} if code else {}

@@ -99,7 +99,7 @@ class Spans:
     def record(self, tracing: Tracing) -> None:
         """Take every span of a service's tracing from now on, in place of its exporter."""
         provider = tracing.provider
-        provider.put, provider.put_request = self._ended.append, None
+        provider.put, provider.put_record = self._ended.append, None
         provider.records, provider.ratio = True, 1.0
 
 

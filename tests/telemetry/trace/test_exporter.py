@@ -325,7 +325,7 @@ async def test_a_dead_collector_costs_bounded_memory() -> None:
     sender = exporter._sender
     assert isinstance(sender, Scripted)
     await until(lambda: len(sender.times) == 1)
-    provider = Provider(exporter.queue.put, put_request=exporter.queue.put)
+    provider = Provider(exporter.queue.put, put_record=exporter.queue.put)
     route = ServerSpans(provider).route("GET", "/")
     requests = []
     for _ in range(200):

@@ -38,7 +38,7 @@ NOT_RECORDED = f"traceparent: 00-{TRACE}-{SPAN}-00"
 def serving(ratio: float, spans: Collected, **options: Any) -> Callable[..., Any]:
     """A function that serves one request. Of records come the spans that are sent for them."""
     provider = Provider(
-        spans.append, put_request=lambda record: spans.append(record.span()), ratio=ratio
+        spans.append, put_record=lambda record: spans.append(record.span()), ratio=ratio
     )
     route = ServerSpans(provider).route("GET", "/users/<id>", **options)
 

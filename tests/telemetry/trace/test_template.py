@@ -1,4 +1,4 @@
-"""Requests that are written by templates: the bytes are those of any other span."""
+"""Requests and children that are written by templates: the bytes are those of any other span."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from tests.telemetry.trace.conftest import SPAN, TRACE, FakeRequest
 
-from sanic_ms.telemetry.trace import Provider, ServerSpans, current_ids, headers_out, server_span
+from sanic_ms.telemetry.trace import (
+    ChildSpans,
+    Provider,
+    Scope,
+    ServerSpans,
+    current_ids,
+    headers_out,
+    server_span,
+)
 from sanic_ms.telemetry.trace.attributes import is_plain_path, safe_path
 from sanic_ms.telemetry.trace.base import Format
+from sanic_ms.telemetry.trace.child import ChildRecord
 from sanic_ms.telemetry.trace.console import ConsoleFormat
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.queue import Ended
@@ -55,7 +64,7 @@ def served(
 ) -> list[Ended]:
     """What a request leaves in the queue."""
     ended: list[Ended] = []
-    spans = ServerSpans(Provider(ended.append, put_request=ended.append))
+    spans = ServerSpans(Provider(ended.append, put_record=ended.append))
 
     def run() -> None:
         span = spans.route(*route).begin(request)
@@ -110,7 +119,7 @@ def test_a_route_has_one_template_for_each_kind_of_request() -> None:
 
     templates = Templates(Counting(RESOURCE))
     ended: list[Ended] = []
-    route = ServerSpans(Provider(ended.append, put_request=ended.append)).route("GET", "/<id>")
+    route = ServerSpans(Provider(ended.append, put_record=ended.append)).route("GET", "/<id>")
     for number in range(50):
         for url in (b"/%d" % number, b"/%d?a=%d" % (number, number)):
             span = route.begin(FakeRequest(raw_url=url))
@@ -121,6 +130,47 @@ def test_a_route_has_one_template_for_each_kind_of_request() -> None:
         templates.write(record, OFFSET)
     assert len(ended) == 100
     assert len(asked) == 4
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=["zipkin", "otlp", "console"])
+@given(
+    text=st.lists(PIECES, max_size=8).map(lambda pieces: b"".join(pieces).decode("latin-1")),
+    state=st.sampled_from(["", "vendor=a%s,other=b"]),
+    version=st.sampled_from(["", "1.0"]),
+    times=st.sampled_from([(0, 0), (0, 499), (1, 1501), (10, 5), (0, 10**12)]),
+    offset=st.sampled_from([OFFSET, 0, -(10**6)]),
+)
+def test_a_template_writes_a_statement_as_the_format_does(
+    form: Format, text: str, state: str, version: str, times: tuple[int, int], offset: int
+) -> None:
+    """Byte for byte, whatever its text, the first time and from the kept template."""
+    said = {"db.query.text": text, "server.address": "::1", "server.port": 5432, "url.path": "/"}
+    spans = ChildSpans(Scope("sanic_ms.db", version), f"SELECT {text}", said)
+    child = ChildRecord(spans, Provider(), TRACE, SPAN, SPAN[::-1], state, *times)
+    expected = form.span(child.span(), offset)
+    templates = Templates(form)
+    assert templates.write(child, offset) == expected
+    child.state = ""
+    child.span_id = "00f067aa0ba902b8"
+    assert templates.write(child, offset) == form.span(child.span(), offset)
+
+
+def test_a_statement_has_one_template_in_each_format() -> None:
+    """Made once, whatever else writes the same statement; it goes when the statement does."""
+    asked: list[str] = []
+
+    class Counting(OtlpFormat):
+        def span(self, span: RecordedSpan, offset: int) -> bytes:
+            asked.append(span.name)
+            return super().span(span, offset)
+
+    spans = ChildSpans(Scope("sanic_ms.db"), "SELECT", {"db.query.text": "SELECT 1"})
+    writers = [Templates(Counting({"service.name": name})) for name in ("shop", "users")]
+    for _ in range(50):
+        child = ChildRecord(spans, Provider(), TRACE, SPAN, SPAN, "", 1, 2)
+        texts = [templates.write(child, OFFSET) for templates in writers]
+    assert texts[0] == texts[1] == OtlpFormat(RESOURCE).span(child.span(), OFFSET)
+    assert len(asked) == 2
 
 
 @given(st.lists(PIECES, max_size=6).map(b"".join) | st.binary(max_size=30))
@@ -172,7 +222,7 @@ def test_a_span_that_was_only_looked_at_is_a_record() -> None:
 def test_a_task_that_outlives_its_request_belongs_to_the_span_that_was_sent() -> None:
     """Whoever asks for the span after the end finds its ids, and makes children below it."""
     ended: list[Ended] = []
-    spans = ServerSpans(Provider(ended.append, put_request=ended.append))
+    spans = ServerSpans(Provider(ended.append, put_record=ended.append))
 
     def run() -> tuple[str, str] | None:
         request = spans.route("GET", "/").begin(FakeRequest())

@@ -8,7 +8,8 @@ from __future__ import annotations
 from opentelemetry.trace import Span
 
 from sanic_ms.telemetry.trace.attributes import MOST_TEXT, safe_url
-from sanic_ms.telemetry.trace.context import current_span, recording_span
+from sanic_ms.telemetry.trace.child import ChildSpans
+from sanic_ms.telemetry.trace.context import current_span, recording_parent, recording_span
 from sanic_ms.telemetry.trace.current import (
     current_ids,
     end_child,
@@ -25,6 +26,7 @@ from sanic_ms.telemetry.trace.tracing import Tracing
 
 __all__ = [
     "MOST_TEXT",
+    "ChildSpans",
     "Provider",
     "RouteSpans",
     "Scope",
@@ -39,6 +41,7 @@ __all__ = [
     "headers_out",
     "is_share",
     "known_ids",
+    "recording_parent",
     "recording_span",
     "safe_url",
     "server_span",

@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context, attach, create_key, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
-__all__ = ["SPAN_KEY", "SpanHolder", "current_span", "get_context", "recording_span", "set_context"]
+if TYPE_CHECKING:
+    from sanic_ms.telemetry.trace.provider import Provider
+
+__all__ = [
+    "SPAN_KEY",
+    "SpanHolder",
+    "current_span",
+    "get_context",
+    "recording_parent",
+    "recording_span",
+    "set_context",
+]
 
 (SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
 """The key under which a context holds its span."""
@@ -69,6 +80,11 @@ class SpanHolder:
         """Whether anybody else has seen the ids, or will."""
         raise NotImplementedError
 
+    @property
+    def inherited(self) -> tuple[Provider, str, str, str]:
+        """What a child takes over: the provider, the ids as above, the trace's state."""
+        raise NotImplementedError
+
     def get(self, key: str, default: Any = None) -> Any:
         if key == SPAN_KEY:
             return self.span
@@ -92,8 +108,14 @@ def current_span() -> Span | None:
 
 def recording_span() -> Span | None:
     """The current span if it is recorded, else None: what those ask who would make a child."""
+    parent = recording_parent()
+    return parent.span if isinstance(parent, SpanHolder) else parent
+
+
+def recording_parent() -> Span | SpanHolder | None:
+    """The same for `ChildSpans`, which need no span made of a request."""
     context = get_context()
     if isinstance(context, SpanHolder):
-        return context.span if context.sampled else None
+        return context if context.sampled else None
     span = context.get(SPAN_KEY)
     return span if isinstance(span, Span) and span.is_recording() else None

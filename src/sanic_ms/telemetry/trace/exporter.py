@@ -13,7 +13,6 @@ from opentelemetry import context as otel
 from sanic_ms.lifecycle import Component, Health
 from sanic_ms.telemetry.trace.base import Answer, Format, Sender
 from sanic_ms.telemetry.trace.queue import Ended, SpanQueue
-from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.span import wall_offset
 from sanic_ms.telemetry.trace.template import Templates
 
@@ -156,14 +155,11 @@ class Exporter(Component):
     async def _encode(self, spans: list[Ended]) -> tuple[bytes, int]:
         offset = wall_offset()
         kept: list[Ended] = []
-        span_of, request_of = self._format.span, self._templates.write
+        write = self._templates.write
         encoded: list[bytes] = []
         for number, span in enumerate(spans, 1):
             try:
-                if isinstance(span, RequestRecord):
-                    encoded.append(request_of(span, offset))
-                else:
-                    encoded.append(span_of(span, offset))
+                encoded.append(write(span, offset))
             except (TypeError, ValueError, OverflowError) as exc:
                 log.debug("traces: %r cannot be written: %s", span, exc)
                 self._lose(1)

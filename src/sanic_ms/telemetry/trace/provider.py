@@ -25,6 +25,7 @@ from sanic_ms.telemetry.trace.headers import HeaderFormat
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, clock, wall_offset
 
 if TYPE_CHECKING:
+    from sanic_ms.telemetry.trace.child import ChildRecord
     from sanic_ms.telemetry.trace.record import RequestRecord
 
 __all__ = [
@@ -48,8 +49,8 @@ class Provider(trace.TracerProvider):
     Args:
         put: Takes each span that is recorded, at its end; it must not wait. None: nothing is ever
             recorded, and traces of others pass through.
-        put_request: Takes the usual request that is recorded, without a span being made of it.
-            None: a span is made, for ``put``.
+        put_record: Takes the usual request and the usual child that are recorded, without a span
+            being made of them. None: a span is made, for ``put``.
         ratio: The share of traces that begin here and are recorded, from 0 to 1.
         formats: The headers that calls to other services carry.
 
@@ -61,7 +62,7 @@ class Provider(trace.TracerProvider):
         self,
         put: Callable[[RecordedSpan], None] | None = None,
         *,
-        put_request: Callable[[RequestRecord], None] | None = None,
+        put_record: Callable[[RequestRecord | ChildRecord], None] | None = None,
         ratio: float = 1.0,
         formats: Sequence[HeaderFormat] = ("w3c",),
     ) -> None:
@@ -69,7 +70,7 @@ class Provider(trace.TracerProvider):
             raise ValueError(f"ratio={ratio}: a share is a number from 0 to 1")
         self.records = put is not None
         self.put = put if put is not None else _forget
-        self.put_request = put_request
+        self.put_record = put_record
         self.ratio = ratio if self.records else 0.0
         self.formats = tuple(formats)
         self._random = random.Random()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from sanic_ms.telemetry.trace.child import ChildRecord
 from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["Ended", "SpanQueue"]
 
-Ended = RecordedSpan | RequestRecord
-"""A span, or a request that is sent as one."""
+Ended = RecordedSpan | RequestRecord | ChildRecord
+"""A span, or what is sent as one."""
 
 
 class SpanQueue:

@@ -230,6 +230,11 @@ class ServerSpan(SpanHolder):
     def known(self) -> bool:
         return self.sampled or self._ids is not None or self._parent is not None
 
+    @property
+    def inherited(self) -> tuple[Provider, str, str, str]:
+        parent = self._parent
+        return self._route.provider, *self.ids, "" if parent is None else parent.state
+
     def end(self, status: int, exc: BaseException | None = None) -> None:
         """The answer was sent, or there will be none. A second call does nothing.
 
@@ -249,7 +254,7 @@ class ServerSpan(SpanHolder):
         elif self.sampled:
             route, span = self._route, self._span
             provider = route.provider
-            if provider.put_request is None or (span is not None and span.altered(route)):
+            if provider.put_record is None or (span is not None and span.altered(route)):
                 self._tell(request, status, None)
             else:
                 stop = clock()
@@ -264,7 +269,7 @@ class ServerSpan(SpanHolder):
                 self._record = record = RequestRecord(
                     route, self._parent, ids, self._start, stop, url, secure, status
                 )
-                provider.put_request(record)
+                provider.put_record(record)
         self._request = None
 
     def detach(self) -> None:

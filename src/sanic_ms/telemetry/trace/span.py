@@ -163,6 +163,11 @@ class RecordedSpan(Span):
             state=self.state,
         )
 
+    @property
+    def inherited(self) -> tuple[Provider, str, str, str]:
+        """As a `SpanHolder` has it."""
+        return self.provider, self.trace_id, self.span_id, self.state
+
     def as_parent(self) -> Parent:
         """This span as the headers name it."""
         return Parent(self.trace_id, self.span_id, self.sampled, self.state)

@@ -1,7 +1,7 @@
-"""Usual requests written by templates: what all requests of a route have in common is put into the
-collector's format once.
+"""Usual requests and their usual children written by templates: what all requests of a route, or
+all spans of a statement, have in common is put into the collector's format once.
 
-A template is what the format itself makes of a request whose ids, times, path and query are marks,
+A template is what the format itself makes of a span whose ids, times, path and query are marks,
 with the marks taken out. So the format's rules stand in one place, and a document that cannot be
 taken apart in this way is written as any other span.
 """
@@ -15,12 +15,15 @@ import msgspec
 
 from sanic_ms.telemetry.trace.attributes import is_plain_path, safe_path, safe_query
 from sanic_ms.telemetry.trace.base import Format
+from sanic_ms.telemetry.trace.child import ChildRecord
+from sanic_ms.telemetry.trace.queue import Ended
 from sanic_ms.telemetry.trace.record import RequestRecord
+from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["Templates"]
 
 _MOST = 4096
-"""Templates that are kept: one for each route, status and kind of request."""
+"""Templates of requests that are kept: one for each route, status and kind of request."""
 
 _TRACE = "5a4e1c07" * 4
 _SPAN = "5a4e1c08" * 2
@@ -33,7 +36,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Templates:
-    """Writes requests for one format.
+    """Writes what has ended in one format.
 
     Args:
         format: Makes the templates, and what has none.
@@ -44,13 +47,37 @@ class Templates:
         self._times = format.times
         self._known: dict[tuple[Any, ...], bytes | None] = {}
 
-    def write(self, request: RequestRecord, offset: int) -> bytes:
-        """One request: the same bytes that ``format.span(request.span(), offset)`` gives.
+    def write(self, ended: Ended, offset: int) -> bytes:
+        """One span. That of a record has the same bytes that ``format.span`` gives for its span.
 
         Args:
-            request: It has ended.
+            ended: What the queue held.
             offset: What makes its times nanoseconds since 1970.
         """
+        if isinstance(ended, RequestRecord):
+            return self._request(ended, offset)
+        if isinstance(ended, ChildRecord):
+            return self._child(ended, offset)
+        return self._format.span(ended, offset)
+
+    def _child(self, child: ChildRecord, offset: int) -> bytes:
+        templates = child.spans.templates
+        try:
+            template = templates[self]
+        except KeyError:
+            template = templates[self] = _template(self._format, child.span())
+        if template is None or child.state:
+            return self._format.span(child.span(), offset)
+        first, second = self._times(child.start + offset, child.stop + offset)
+        return template % (
+            child.trace_id.encode(),
+            child.span_id.encode(),
+            first,
+            second,
+            child.parent_id.encode(),
+        )
+
+    def _request(self, request: RequestRecord, offset: int) -> bytes:
         path, mark, query = request.url.partition(b"?")
         parent = request.parent
         has_parent = parent is not None and parent.span_id != ""
@@ -80,20 +107,21 @@ class Templates:
     def _learn(self, kind: tuple[Any, ...], request: RequestRecord) -> bytes | None:
         if len(self._known) >= _MOST:
             self._known.clear()
-        template = self._known[kind] = _template(self._format, request)
+        template = self._known[kind] = _template(
+            self._format, request.span(), ("url.path", _PATH), ("url.query", _QUERY)
+        )
         return template
 
 
-def _template(format: Format, request: RequestRecord) -> bytes | None:
-    span = request.span()
+def _template(format: Format, span: RecordedSpan, *said: tuple[str, str]) -> bytes | None:
     span.trace_id, span.span_id, span.start, span.stop = _TRACE, _SPAN, _START, _STOP
     span.state = ""
-    span.attributes["url.path"] = _PATH
     first, second = map(str, format.times(_START, _STOP))
-    holes = [(_TRACE, b"%b"), (_SPAN, b"%b"), (first, b"%d"), (second, b"%d"), (_PATH, b"%b")]
-    if "url.query" in span.attributes:
-        span.attributes["url.query"] = _QUERY
-        holes.append((_QUERY, b"%b"))
+    holes = [(_TRACE, b"%b"), (_SPAN, b"%b"), (first, b"%d"), (second, b"%d")]
+    for name, mark in said:
+        if name in span.attributes:
+            span.attributes[name] = mark
+            holes.append((mark, b"%b"))
     if span.parent_id:
         span.parent_id = _PARENT
         holes.append((_PARENT, b"%b"))

@@ -54,7 +54,7 @@ class Tracing(Component):
         self.queue = None if kind == "none" else SpanQueue(settings.trace_queue_size)
         self.provider = Provider(
             None if self.queue is None else self.queue.put,
-            put_request=None if self.queue is None else self.queue.put,
+            put_record=None if self.queue is None else self.queue.put,
             ratio=settings.trace_sample,
             formats=settings.trace_headers,
         )
