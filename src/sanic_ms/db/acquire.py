@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,14 @@ class Acquiring(msgspec.Struct, eq=False):  # whose constructor runs in C
             raise LifecycleError("this acquire() was entered already: call acquire() again")
         pool = self._pool
         sessions = pool.lending
-        session = None if sessions is None else sessions.take()
-        if session is None:
+        if sessions is None or get_running_loop() is not sessions.loop:
             session = await pool.checkout(self._timeout)
+        else:
+            # What `checkout` does, without its coroutine.
+            timeout = self._timeout
+            session = sessions.take() or await sessions.wait(
+                pool.acquire_timeout if timeout is None else timeout
+            )
         self._connection = connection = Connection(pool, session, self._request)
         return connection
 
@@ -81,7 +87,8 @@ class PoolTransaction(Acquiring, eq=False):
             if self._transaction is not None:
                 await self._transaction.__aexit__(kind, exc, traceback)
         finally:
-            await super().__aexit__(kind, exc, traceback)
+            if self._connection is not None:
+                self._connection.give_back()
 
     def __await__(self) -> Generator[Any, None, Connection]:
         raise LifecycleError(

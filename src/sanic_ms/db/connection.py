@@ -312,8 +312,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             self._busy = False
 
     def give_back(self) -> None:
-        """Go back to the pool without waiting: nearly always with a session that is at rest, for
-        which nobody waits. A second time does nothing."""
+        """Go back to the pool without waiting: nearly always with a session that is at rest, which
+        the next may have at once. A second time does nothing."""
         session = self._session
         sessions = self._pool.lending
         if (
@@ -322,14 +322,15 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             or self._busy
             or self._cursors
             or self.transactions
-            or sessions.waiters
             or not session.is_reusable()
         ):
             self._pool.give_back(self)
             return
         self._session = None
         session.fresh = True
-        sessions.idle.append(session)
+        waiters = sessions.waiters
+        if not waiters.queue or not waiters.serve(session):
+            sessions.idle.append(session)
 
     def detach(self) -> Session | None:
         """Take the session away, for the pool; None if that was done before."""

@@ -1,4 +1,5 @@
-"""The time limits of statements, watched by one timer of the event loop for all of a pool.
+"""The time limits of a pool's statements and of those who wait for a connection, watched by one
+timer of the event loop for all of them.
 
 A statement nearly always ends long before its limit, and a timer of the loop for each is made to be
 taken back. Here a statement only notes the moment, and forgets it. The one timer wakes at the
@@ -18,7 +19,7 @@ from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
 
-__all__ = ["Deadline", "Deadlines", "Handle"]
+__all__ = ["Deadline", "Deadlines", "Handle", "Limited"]
 
 # Loops round their timers to a millisecond: what is due within one is due now.
 _RESOLUTION = 0.001
@@ -31,8 +32,21 @@ class Handle(Protocol):
         """Do not make the call."""
 
 
+class Limited(Protocol):
+    """What has a limit in time.
+
+    Attributes:
+        moment: When something of it may be due, by `time.monotonic`; infinity: nothing is.
+    """
+
+    moment: float
+
+    def expire(self, now: float) -> None:
+        """End what is due at ``now``, and note the next moment. Never raises."""
+
+
 class Deadlines:
-    """The limits of all sessions of one driver.
+    """The limits of all sessions of one driver, and of who waits for one.
 
     Args:
         loop: Whose timer it is.
@@ -48,13 +62,13 @@ class Deadlines:
         self.wakes_at = math.inf
         self._timer: TimerHandle | None = None
         # Those of sessions that were thrown away go by themselves.
-        self._known: WeakSet[Deadline] = WeakSet()
+        self._known: WeakSet[Limited] = WeakSet()
         # Not that of the request whose statement happens to set the timer: it would be kept alive.
         self._context = Context()
 
-    def enlist(self, deadline: Deadline) -> None:
+    def enlist(self, limited: Limited) -> None:
         """Look at this one as well."""
-        self._known.add(deadline)
+        self._known.add(limited)
 
     def wake_at(self, moment: float) -> None:
         """Set the timer, where it was to wake later."""
@@ -76,14 +90,14 @@ class Deadlines:
         self._timer = None
         self.wakes_at = math.inf
         now = monotonic() + _RESOLUTION
-        noted = [deadline for deadline in self._known if deadline.moment < math.inf]
+        noted = [one for one in self._known if one.moment < math.inf]
         nearest = min((one.moment for one in noted if one.moment > now), default=math.inf)
         if nearest < math.inf:
             self.wake_at(nearest)
-        for deadline in noted:
+        for one in noted:
             # Asked again: a call that was made before may have ended this one.
-            if deadline.moment <= now:
-                deadline.expire()
+            if one.moment <= now:
+                one.expire(now)
 
 
 class Deadline:
@@ -123,8 +137,8 @@ class Deadline:
         self._callback = self._argument = None
         self.moment = math.inf
 
-    def expire(self) -> None:
-        """Make the call now, once. What it raises is the loop's to tell."""
+    def expire(self, now: float) -> None:
+        """Make the call, once. What it raises is the loop's to tell."""
         callback, argument = self._callback, self._argument
         self.cancel()
         if callback is None:

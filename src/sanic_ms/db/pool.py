@@ -316,17 +316,12 @@ class ConnectionPool(Component):
 
     async def checkout(self, timeout: float | None) -> Session:
         """A session for the caller alone, waited for if need be."""
-        sessions = self._sessions
-        if (
-            sessions is None
-            or self.state is not State.RUNNING
-            or asyncio.get_running_loop() is not sessions.loop
-        ):
+        sessions = self.lending
+        if sessions is None or asyncio.get_running_loop() is not sessions.loop:
             raise self._refusal()
-        session = sessions.take()
-        if session is None:
-            session = await sessions.wait(self.acquire_timeout if timeout is None else timeout)
-        return session
+        return sessions.take() or await sessions.wait(
+            self.acquire_timeout if timeout is None else timeout
+        )
 
     async def exchange(self, lost: Session) -> Session:
         """Another session for one that was lost."""

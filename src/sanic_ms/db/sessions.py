@@ -1,4 +1,4 @@
-"""The sessions of one pool: those idle, those lent, and the queue of callers that wait for one.
+"""The sessions of one pool: those idle, those lent, and those being opened and closed.
 
 The session that came back last is lent next: its caches are warm, and the others grow idle and are
 closed. Coming back costs no round trip: only a session that was interrupted, or that may have been
@@ -11,20 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from asyncio import get_running_loop
-from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, NamedTuple
 
 from sanic_ms.db.base import Driver, Session
-from sanic_ms.exception import (
-    DatabaseError,
-    DatabaseUnavailable,
-    LifecycleError,
-    PoolExhausted,
-    SanicMSError,
-)
+from sanic_ms.db.waiters import Waiters
+from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError, PoolExhausted
 
 __all__ = ["Limits", "PoolStats", "Sessions"]
 
@@ -65,7 +59,7 @@ class Sessions:
 
     Attributes:
         idle: Those that may be lent, the one that came back last at the end.
-        waiters: The callers that wait, in order; some may have given up.
+        waiters: The callers that wait.
     """
 
     def __init__(
@@ -89,7 +83,7 @@ class Sessions:
         # Open and being opened. The latter are counted before they exist, so that two callers
         # never open one too many.
         self._size = 0
-        self.waiters: deque[asyncio.Future[Session]] = deque()
+        self.waiters = Waiters(driver.deadlines)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._drained: asyncio.Future[None] | None = None
@@ -121,7 +115,7 @@ class Sessions:
     async def drain(self, timeout: float) -> None:
         """Lend no more, close the idle ones, and wait for the others to come back."""
         self._draining = True
-        self._refuse_waiters(LifecycleError(f"the pool {self.name!r} is stopping"))
+        self.waiters.refuse(LifecycleError(f"the pool {self.name!r} is stopping"))
         while self.idle:
             self._run(self._close(self.idle.pop()))
         if not self._size:
@@ -157,15 +151,12 @@ class Sessions:
 
     def stats(self) -> PoolStats:
         """The numbers now."""
-        waiting = sum(not waiter.done() for waiter in self.waiters)
-        return PoolStats(self._size, len(self.idle), waiting)
+        return PoolStats(self._size, len(self.idle), self.waiters.count())
 
     # --- lending ---------------------------------------------------------------------------------
 
     def take(self) -> Session | None:
-        """An idle session, None if there is none, or on another event loop."""
-        if get_running_loop() is not self.loop:
-            return None
+        """An idle session, None if there is none."""
         idle = self.idle
         while idle:
             session = idle.pop()
@@ -181,55 +172,46 @@ class Sessions:
             PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
             DatabaseUnavailable: none could be opened, and none is open.
         """
-        if len(self.waiters) >= self.limits.max_waiters:
+        waiters = self.waiters
+        if len(waiters.queue) >= self.limits.max_waiters:
             raise PoolExhausted(
-                f"pool {self.name}: {len(self.waiters)} callers wait already for one of "
+                f"pool {self.name}: {len(waiters.queue)} callers wait already for one of "
                 f"{self.max_size} connections (max_waiters, max_size)"
             )
-        waiter: asyncio.Future[Session] = self.loop.create_future()
-        self.waiters.append(waiter)
-        self._grow()
-        started = self.loop.time()
-        timer = self.loop.call_later(timeout, self._give_up, waiter, timeout)
+        started = monotonic()
+        place = waiters.join(started + timeout)
+        if self._size < self.max_size:
+            self._grow()
         try:
-            return await waiter
+            session = await place[1]
         except BaseException:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            served = waiters.leave(place)
+            if served is not None:
                 # Cancelled between being served and waking up: the next one gets it.
-                self.take_back(waiter.result())
-            elif waiter in self.waiters:
-                self.waiters.remove(waiter)
+                self.take_back(served)
             raise
         finally:
-            timer.cancel()
             if self._waited is not None:
-                self._waited(self.loop.time() - started)
+                self._waited(monotonic() - started)
+        if session is None:
+            raise PoolExhausted(
+                f"pool {self.name}: none of {self.max_size} connections became free within "
+                f"{timeout:g} s (acquire_timeout, max_size)"
+            )
+        return session
 
     def take_back(self, session: Session) -> None:
         """A session comes back: to the next who waits, to the idle ones, or to be reset first."""
         if session.is_reusable() and not self._draining:
             session.fresh = True
-            while self.waiters:
-                waiter = self.waiters.popleft()
-                if not waiter.done():
-                    waiter.set_result(session)
-                    return
-            self.idle.append(session)
+            if not self.waiters.serve(session):
+                self.idle.append(session)
         elif session.is_closed():
             self._discard(session)
         elif session.unsettled or session.changed or session.in_transaction():
             self._run(self._reset(session))
         else:
             self._run(self._close(session))
-
-    def _give_up(self, waiter: asyncio.Future[Session], timeout: float) -> None:
-        if not waiter.done():
-            waiter.set_exception(
-                PoolExhausted(
-                    f"pool {self.name}: none of {self.max_size} connections became free within "
-                    f"{timeout:g} s (acquire_timeout, max_size)"
-                )
-            )
 
     # --- opening and closing ---------------------------------------------------------------------
 
@@ -252,23 +234,10 @@ class Sessions:
             if not self._size:
                 # While another one is open, or being opened, it may yet come to who waits. With
                 # none left nobody would, so all are told at once.
-                self._refuse_waiters(exc)
+                self.waiters.refuse(exc)
             return
         self._enlist(session)
         self.take_back(session)
-
-    def _refuse_waiters(self, exc: SanicMSError) -> None:
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if waiter.done():
-                continue
-            # One error each: an exception object takes the traceback of whoever raises it.
-            if isinstance(exc, DatabaseError):
-                error: SanicMSError = type(exc)(exc.detail, sqlstate=exc.sqlstate)
-            else:
-                error = type(exc)(*exc.args)
-            error.__cause__ = exc
-            waiter.set_exception(error)
 
     def _enlist(self, session: Session) -> None:
         self._all.add(session)
@@ -302,7 +271,7 @@ class Sessions:
         if session in self._all:
             self._all.remove(session)
             self._shrink()
-        if self.waiters:
+        if self.waiters.queue:
             self._grow()
 
     def _shrink(self) -> None:
