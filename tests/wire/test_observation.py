@@ -227,6 +227,21 @@ async def test_a_client_that_leaves_is_seen_as_499(
     assert watched.counted.in_flight == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/broken", 499), ("/missing", 499), ("/users/7", 200)]
+)
+async def test_a_client_that_is_gone_at_once_is_seen_once(
+    path: str, status: int, watched: Watched, in_memory: Callable[..., Awaitable[Any]]
+) -> None:
+    """Also where the handler has failed already, and what answers for it has not begun."""
+    transport = await in_memory(watched.app)
+    transport.protocol.data_received(f"GET {path} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
+    transport.protocol.connection_lost(None)
+    await settle()
+    assert [status for _, _, status in watched.counted.ended] == [status]
+    assert watched.counted.in_flight == 0
+
+
 async def test_a_handler_that_is_late_is_seen_as_503(
     watched: Watched, in_memory: Callable[..., Awaitable[Any]]
 ) -> None:

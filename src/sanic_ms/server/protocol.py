@@ -8,7 +8,6 @@ for nothing, and answered with one write. The complete way speaks Sanic's interf
 from __future__ import annotations
 
 import asyncio
-from asyncio import Task
 from collections.abc import Callable, Sequence
 from inspect import isawaitable, iscoroutine
 from time import perf_counter
@@ -132,7 +131,7 @@ class HttpProtocol(Receiver):
             response = plan.at_once(request, **params)  # type: ignore[misc]
             if self._deliver(request, plan, span, response):
                 if self._paused_at:
-                    self._task = Task(self._go_on(), loop=self.loop)
+                    self.loop.create_task(self._go_on())
                 else:
                     self._next(bool(self._flags & KEEP_ALIVE))
                 return
@@ -140,8 +139,9 @@ class HttpProtocol(Receiver):
                 plan.at_once = None  # a plain function that leads to others which wait
         except (Exception, asyncio.CancelledError) as exc:
             failure = exc
-        rest = self._serve_rest(request, plan, span, response, failure)
-        self._task = Task(rest, loop=self.loop)
+        # Not the connection's own before it runs: who cancels a task before that ends it without a
+        # step, and the request has begun.
+        self.loop.create_task(self._serve_rest(request, plan, span, response, failure))
 
     async def _serve_plain(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
         span = self._open(request, plan)
@@ -195,6 +195,7 @@ class HttpProtocol(Receiver):
 
     async def _go_on(self) -> None:
         """Turn to the next request once the client has read the answer."""
+        self._task = asyncio.current_task()
         try:
             await self.drain()
         except asyncio.CancelledError:
@@ -210,6 +211,7 @@ class HttpProtocol(Receiver):
         failure: BaseException | None,
     ) -> None:
         """Answer where the handler gave no whole response, or failed."""
+        self._task = asyncio.current_task()
         try:
             if failure is not None:
                 raise failure
