@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -261,6 +262,31 @@ def test_a_forked_process_writes_its_own_lines_once() -> None:
     )
     lines = done.stdout.splitlines()
     assert sorted(lines) == sorted(f"{who} {n}" for who in ("parent", "child") for n in range(500))
+
+
+def test_a_forked_process_has_its_own_id_in_all_lines() -> None:
+    """Also in those whose parts are remembered."""
+    done = run(
+        "from sanic_ms.telemetry.logging.format import *\n"
+        "from sanic_ms.telemetry.logging.access import Access\n"
+        "from sanic_ms.telemetry.logging.called import CallSite\n"
+        "formatter, site = JSONFormatter(), CallSite('shop', 20, 'INFO', 'book', {})\n"
+        "access = Access(0.0, 'GET', b'/', None, 200, 2, 0.1, '')\n"
+        "def tell():\n"
+        "    writer.put(formatter.call(site, 0.0, 0.1, formatter.ids(('a', 'b'), None)))\n"
+        "    writer.put(formatter.render(access))\n"
+        "    writer.put(formatter.format(logging.makeLogRecord({'ours': os.getpid()})))\n"
+        "    writer.flush()\n"
+        "tell()\n"
+        "if os.fork() == 0:\n"
+        "    tell()\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    pids = [line["pid"] for line in lines]
+    assert pids == [lines[2]["ours"]] * 3 + [lines[5]["ours"]] * 3
+    assert pids[0] != pids[3]
 
 
 def test_a_reader_that_hangs_does_not_hang_the_end(pipe: Any) -> None:

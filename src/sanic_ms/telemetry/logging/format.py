@@ -16,6 +16,7 @@ import msgspec
 from sanic_ms.telemetry.logging.access import Access, take_any
 from sanic_ms.telemetry.logging.called import Called, CallSite
 from sanic_ms.telemetry.logging.line import Line
+from sanic_ms.telemetry.logging.writer import renew_after_fork
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.stacks import format_exception
 
@@ -83,7 +84,13 @@ class JSONFormatter(LineFormatter):
         self._host = socket.gethostname()
         self._encoder = msgspec.json.Encoder(enc_hook=str)
         self._moment = (-1, "")
-        self._calls: dict[int, tuple[CallSite, int, tuple[str, ...]]] = {}
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Everything that belongs to one process."""
+        self._pid = os.getpid()  # asked once: the kernel's answer takes as long as half a line
+        self._calls: dict[int, tuple[CallSite, tuple[str, str, str, str]]] = {}
 
     def ids(self, ids: tuple[str, str], request_id: Any) -> str:
         """The part that all lines of one request have in common, for `call`."""
@@ -101,13 +108,13 @@ class JSONFormatter(LineFormatter):
             ids: What `ids` gave.
         """
         known = self._calls.get(id(site))
-        if known is None or known[1] != os.getpid():
+        if known is None:
             known = self._learn(site)
-        start, middle, end, last = known[2]
+        start, middle, end, last = known[1]
         ms = round(duration * 1000, 3)
         return f'{{"@timestamp":"{self._time(created)}{start}{ms:g}{middle}{ids}{end}{ms!r}{last}'
 
-    def _learn(self, site: CallSite) -> tuple[CallSite, int, tuple[str, ...]]:
+    def _learn(self, site: CallSite) -> tuple[CallSite, tuple[str, str, str, str]]:
         """The parts of a call's line that never change, cut out of one made as any other."""
         ids, ms = ("trace", "span"), 8191.131
         text = self.render(Called(site, 0.0, ms / 1000, "ok", ids=ids, request_id="request"))
@@ -118,7 +125,7 @@ class JSONFormatter(LineFormatter):
             self._calls.clear()
         start = start.removeprefix(f'{{"@timestamp":"{self._time(0.0)}')
         # The site is kept, so that its number is not given to another one.
-        known = self._calls[id(site)] = site, os.getpid(), (start, middle, end, last)
+        known = self._calls[id(site)] = site, (start, middle, end, last)
         return known
 
     def render(self, line: Line | Access | Called) -> str:
@@ -162,7 +169,7 @@ class JSONFormatter(LineFormatter):
                 f"{line.method} {path} {line.status}",
                 self.service,
                 self._host,
-                os.getpid(),
+                self._pid,
                 trace_id,
                 span_id,
                 _written_id(line.known_id()),
@@ -193,7 +200,7 @@ class JSONFormatter(LineFormatter):
             "message": message,
             "service": self.service,
             "host": self._host,
-            "pid": os.getpid(),
+            "pid": self._pid,
         }
         _add_ids(fields, ids, request_id)
         return fields

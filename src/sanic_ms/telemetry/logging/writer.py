@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
-__all__ = ["LogWriter"]
+__all__ = ["LogWriter", "renew_after_fork"]
 
 _SLICE = 4096  # bytes of one write: what POSIX lets a pipe take whole (PIPE_BUF of Linux)
 _LINGER = 0.01  # seconds in which the thread waits for more before it has to be woken
@@ -68,12 +68,13 @@ class LogWriter:
         self._told_at = float("-inf")
         self._torn = False
         self._hung = False
-        self._renew()
-        _install_hooks()
+        self.renew()
+        renew_after_fork(self)
         _writers.add(self)
 
-    def _renew(self) -> None:
-        """Everything that belongs to one process."""
+    def renew(self) -> None:
+        """Everything that belongs to one process: what waits at a fork is the parent's to write,
+        and its thread is not in the child."""
         self._items: deque[Any] = deque()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.RLock()  # a signal handler may log as well
@@ -228,13 +229,23 @@ def _descriptor(stream: Any) -> int | None:
     return descriptor if isinstance(descriptor, int) else None
 
 
+class _Renewed(Protocol):
+    def renew(self) -> None: ...
+
+
+_renewed: weakref.WeakSet[_Renewed] = weakref.WeakSet()
 _writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()
 
 
+def renew_after_fork(thing: _Renewed) -> None:
+    """Have the thing's ``renew`` called in each process that is forked while it is alive."""
+    _install_hooks()
+    _renewed.add(thing)
+
+
 def _after_fork() -> None:
-    """What waited is the parent's to write, and its thread is not here."""
-    for writer in list(_writers):
-        writer._renew()
+    for thing in list(_renewed):
+        thing.renew()
 
 
 def _at_exit() -> None:
