@@ -197,14 +197,81 @@ def test_a_closed_file_is_not_written_to_by_its_old_number(tmp_path: Path) -> No
     assert (tmp_path / "second").read_text() == ""
 
 
-def test_writing_is_in_slices_that_a_pipe_takes_whole(pipe: Any) -> None:
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of the texts that are written."""
+    write, sizes = os.write, []
+
+    def measured(fd: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", measured)
+    return sizes
+
+
+def write_at_once(writer: LogWriter, lines: list[Any]) -> None:
+    """Have all lines wait before the first is written."""
+    writer._asleep = False
+    for line in lines:
+        writer.put(line)
+    writer._wake()
+    assert writer.flush()
+
+
+def test_writing_is_in_slices_that_a_pipe_takes_whole(pipe: Any, sizes: list[int]) -> None:
     """So that the lines of several workers do not mix."""
     _, stream = pipe
-    sizes = []
+    write_at_once(make(stream), ["x" * 999] * 10 + ["y" * 9999] + ["\N{SNOWMAN}" * 333] * 5)
+    assert sizes == [4000, 4000, 2000, 10000, 4000, 1000]
+
+
+def test_a_file_takes_more_at_once(tmp_path: Path, sizes: list[int]) -> None:
+    """Nobody writes between, and each write is a chance to lose the interpreter's lock."""
+    with (tmp_path / "log").open("w") as stream:
+        write_at_once(make(stream), ["x" * 999] * 100)
+    assert sizes == [65_000, 35_000]
+
+
+def test_texts_that_are_still_to_be_made_come_in_small_slices(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    """The event loop waits while they are made."""
+    with (tmp_path / "log").open("w") as stream:
+        write_at_once(make(stream), list(range(100, 200)))
+    assert max(sizes) <= 16 * 4
+    assert sum(sizes) == 400
+
+
+def test_an_output_may_become_another(tmp_path: Path, pipe: Any, sizes: list[int]) -> None:
+    """By its number, as a file that is rotated: what it takes at once is looked at again."""
+    _, stream = pipe
     writer = make(stream)
-    writer._send = lambda data, lines: sizes.append((len(data), lines))  # type: ignore[method-assign]
-    writer._write(["x" * 999] * 10 + ["y" * 9999])
-    assert sizes == [(4000, 4), (4000, 4), (2000, 2), (10000, 1)]
+    write_at_once(writer, ["x" * 999] * 5)
+    until(lambda: writer._asleep)
+    with (tmp_path / "log").open("w") as file:
+        os.dup2(file.fileno(), stream.fileno())
+    write_at_once(writer, ["x" * 999] * 5)
+    assert sizes == [4000, 1000, 5000]
+
+
+def test_what_was_written_of_a_slice_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that is full in the middle, the lines that went in are not counted."""
+    write = os.write
+
+    def limited(fd: int, data: bytes) -> int:
+        if data.startswith(b"first"):
+            return write(fd, data[:12])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (tmp_path / "log").open("w") as stream:
+        writer = make(stream)
+        monkeypatch.setattr(os, "write", limited)
+        write_at_once(writer, ["first", "second", "third"])
+    assert writer.failed == 2
+    assert (tmp_path / "log").read_text() == "first\nsecond"
 
 
 def test_arguments_that_make_no_sense_are_refused() -> None:

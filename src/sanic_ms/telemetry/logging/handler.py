@@ -58,9 +58,7 @@ class QueuedHandler(logging.Handler):
         """Wait until everything is written, for 2 seconds at most."""
         self.writer.flush()
 
-    def _render(self, item: str | Line | Access | Called | logging.LogRecord) -> str:
-        if isinstance(item, str):
-            return item
+    def _render(self, item: Line | Access | Called | logging.LogRecord) -> str:
         formatter = self.formatter
         if isinstance(item, logging.LogRecord):
             return self.format(item)

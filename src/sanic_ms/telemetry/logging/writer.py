@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import select
+import stat
 import sys
 import threading
 import time
@@ -18,7 +19,9 @@ from typing import IO, Any, Protocol
 
 __all__ = ["LogWriter", "renew_after_fork"]
 
-_SLICE = 4096  # bytes of one write: what POSIX lets a pipe take whole (PIPE_BUF of Linux)
+_WHOLE = 4096  # bytes of one write: what POSIX lets a pipe take whole (PIPE_BUF of Linux)
+_BLOCK = 65_536  # the same to a file
+_MADE = 16  # texts made before a write: the event loop waits for as long
 _LINGER = 0.01  # seconds in which the thread waits for more before it has to be woken
 _REPORT = 60.0  # seconds between two lines that say how many were lost
 
@@ -34,7 +37,8 @@ class LogWriter:
     interpreter has begun to exit, lines are written at once.
 
     Args:
-        render: Makes the text of what was handed over, without the newline. Called by the thread.
+        render: Makes the text of what was handed over, without the newline. Called by the thread,
+            for all but a text, which is written as it is.
         report: Makes the thing to hand over that says how many lines were lost.
         stream: A text stream; its file descriptor is used where it has one. Default: standard
             output.
@@ -80,6 +84,7 @@ class LogWriter:
         self._lock = threading.RLock()  # a signal handler may log as well
         self._thread: threading.Thread | None = None
         self._asleep = True
+        self._most = _WHOLE
 
     def put(self, item: Any) -> None:
         """Hand one over."""
@@ -127,7 +132,7 @@ class LogWriter:
             if self._room or self._hung:
                 self.dropped += 1
             else:
-                self._write([item])
+                self._write([self._text(item)])
 
     def _finish(self) -> None:
         """The interpreter exits: write what waits, and from now on at once."""
@@ -141,6 +146,7 @@ class LogWriter:
         bell, items = self._bell, self._items
         while True:
             bell.get()
+            self._most = _most_at_once(self._fd)  # it may be another file by now
             while items:
                 self._write_all()
                 with suppress(Empty):
@@ -152,50 +158,55 @@ class LogWriter:
                         self._asleep = False
 
     def _write_all(self) -> None:
-        """All that waits, in slices: each write lets the event loop's thread run."""
-        items = self._items
-        batch: list[Any] = []
+        """All that waits, in slices: each write lets the event loop's thread run, which costs both
+        threads. So one is as large as the output and the making of texts allow."""
+        items, most = self._items, self._most
+        part: list[str] = []
+        size = made = 0  # bytes that wait, texts made since the last write
         while items:
             item = items.popleft()
-            if type(item) is threading.Event:
-                self._write(batch)
+            if type(item) is str:
+                text = item
+            elif type(item) is threading.Event:
+                self._write(part)
                 self._tell_lost()
-                batch = []
+                part, size, made = [], 0, 0
                 item.set()
                 continue
-            batch.append(item)
-            if len(batch) >= 16:
-                self._write(batch)
-                batch = []
-        self._write(batch)
+            else:
+                text = self._text(item)
+                made += 1
+            length = (len(text) if text.isascii() else len(_encoded(text))) + 1
+            if size + length > most or made >= _MADE:
+                self._write(part)
+                part, size, made = [], 0, 0
+            part.append(text)
+            size += length
+        self._write(part)
         self._tell_lost()
 
     def _tell_lost(self) -> None:
         failed = self.failed
         lost = self.dropped + failed
         if lost > self._told and time.monotonic() - self._told_at >= _REPORT:
-            self._write([self._report(lost - self._told)])
+            self._write([self._text(self._report(lost - self._told))])
             if self.failed == failed:
                 self._told, self._told_at = lost, time.monotonic()
             self.failed = failed  # that this line was refused is no news
 
-    def _write(self, batch: list[Any]) -> None:
-        part: list[bytes] = []
-        size = 0
-        for item in batch:
-            try:
-                data = f"{self._render(item)}\n".encode(errors="backslashreplace")
-            except Exception as exc:
-                data = f"a log line could not be made: {type(exc).__name__}\n".encode()
-            if size and size + len(data) > _SLICE:
-                self._send(b"".join(part), len(part))
-                part, size = [], 0
-            part.append(data)
-            size += len(data)
-        if part:
-            self._send(b"".join(part), len(part))
+    def _text(self, item: Any) -> str:
+        if type(item) is str:
+            return item
+        try:
+            return f"{self._render(item)}"  # a formatter may give what is no text
+        except Exception as exc:
+            return f"a log line could not be made: {type(exc).__name__}"
 
-    def _send(self, data: bytes, lines: int) -> None:
+    def _write(self, lines: list[str]) -> None:
+        if not lines:
+            return
+        data = _encoded("\n".join(lines)) + b"\n"
+        written = begin = 0
         try:
             if self._fd is None:
                 self._stream.write(data.decode())
@@ -205,7 +216,7 @@ class LogWriter:
                 raise ValueError("closed")
             if self._torn:  # the line before broke off in its middle
                 data = b"\n" + data
-            written = 0
+                begin = 1
             while written < len(data):
                 try:
                     written += os.write(self._fd, data[written:])
@@ -218,7 +229,21 @@ class LogWriter:
                     raise
             self._torn = False
         except Exception:  # a stream of the application's own may raise anything
-            self.failed += lines
+            self.failed += data.count(b"\n", max(begin, written))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
+def _most_at_once(descriptor: int | None) -> int:
+    """How many bytes are written at once. In a pipe, a socket or a terminal another worker's lines
+    may come between more; a file takes a write of any size whole."""
+    try:
+        file = descriptor is not None and stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        file = False
+    return _BLOCK if file else _WHOLE
 
 
 def _descriptor(stream: Any) -> int | None:
