@@ -51,14 +51,19 @@ class Called(msgspec.Struct, gc=False):
     ids: tuple[str, str] | None = None
     request_id: Any = None
 
+    @property
+    def milliseconds(self) -> float:
+        """The duration, in whole microseconds."""
+        return round(self.duration * 1_000_000) / 1000
+
     def message(self) -> str:
         """What the line says."""
-        return f"{self.site.name}: {self.outcome}, {round(self.duration * 1000, 3):g} ms"
+        return f"{self.site.name}: {self.outcome}, {self.milliseconds:g} ms"
 
     def fields(self) -> dict[str, Any]:
         """What the line has beside the usual fields."""
         fields = self.site.fields.copy()
-        fields["duration_ms"] = round(self.duration * 1000, 3)
+        fields["duration_ms"] = self.milliseconds
         fields["outcome"] = self.outcome
         if self.error is not None:
             fields["error"] = self.error
