@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.telemetry.logging.line import Line, take
+from sanic_ms.telemetry.logging.line import Line, milliseconds, take
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.types.route import template_of
 
@@ -81,7 +81,7 @@ class Access(msgspec.Struct, gc=False):
         return (
             redactor.path(path),
             None if self.route is None else _template(self.route),
-            round(self.duration * 1000, 3),
+            milliseconds(self.duration),
             redactor.query(query) if query else None,
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.telemetry.logging.line import Line
+from sanic_ms.telemetry.logging.line import Line, milliseconds
 
 __all__ = ["CallSite", "Called"]
 
@@ -51,19 +51,14 @@ class Called(msgspec.Struct, gc=False):
     ids: tuple[str, str] | None = None
     request_id: Any = None
 
-    @property
-    def milliseconds(self) -> float:
-        """The duration, in whole microseconds."""
-        return round(self.duration * 1_000_000) / 1000
-
     def message(self) -> str:
         """What the line says."""
-        return f"{self.site.name}: {self.outcome}, {self.milliseconds:g} ms"
+        return f"{self.site.name}: {self.outcome}, {milliseconds(self.duration):g} ms"
 
     def fields(self) -> dict[str, Any]:
         """What the line has beside the usual fields."""
         fields = self.site.fields.copy()
-        fields["duration_ms"] = self.milliseconds
+        fields["duration_ms"] = milliseconds(self.duration)
         fields["outcome"] = self.outcome
         if self.error is not None:
             fields["error"] = self.error

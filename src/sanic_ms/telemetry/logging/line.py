@@ -13,7 +13,7 @@ from sanic_ms.context import current_request
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace.current import current_ids
 
-__all__ = ["Line", "message_of", "take"]
+__all__ = ["Line", "message_of", "milliseconds", "take"]
 
 # What a record has by itself, or gets from formatters; all else came by ``extra=``.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -45,6 +45,14 @@ class Line(msgspec.Struct, gc=False):
     extra: dict[str, Any] | None = None
     exception: ExcInfo | None = None
     stack: str | None = None
+
+
+def milliseconds(seconds: float) -> float:
+    """A duration as lines have it, in whole microseconds.
+
+    To round to three digits instead takes five times as long.
+    """
+    return round(seconds * 1_000_000) / 1000
 
 
 def message_of(record: logging.LogRecord) -> str:
