@@ -241,6 +241,23 @@ def test_an_unsampled_request_has_a_trace_of_its_own(spans: Collected, apart: Ap
     assert spans == []
 
 
+@pytest.mark.parametrize("lines", [(), (RECORDED,), (NOT_RECORDED,)])
+def test_no_span_is_made_of_a_request_to_hand_its_trace_on(
+    lines: tuple[str, ...], apart: Apart
+) -> None:
+    """Nobody will see it; asked for it later, it is the one that the headers named."""
+    route = ServerSpans(Provider()).route("GET", "/")
+
+    def serve() -> None:
+        holder = route.begin(FakeRequest(*lines))
+        headers = dict(headers_out())
+        assert holder._span is None
+        assert headers == dict(headers_out(holder.span))
+        holder.end(200)
+
+    apart(serve)
+
+
 def test_a_sampled_request_hands_its_trace_on(spans: Collected, apart: Apart) -> None:
     """The caller's trace goes on, below our span, with the state that it brought."""
     serve = serving(1, spans)

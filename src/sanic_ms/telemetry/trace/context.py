@@ -85,6 +85,11 @@ class SpanHolder:
         """What a child takes over: the provider, the ids as above, the trace's state."""
         raise NotImplementedError
 
+    @property
+    def passes_on(self) -> bool:
+        """Whether those that are called are told to record the trace."""
+        raise NotImplementedError
+
     def get(self, key: str, default: Any = None) -> Any:
         if key == SPAN_KEY:
             return self.span

@@ -57,6 +57,11 @@ def headers_out(span: Span | None = None) -> Sequence[tuple[str, str]]:
         span: The span that calls. None: the current one.
     """
     if span is None:
+        holder = get_context()
+        if isinstance(holder, SpanHolder):  # the usual request, of which no span need be made
+            provider, trace_id, span_id, state = holder.inherited
+            parent = Parent(trace_id, span_id, holder.passes_on, state)
+            return write_headers(parent, provider.formats)
         span = current_span()
     if isinstance(span, RecordedSpan):
         return write_headers(span.as_parent(), span.provider.formats)
@@ -75,8 +80,8 @@ def headers_out(span: Span | None = None) -> Sequence[tuple[str, str]]:
         context.trace_flags.sampled,
         context.trace_state.to_header(),
     )
-    provider = installed_provider()
-    return write_headers(parent, ("w3c",) if provider is None else provider.formats)
+    installed = installed_provider()
+    return write_headers(parent, ("w3c",) if installed is None else installed.formats)
 
 
 def start_child(

@@ -235,6 +235,11 @@ class ServerSpan(SpanHolder):
         parent = self._parent
         return self._route.provider, *self.ids, "" if parent is None else parent.state
 
+    @property
+    def passes_on(self) -> bool:
+        parent = self._parent
+        return self.sampled or (parent is not None and parent.sampled is True)
+
     def end(self, status: int, exc: BaseException | None = None) -> None:
         """The answer was sent, or there will be none. A second call does nothing.
 
@@ -291,7 +296,7 @@ class ServerSpan(SpanHolder):
             span = self._span = request_span(self._route, parent, *self.ids, self._start)
             if not self.sampled:
                 span.recording = False
-                span.sampled = parent is not None and parent.sampled is True
+                span.sampled = self.passes_on
         return span
 
     def _tell(self, request: TracedRequest, status: int, exc: BaseException | None) -> None:
