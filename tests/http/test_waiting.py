@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -92,6 +94,17 @@ def test_of_other_callables_nothing_is_known() -> None:
     assert needs_task(Called())
     assert needs_task(functools.partial(Handlers().straight))
     assert needs_task(print)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="functions cannot be marked before")
+def test_a_function_that_is_marked_as_a_coroutine_function_needs_a_task() -> None:
+    """Whose coroutine it gives, and whether that one waits, is not known."""
+
+    def marked() -> Any:
+        return Handlers().awaits()
+
+    mark = getattr(inspect, "markcoroutinefunction")  # noqa: B009  # unknown to 3.11's types
+    assert needs_task(mark(marked))
 
 
 def test_a_specialised_function_is_still_seen_through() -> None:

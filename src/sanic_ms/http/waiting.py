@@ -30,8 +30,11 @@ def needs_task(handler: Callable[..., Any]) -> bool:
     code = function.__code__
     if "current_task" in code.co_names:
         return True
+    if not inspect.iscoroutinefunction(function):
+        return False
+    # One that is only marked as such (`inspect.markcoroutinefunction`) gives another's coroutine.
     # An instruction is two bytes; the caches that lie between them are zeros in `co_code`.
-    return inspect.iscoroutinefunction(function) and _WAITS in code.co_code[::2]
+    return not code.co_flags & inspect.CO_COROUTINE or _WAITS in code.co_code[::2]
 
 
 def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
