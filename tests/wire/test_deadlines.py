@@ -90,7 +90,7 @@ def server(named_app: Callable[..., Sanic[Any, Any]], serve: Serve, cancelled: l
     async def once(request: Request, size: int) -> HTTPResponse:
         raise AssertionError("called in a task")
 
-    setattr(once, AT_ONCE, lambda request, size: HTTPResponse(b"x" * size))
+    setattr(once, AT_ONCE, (once, lambda request, size: HTTPResponse(b"x" * size)))
 
     return serve(app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import itertools
 import re
@@ -234,3 +235,29 @@ async def test_a_coroutine_is_never_left_unawaited(in_memory: Connect) -> None:
         assert b'"data":7' in await answered(transport, get("/"))
         assert len(made) == count
     assert {inspect.getcoroutinestate(coroutine) for coroutine in made} == {"CORO_CLOSED"}
+
+
+async def test_who_wraps_an_endpoint_is_asked_first(in_memory: Connect) -> None:
+    """What a library puts around compiled handlers, with `functools.wraps`, is not passed by."""
+    app = make()
+
+    @app.get("/")
+    async def root(request: Any) -> str:
+        return "secret"
+
+    @app.get("/<id:int>")
+    async def one(request: Any, id: int) -> str:
+        return "secret"
+
+    def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(handler)
+        async def guard(request: Any, **path: Any) -> Any:
+            raise SanicException("not for you", status_code=403)
+
+        return guard
+
+    transport = await in_memory(app)
+    for route in app.router.routes:
+        route.handler = guarded(route.handler)
+    for path in ("/", "/7"):
+        assert b" 403 " in await answered(transport, get(path)), path

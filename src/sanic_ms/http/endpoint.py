@@ -113,7 +113,7 @@ def compile_endpoint(
         return finish(request, await value)
 
     if not services and not needs_task(call):
-        setattr(endpoint, AT_ONCE, at_once)
+        setattr(endpoint, AT_ONCE, (endpoint, at_once))
     return endpoint
 
 

@@ -115,7 +115,8 @@ class Plan:
         self.handler = handler
         self.params = params
         self.awaits = iscoroutinefunction(handler)
-        self.at_once: Callable[..., Any] | None = getattr(handler, AT_ONCE, None)
+        whose, at_once = getattr(handler, AT_ONCE, (None, None))
+        self.at_once: Callable[..., Any] | None = at_once if whose is handler else None
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
 

@@ -22,8 +22,9 @@ __all__ = [
 ]
 
 AT_ONCE = "__sanic_ms_at_once__"
-"""Where an endpoint keeps a plain function that does the same, if its handler needs no task: our
-server calls that one instead. It gives the response, or a coroutine that does."""
+"""Where an endpoint keeps itself and a plain function that does the same, if its handler needs no
+task: our server calls that one instead. It gives the response, or a coroutine that does. Whoever
+wraps an endpoint with `functools.wraps` copies this too: it counts for the endpoint alone."""
 
 _ATTRIBUTE = "__route_spec__"
 
