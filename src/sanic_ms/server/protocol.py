@@ -137,8 +137,8 @@ class HttpProtocol(Receiver):
                 return
             if iscoroutine(response):
                 plan.at_once = None  # a plain function that leads to others which wait
-        except (Exception, asyncio.CancelledError) as exc:
-            failure = exc
+        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as exc:
+            failure = exc  # the last two end the process from a task, and not from this callback
         # Not the connection's own before it runs: who cancels a task before that ends it without a
         # step, and the request has begun.
         self.loop.create_task(self._serve_rest(request, plan, span, response, failure))
