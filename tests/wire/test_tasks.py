@@ -173,6 +173,63 @@ async def test_context_variables_do_not_reach_the_next_request(in_memory: Connec
     assert _note.get() == "nothing"
 
 
+@pytest.mark.parametrize("path", ["/once", "/task", "/stream", "/fails"])
+async def test_context_variables_do_not_reach_a_request_that_waits_behind(
+    path: str, in_memory: Connect
+) -> None:
+    """A request that was sent before the answer to the last one is no part of that one."""
+    app = make()
+
+    def note() -> str:
+        before = _note.get()
+        _note.set("of a request before")
+        return before
+
+    @app.get("/once")
+    async def once(request: Any) -> str:
+        return note()
+
+    @app.get("/task")
+    async def task(request: Any) -> str:
+        await asyncio.sleep(0)
+        return note()
+
+    @app.get("/stream")
+    async def stream(request: Any) -> None:
+        response = await request.respond(content_type="text/plain")
+        await response.send(note())
+
+    @app.get("/fails")
+    async def fails(request: Any) -> None:
+        raise NotFound(error=note())
+
+    transport = await in_memory(app)
+    answer = await answered(transport, get(path) + get("/missing") + get(path))
+    assert answer.count(b"nothing") == 2
+
+
+async def test_reading_goes_on_in_no_request_s_context(in_memory: Connect) -> None:
+    """asyncio's own event loop would call the connection in it for ever after."""
+    app = make()
+    found: list[str] = []
+
+    @app.post("/", stream=True)
+    async def handler(request: Any) -> HTTPResponse:
+        _note.set("mine")
+        async for _ in request.stream:
+            pass
+        return text("")
+
+    transport = await in_memory(app)
+    transport.resume_reading = lambda: found.append(_note.get())
+    size = 1_000_000
+    head = get("/", f"Content-Length: {size}").replace(b"GET", b"POST")
+    transport.protocol.data_received(head)
+    transport.protocol.data_received(b"x" * (size - 1))
+    await answered(transport, b"x")
+    assert found == ["nothing"]
+
+
 async def test_a_task_that_the_handler_starts_belongs_to_its_request(in_memory: Connect) -> None:
     """It sees the request's context, and goes on after the answer."""
     app = make()

@@ -178,7 +178,8 @@ class Connection(SanicProtocol):
         """Read from the socket again, if there is room for what comes."""
         if not self._reading and not self.lost and len(self.input) < self.wire.most_input:
             self._reading = True
-            self.transport.resume_reading()
+            # asyncio's own loop calls us, from then on, in the context that this is called in.
+            self.wire.context.copy().run(self.transport.resume_reading)
 
     async def receive_more(self) -> None:
         """Wait for the next bytes of the body of the request that is being served.

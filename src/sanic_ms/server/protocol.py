@@ -408,7 +408,7 @@ class HttpProtocol(Receiver):
         self._stage = PARTING if wire.draining else IDLE
         if self.input:
             self._stage = HEAD
-            self.loop.call_soon(self._take_input)
+            self.loop.call_soon(self._take_input, context=wire.context)
         elif not self._reading:
             self.read_on()
 

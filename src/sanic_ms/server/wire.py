@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import sys
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from sanic import Sanic
@@ -74,6 +75,7 @@ class Wire:
         "access_log",
         "app",
         "connections",
+        "context",
         "draining",
         "framer",
         "heads",
@@ -100,6 +102,8 @@ class Wire:
         self.app = app
         self.loop = loop
         self.connections = connections
+        # That of no request. What one's end leads to, such as the next, begins in it.
+        self.context = copy_context()
         self.draining = False
         self.limits = limits = Limits.of(app.config)
         # A head, or a line of a chunked body, must fit in: reading stops when this much is unused.
