@@ -138,3 +138,13 @@ def test_routes_with_options_are_left_to_the_router(options: dict[str, Any]) -> 
     """They say more about a path than its parts."""
     patterns = Patterns(make([("GET", "/items/<id:int>")], **options).router.routes)
     assert patterns.match(b"GET /items/7") is None
+
+
+def test_where_one_route_wants_its_path_decoded_all_are_left_to_the_router() -> None:
+    """Sanic then decodes the paths of others as well, by an order of its own."""
+    app = make([("GET", "/items/<name>")])
+    app.router.reset()  # type: ignore[no-untyped-call]
+    app.add_route(handler, "/first/of/all/<name>", name="decoded", unquote=True)
+    app.router.finalize()
+    assert routed(app, "GET", "/items/%61") == (app.router.routes[0], {"name": "a"})
+    assert Patterns(app.router.routes).match(b"GET /items/%61") is None

@@ -82,6 +82,8 @@ class Patterns:
 
     def __init__(self, routes: Iterable[Route]) -> None:
         shapes = [_Shape.of(route) for route in routes]
+        if any(shape.route.unquote for shape in shapes):
+            shapes = []  # Sanic then decodes the paths of others too, by an order of its own
         self._known: dict[tuple[str, str, int], list[Pattern]] = {}
         for shape in shapes:
             if shape.is_simple and not any(shape.meets(other) for other in shapes):
@@ -144,7 +146,7 @@ class _Shape(NamedTuple):
         )
         is_simple = (
             bool(params)
-            and not (route.regex or route.strict or route.unquote or route.requirements)
+            and not (route.regex or route.strict or route.requirements)
             and isinstance(parts[0], str)
             and all(param.label in _LABELS for param in params.values())
         )
