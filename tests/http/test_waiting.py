@@ -43,6 +43,9 @@ class Handlers:
     async def asks(self) -> Any:
         return asyncio.current_task()
 
+    async def asks_within(self) -> Any:
+        return [(lambda: asyncio.current_task())() for _ in range(2)]
+
     async def makes_one(self) -> Callable[[], Any]:
         async def inner() -> None:
             await asyncio.sleep(0)
@@ -73,6 +76,7 @@ class Handlers:
         ("comprehends", True),
         ("enters", True),
         ("asks", True),
+        ("asks_within", True),
         ("makes_one", False),
         ("plain", False),
         ("plainly_asks", True),

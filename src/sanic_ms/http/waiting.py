@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from opcode import opmap
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
 __all__ = ["needs_task", "result_of"]
@@ -21,20 +21,26 @@ def needs_task(handler: Callable[..., Any]) -> bool:
 
     A coroutine function need not be where nowhere in it stands an ``await``, an ``async for`` or an
     ``async with``: it cannot be interrupted before its end. A plain function need not be either;
-    what it gives may still have to be waited for. One that names ``current_task`` wants to have a
-    task. Of anything but functions and methods of Python's own nothing is known, so they need one.
+    what it gives may still have to be waited for. One that names ``current_task``, or in which a
+    function does, wants to have a task. Of anything but functions and methods of Python's own
+    nothing is known, so they need one.
     """
     function = handler.__func__ if isinstance(handler, MethodType) else handler
     if not isinstance(function, FunctionType):
         return True
     code = function.__code__
-    if "current_task" in code.co_names:
+    if _names_current_task(code):
         return True
     if not inspect.iscoroutinefunction(function):
         return False
     # One that is only marked as such (`inspect.markcoroutinefunction`) gives another's coroutine.
     # An instruction is two bytes; the caches that lie between them are zeros in `co_code`.
     return not code.co_flags & inspect.CO_COROUTINE or _WAITS in code.co_code[::2]
+
+
+def _names_current_task(code: CodeType) -> bool:
+    inner = (const for const in code.co_consts if isinstance(const, CodeType))
+    return "current_task" in code.co_names or any(map(_names_current_task, inner))
 
 
 def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
