@@ -107,16 +107,12 @@ class Patterns:
             return None
         front, _, last = line.rpartition(b"/")
         usual = self._by_front.get(front)
-        if (
-            usual is not None
-            and len(last) <= _LONGEST
-            and (last.isalnum() or _PART.fullmatch(last))
-        ):
+        if usual is not None and (last.isalnum() or _PART.fullmatch(last)):
             try:
                 return usual, {usual.name: usual.cast(last.decode("ascii"))}
             except ValueError:
                 return None
-        if len(line) > _LONGEST or not _TARGET.fullmatch(line):
+        if not _TARGET.fullmatch(line):
             return None
         parts = line.decode("ascii").partition("?")[0].split("/")
         found = self._known.get((parts[0], parts[1], len(parts)))
