@@ -180,8 +180,7 @@ class Sessions:
             )
         started = monotonic()
         place = waiters.join(started + timeout)
-        if self._size < self.max_size:
-            self._grow()
+        self._grow()
         try:
             session = await place[1]
         except BaseException:
