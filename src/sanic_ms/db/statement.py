@@ -60,14 +60,15 @@ class Statement:
         writes: It may change data, as far as its words tell.
         changes_session: It may change the session beyond itself: SET, LISTEN, temporary tables …
         slow: For a driver's own use: it was seen to take long.
-        traced: For the pool's `watch`: makes its spans; None until one is recorded.
+        traced, batched: For the pool's `watch`: make its spans, with one row of values and with
+            many; None until one is recorded.
 
     Raises:
         StatementError: it is empty, or its placeholders are not numbered without gaps.
     """
 
-    __slots__ = ("changes_session", "count", "order", "selects", "slow", "sql", "text", "traced",
-                 "word", "writes")  # fmt: skip
+    __slots__ = ("batched", "changes_session", "count", "order", "selects", "slow", "sql", "text",
+                 "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect) -> None:
         found = scan(sql, dialect)
@@ -94,6 +95,7 @@ class Statement:
         self.changes_session = _SESSION_WORDS[dialect].search(found.code) is not None
         self.slow = False
         self.traced: ChildSpans | None = None
+        self.batched: ChildSpans | None = None
 
     def check(self, args: Arguments) -> None:
         """Refuse a wrong number of arguments.

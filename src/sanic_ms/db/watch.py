@@ -76,10 +76,13 @@ class Watch:
         parent = recording_parent()
         if parent is None:
             return work
-        said = self._spans(statement).attributes.copy()
-        for name in ("db.query.summary", "db.operation.name"):
-            said[name] = f"BATCH {said[name]}"
-        return ChildSpans(_SCOPE, said["db.query.summary"], said).around(parent, work, _code_of)
+        spans = statement.batched
+        if spans is None:
+            said = self._spans(statement).attributes.copy()
+            for name in ("db.query.summary", "db.operation.name"):
+                said[name] = f"BATCH {said[name]}"
+            spans = statement.batched = ChildSpans(_SCOPE, said["db.query.summary"], said)
+        return spans.around(parent, work, _code_of)
 
     def command(self, name: str, work: Work[T]) -> Work[T]:
         """What begins or ends a transaction or a savepoint."""
