@@ -303,7 +303,7 @@ async def test_random_limits_and_cancellations(
 
     # MariaDB has 151 connections, may be slow to notice that one is gone, and loses one by each
     # statement that is interrupted.
-    for start in range(0, 112, 8):
+    for start in range(0, 112 if pool.statements.dialect == "mysql" else 240, 8):
         await asyncio.gather(*(one(start + step) for step in range(8)))
     await settled(pool)
     assert await asyncio.gather(*(pool.fetchval("SELECT $1 + 0", n) for n in range(8))) == [
