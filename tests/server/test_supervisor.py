@@ -224,6 +224,26 @@ def test_a_second_signal_ends_all_at_once(run: Run, kit: Any) -> None:
     assert not any(map(alive, workers))
 
 
+def test_a_stop_of_the_whole_group_is_no_failure_of_those_that_start(
+    run: Run, kit: Any, tmp_path: Path
+) -> None:
+    """Workers that have no handler yet are ended by the signal that the master gets as well, and it
+    may hear of them before it looks at its own."""
+    slow = "import sys, time\nif 'spawn_main' in ' '.join(sys.orig_argv):\n    time.sleep(300)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow)
+    server = run(WORKERS="2", PYTHONPATH=str(tmp_path))
+    kit.wait_until(lambda: len(server.workers()) == 2)
+    workers = server.workers()
+    server.signal(signal.SIGSTOP)  # so that it finds all of it at once
+    for worker in workers:
+        os.kill(worker, signal.SIGTERM)
+    kit.wait_until(lambda: not server.workers())  # they have ended, and nobody has looked
+    server.signal()
+    server.signal(signal.SIGCONT)
+    assert server.end() == 0
+    assert "did not start" not in server.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_workers_start_ends_them(run: Run, kit: Any, number: signal.Signals) -> None:
     """To the master alone, or from a terminal to all."""

@@ -168,6 +168,15 @@ class Supervisor:
 
     def _on_end(self, worker: WorkerProcess) -> None:
         self._living.discard(worker)
+        if worker.over.result() == -signal.SIGTERM:
+            # It had no handler yet. Whoever tells all processes of the group to stop has told us as
+            # well, and our own signal may be the next thing that the event loop finds.
+            asyncio.get_running_loop().call_later(_SOON, self._replace, worker)
+        else:
+            self._replace(worker)
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        """Do what is to be done about a worker that has ended by itself."""
         slot = self._slots[worker.number]
         if self._stopping.is_set() or slot.worker is not worker:
             return
