@@ -55,23 +55,20 @@ async def create(request: Request, body: NewPerson) -> NewPerson:
 
 @app.get("/row/<id:int>")
 async def row(request: Request, id: int) -> Person:
-    async with app.db.acquire(request) as db:
-        return await db.fetchrow(shared.ROW, id)  # type: ignore[return-value]
+    return await app.db.fetchrow(shared.ROW, id)  # type: ignore[return-value]
 
 
 @app.get("/rows/<id:int>")
 async def rows(request: Request, id: int) -> list[Person]:
-    async with app.db.acquire(request) as db:
-        return await db.fetch(shared.ROWS, id)  # type: ignore[return-value]
+    return await app.db.fetch(shared.ROWS, id)  # type: ignore[return-value]
 
 
 @app.get("/queries/<id:int>")
 async def queries(request: Request, id: int) -> list[Person]:
-    async with app.db.acquire(request) as db:
-        return [
-            await db.fetchrow(shared.ROW, key)  # type: ignore[misc]
-            for key in shared.keys_of(id)
-        ]
+    return [
+        await app.db.fetchrow(shared.ROW, key)  # type: ignore[misc]
+        for key in shared.keys_of(id)
+    ]
 
 
 @app.put("/update/<id:int>")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
 from sanic_ms.db.placeholders import Dialect
@@ -23,9 +23,11 @@ __all__ = [
     "Driver",
     "FetchedRows",
     "Isolation",
+    "Lane",
     "Row",
     "Rows",
     "Session",
+    "Sharer",
     "TransactionOptions",
 ]
 
@@ -71,6 +73,42 @@ class FetchedRows(Rows):
     async def close(self) -> None:
         """Forget the rest."""
         self._rows = []
+
+
+class Lane(ABC):
+    """The way of one plain read on a session that does those of several callers at once.
+
+    Whoever gets one calls one of its three methods at once, and after an exception `settle`. What
+    goes wrong may have nothing to do with the read, which is then run again in the usual way.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def fetch(self, args: Arguments) -> list[Row]:
+        """Every row."""
+
+    @abstractmethod
+    async def fetchrow(self, args: Arguments) -> Row | None:
+        """The first row, None if there is none."""
+
+    @abstractmethod
+    async def fetchval(self, args: Arguments, column: int) -> Any:
+        """One value of the first row, None if there is no row."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """After an exception, or instead of a read: nothing is waited for that was never sent."""
+
+
+class Sharer(Protocol):
+    """Who lends a session to several callers at once."""
+
+    def rested(self, session: Session) -> None:
+        """All reads on a session have ended, or it is lost."""
+
+    def stalled(self, session: Session) -> None:
+        """The read whose turn it is takes long. The others wait for it."""
 
 
 class Session(ABC):
@@ -177,6 +215,31 @@ class Session(ABC):
     def is_closed(self) -> bool:
         """Whether it is known to be lost. Cheap: asks no one."""
 
+    async def prepare(self, statement: Statement, timeout: float | None) -> None:
+        """Make it ready for `lane`; for drivers that have pipelines."""
+        raise NotImplementedError
+
+    def lane(self, statement: Statement, sharer: Sharer, most: int | None) -> Lane | None:
+        """A way for a plain read behind those that are under way.
+
+        Args:
+            sharer: Is told how it goes.
+            most: How many may be under way; None: as many as do not keep each other waiting.
+
+        Returns:
+            None: the statement has to be prepared first, or there is no way now.
+        """
+        return None
+
+    def drop_reads(self) -> Statement | None:
+        """Tell all whose reads are under way that the session is lost, and name the one whose turn
+        it was. The session can only be thrown away after that, by `kill`."""
+        return None
+
+    async def kill(self) -> None:
+        """End what it does on the server, and close it."""
+        self.terminate()
+
     @abstractmethod
     async def reset(self) -> None:
         """Bring it back to what a new one is, for the next user: no statement running, no
@@ -216,11 +279,13 @@ class Driver(ABC):
     Attributes:
         dialect: How its SQL is written.
         max_sessions: How many sessions it can have; None: as many as the pool wants.
+        pipelines: Its sessions can do plain reads of several callers at once.
         keeps_data: The data live in the session, which is therefore never closed for its age.
     """
 
     dialect: Dialect
     max_sessions: int | None = None
+    pipelines: bool = False
     keeps_data: bool = False
     _deadlines: Deadlines | None = None
 

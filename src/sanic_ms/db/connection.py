@@ -328,8 +328,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             return
         self._session = None
         session.fresh = True
-        waiters = sessions.waiters
-        if not waiters.queue or not waiters.serve(session):
+        if sessions.waiters.queue:
+            sessions.hand_over(session)
+        else:
             sessions.idle.append(session)
 
     def detach(self) -> Session | None:

@@ -6,18 +6,20 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from time import perf_counter
+from typing import Any, TypeVar
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
-from sanic_ms.db.base import Arguments, Row, Session
+from sanic_ms.db.base import Arguments, Lane, Row, Session
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.rows import RowIterator
 from sanic_ms.db.sessions import Limits, PoolStats, Sessions
-from sanic_ms.db.statement import StatementCache
+from sanic_ms.db.sharing import Sharing
+from sanic_ms.db.statement import Statement, StatementCache
 from sanic_ms.db.transaction import transaction_options
 from sanic_ms.db.watch import Watch
 from sanic_ms.exception import DatabaseError, LifecycleError
@@ -31,6 +33,9 @@ log = logging.getLogger("sanic_ms.db")
 
 # Seconds that a health check waits for the database's answer.
 _CHECK_LIMIT = 0.4
+
+
+Result = TypeVar("Result")
 
 
 class ConnectionPool(Component):
@@ -51,6 +56,9 @@ class ConnectionPool(Component):
         idle_timeout: Seconds after which an unused connection above ``min_size`` is closed.
         max_lifetime: Seconds after which a connection is replaced, so that a database that moved
             is found again and memory is given back.
+        pipeline: Send plain reads of several callers on one connection, one behind the other,
+            where the database can do that (PostgreSQL). It is about `fetch`, `fetchrow` and
+            `fetchval` of the pool itself.
         stop_timeout: Seconds that `stop` waits for connections in use before it closes them.
 
     Raises:
@@ -71,6 +79,7 @@ class ConnectionPool(Component):
         connect_timeout: float = 5.0,
         idle_timeout: float = 300.0,
         max_lifetime: float = 3600.0,
+        pipeline: bool = True,
         stop_timeout: float = 5.0,
     ) -> None:
         if not 0 <= min_size <= max_size or max_size < 1:
@@ -95,6 +104,9 @@ class ConnectionPool(Component):
         self.acquire_timeout = acquire_timeout
         self.statement_timeout = statement_timeout
         self.stop_timeout = stop_timeout
+        # A read that is late in a pipeline is begun anew, which must not take a good part of the
+        # time that it has.
+        self.pipeline = pipeline and (statement_timeout is None or statement_timeout >= 1.0)
         self._limits = Limits(
             min_size, max_size, max_waiters, connect_timeout, idle_timeout, max_lifetime
         )
@@ -105,6 +117,7 @@ class ConnectionPool(Component):
         self._sessions: Sessions | None = None
         # The same while the pool runs, and None otherwise.
         self.lending: Sessions | None = None
+        self._sharing: Sharing | None = None
         self._pid = 0
 
     # --- life ------------------------------------------------------------------------------------
@@ -155,6 +168,8 @@ class ConnectionPool(Component):
             raise
         self.state = State.RUNNING
         self.lending = self._sessions
+        if self.pipeline and driver.pipelines:
+            self._sharing = self._sessions.sharing
 
     async def stop(self) -> None:
         """Close every connection: the idle ones now, those in use when they are released, and
@@ -165,7 +180,7 @@ class ConnectionPool(Component):
         if self.state is not State.RUNNING or self._sessions is None:
             return
         self.state = State.STOPPING
-        self.lending = None
+        self.lending = self._sharing = None
         try:
             await self._sessions.drain(self.stop_timeout)
         finally:
@@ -173,7 +188,7 @@ class ConnectionPool(Component):
 
     async def _shut(self) -> None:
         self.state = State.STOPPED
-        self.lending = None
+        self.lending = self._sharing = None
         sessions, self._sessions = self._sessions, None
         if sessions is not None:
             await sessions.shut()
@@ -276,21 +291,46 @@ class ConnectionPool(Component):
         self.give_back(connection)
 
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
-        """`Connection.fetch` on a connection of its own."""
+        """`Connection.fetch` by itself: on a connection of its own, or, where it is a plain read,
+        behind those of other callers."""
+        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+            known, values, sharing = read
+            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
+            if lane is not None:
+                try:
+                    return await self._watched(known, lane.fetch(values))
+                except Exception:
+                    lane.settle()
         async with Acquiring(self, None, None) as connection:
             return await connection.fetch(statement, *args, timeout=timeout)
 
     async def fetchrow(
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
-        """`Connection.fetchrow` on a connection of its own."""
+        """`Connection.fetchrow` by itself, like `fetch`."""
+        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+            known, values, sharing = read
+            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
+            if lane is not None:
+                try:
+                    return await self._watched(known, lane.fetchrow(values))
+                except Exception:
+                    lane.settle()
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchrow(statement, *args, timeout=timeout)
 
     async def fetchval(
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
     ) -> Any:
-        """`Connection.fetchval` on a connection of its own."""
+        """`Connection.fetchval` by itself, like `fetch`."""
+        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+            known, values, sharing = read
+            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
+            if lane is not None:
+                try:
+                    return await self._watched(known, lane.fetchval(values, column))
+                except Exception:
+                    lane.settle()
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchval(statement, *args, column=column, timeout=timeout)
 
@@ -311,6 +351,27 @@ class ConnectionPool(Component):
     ) -> RowIterator:
         """`Connection.iterate` on a connection of its own, which it keeps until it ends."""
         return RowIterator(None, statement, args, prefetch, timeout, pool=self)
+
+    def _plain_read(
+        self, statement: object, args: Arguments
+    ) -> tuple[Statement, Arguments, Sharing] | None:
+        """What may be done together with others, None for anything else."""
+        sharing = self._sharing
+        if sharing is None or asyncio.get_running_loop() is not sharing.loop:
+            return None
+        known, args = self.statements.get(statement, args)
+        return None if known.slow or not known.plain else (known, args, sharing)
+
+    def _wait_for_lane(self, read: Statement, sharing: Sharing) -> Awaitable[Lane | None]:
+        return sharing.wait(read, self.acquire_timeout, self.statement_timeout)
+
+    async def _watched(self, read: Statement, work: Coroutine[Any, Any, Result]) -> Result:
+        """Do a plain read, and tell of it if it went well; else it is done again."""
+        started = perf_counter()
+        result = await self.watch.traced(read, work)
+        if (metrics := self.watch.metrics) is not None:
+            metrics.done(read.word, started)
+        return result
 
     # --- for the rooms' own modules --------------------------------------------------------------
 

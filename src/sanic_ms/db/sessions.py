@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, NamedTuple
 
-from sanic_ms.db.base import Driver, Session
+from sanic_ms.db.base import Driver, Lane, Session
+from sanic_ms.db.sharing import Sharing
+from sanic_ms.db.statement import Statement
 from sanic_ms.db.waiters import Waiters
 from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError, PoolExhausted
 
@@ -60,6 +62,7 @@ class Sessions:
     Attributes:
         idle: Those that may be lent, the one that came back last at the end.
         waiters: The callers that wait.
+        sharing: Has the sessions that do plain reads of several callers.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Sessions:
         # never open one too many.
         self._size = 0
         self.waiters = Waiters(driver.deadlines)
+        self.sharing = Sharing(self, max(limits.max_waiters, 1))
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._drained: asyncio.Future[None] | None = None
@@ -172,6 +176,17 @@ class Sessions:
             PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
             DatabaseUnavailable: none could be opened, and none is open.
         """
+        session = await self.wait_for(None, timeout)
+        assert isinstance(session, Session)
+        return session
+
+    async def wait_for(self, read: Statement | None, timeout: float) -> Session | Lane:
+        """The same for a plain read, which may get a lane instead.
+
+        Raises:
+            PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
+            DatabaseUnavailable: none could be opened, and none is open.
+        """
         waiters = self.waiters
         if len(waiters.queue) >= self.limits.max_waiters:
             raise PoolExhausted(
@@ -179,32 +194,45 @@ class Sessions:
                 f"{self.max_size} connections (max_waiters, max_size)"
             )
         started = monotonic()
-        place = waiters.join(started + timeout)
-        self._grow()
+        place = waiters.join(started + timeout, read)
+        self.grow()
         try:
-            session = await place[1]
+            found = await place[1]
         except BaseException:
+            # Cancelled between being served and waking up: the next one gets it.
             served = waiters.leave(place)
-            if served is not None:
-                # Cancelled between being served and waking up: the next one gets it.
+            if isinstance(served, Session):
                 self.take_back(served)
+            elif served is not None:
+                served.settle()
             raise
         finally:
             if self._waited is not None:
                 self._waited(monotonic() - started)
-        if session is None:
+        if found is None:
             raise PoolExhausted(
                 f"pool {self.name}: none of {self.max_size} connections became free within "
                 f"{timeout:g} s (acquire_timeout, max_size)"
             )
-        return session
+        return found
+
+    def hand_over(self, session: Session) -> None:
+        """A session that is at rest: to the first who waits, else to the idle ones."""
+        waiters = self.waiters
+        first = waiters.first()
+        if first is None:
+            self.idle.append(session)
+            return
+        read = first[2]
+        lane = None if read is None else self.sharing.begin(session, read)
+        waiters.serve(session if lane is None else lane)
+        self.sharing.admit()
 
     def take_back(self, session: Session) -> None:
         """A session comes back: to the next who waits, to the idle ones, or to be reset first."""
         if session.is_reusable() and not self._draining:
             session.fresh = True
-            if not self.waiters.serve(session):
-                self.idle.append(session)
+            self.hand_over(session)
         elif session.is_closed():
             self._discard(session)
         elif session.unsettled or session.changed or session.in_transaction():
@@ -212,13 +240,17 @@ class Sessions:
         else:
             self._run(self._close(session))
 
-    # --- opening and closing ---------------------------------------------------------------------
+    def throw_away(self, session: Session) -> None:
+        """One that is still at work comes back: it is ended on the server and closed."""
+        self._run(self._kill(session))
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
         """Begin to open one more, if there may be one more."""
         if self._size < self.max_size and not self._draining:
             self._size += 1
             self._run(self._open_one())
+
+    # --- opening and closing ---------------------------------------------------------------------
 
     async def _open_one(self) -> None:
         try:
@@ -255,6 +287,13 @@ class Sessions:
         session.unsettled = session.changed = False
         self.take_back(session)
 
+    async def _kill(self, session: Session) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_LIMIT):
+                await session.kill()
+        finally:
+            self._discard(session)
+
     async def _close(self, session: Session) -> None:
         try:
             async with asyncio.timeout(_SETTLE_LIMIT):
@@ -271,7 +310,7 @@ class Sessions:
             self._all.remove(session)
             self._shrink()
         if self.waiters.queue:
-            self._grow()
+            self.grow()
 
     def _shrink(self) -> None:
         self._size -= 1
@@ -301,7 +340,7 @@ class Sessions:
                     self.idle.remove(session)
                     self._run(self._close(session))
             for _ in range(limits.min_size - self._size):
-                self._grow()
+                self.grow()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

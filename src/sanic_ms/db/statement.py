@@ -13,6 +13,7 @@ from typing import Any
 
 from sanic_ms.db import querybuilders
 from sanic_ms.db.placeholders import Dialect, scan
+from sanic_ms.db.plain_reads import is_plain_read
 from sanic_ms.exception import StatementError
 from sanic_ms.telemetry.trace import ChildSpans
 
@@ -59,7 +60,10 @@ class Statement:
         selects: It starts with SELECT or VALUES and so cannot write on SQLite.
         writes: It may change data, as far as its words tell.
         changes_session: It may change the session beyond itself: SET, LISTEN, temporary tables …
-        slow: For a driver's own use: it was seen to take long.
+        plain: It only reads, may run twice, and may share a session with others of its kind.
+        slow: It was seen to take long, which a driver or the pool remembers here.
+        together: How many plain reads may be under way on one session, this one among them, while
+            another one is idle. A driver's own use.
         traced, batched: For the pool's `watch`: make its spans, with one row of values and with
             many; None until one is recorded.
 
@@ -67,8 +71,8 @@ class Statement:
         StatementError: it is empty, or its placeholders are not numbered without gaps.
     """
 
-    __slots__ = ("batched", "changes_session", "count", "order", "selects", "slow", "sql", "text",
-                 "traced", "word", "writes")  # fmt: skip
+    __slots__ = ("batched", "changes_session", "count", "order", "plain", "selects", "slow", "sql",
+                 "text", "together", "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect) -> None:
         found = scan(sql, dialect)
@@ -93,7 +97,11 @@ class Statement:
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
         self.changes_session = _SESSION_WORDS[dialect].search(found.code) is not None
+        self.plain = (
+            dialect == "postgresql" and not self.changes_session and is_plain_read(found.shown)
+        )
         self.slow = False
+        self.together = 1
         self.traced: ChildSpans | None = None
         self.batched: ChildSpans | None = None
 

@@ -11,14 +11,16 @@ from asyncio import Future
 from collections import deque
 from contextlib import suppress
 
-from sanic_ms.db.base import Session
+from sanic_ms.db.base import Lane, Session
 from sanic_ms.db.deadlines import Deadlines
+from sanic_ms.db.statement import Statement
 from sanic_ms.exception import DatabaseError, SanicMSError
 
 __all__ = ["Place", "Waiters"]
 
-# When it ends, by `time.monotonic`, and what is awaited: a session, or None when none came in time.
-Place = tuple[float, Future[Session | None]]
+# When it ends, by `time.monotonic`; what is awaited: a session, or None when none came in time; and
+# the plain read that it is for, which may get a lane instead. None: it must be a session.
+Place = tuple[float, Future[Session | Lane | None], Statement | None]
 
 
 class Waiters:
@@ -40,10 +42,10 @@ class Waiters:
         self.moment = math.inf
         deadlines.enlist(self)
 
-    def join(self, moment: float) -> Place:
+    def join(self, moment: float, read: Statement | None = None) -> Place:
         """The last place, until ``moment``. Whoever is interrupted there must `leave` it."""
         deadlines = self._deadlines
-        place = (moment, deadlines.loop.create_future())
+        place = (moment, deadlines.loop.create_future(), read)
         self.queue.append(place)
         if moment < self.moment:
             self.moment = moment
@@ -51,8 +53,8 @@ class Waiters:
             deadlines.wake_at(moment)
         return place
 
-    def leave(self, place: Place) -> Session | None:
-        """Give a place up: the session that had been handed to it, None if it had none."""
+    def leave(self, place: Place) -> Session | Lane | None:
+        """Give a place up: what had been handed to it, None if it had nothing."""
         waiter = place[1]
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             return waiter.result()
@@ -60,15 +62,23 @@ class Waiters:
             self.queue.remove(place)
         return None
 
-    def serve(self, session: Session) -> bool:
-        """Hand a session to the first in the queue; False: nobody waits."""
+    def first(self) -> Place | None:
+        """The first place, None if nobody waits."""
         queue = self.queue
         while queue:
-            waiter = queue.popleft()[1]
-            if not waiter.done():
-                waiter.set_result(session)
-                return True
-        return False
+            if not queue[0][1].done():
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def serve(self, found: Session | Lane) -> bool:
+        """Hand a session or a lane to the first in the queue; False: nobody waits."""
+        place = self.first()
+        if place is None:
+            return False
+        self.queue.popleft()
+        place[1].set_result(found)
+        return True
 
     def refuse(self, exc: SanicMSError) -> None:
         """End every place with an error."""
@@ -90,7 +100,7 @@ class Waiters:
         self.queue.clear()
         nearest = math.inf
         for place in places:
-            moment, waiter = place
+            moment, waiter, _ = place
             if moment > now:
                 self.queue.append(place)
                 nearest = min(nearest, moment)
@@ -102,4 +112,4 @@ class Waiters:
 
     def count(self) -> int:
         """How many wait now."""
-        return sum(not waiter.done() for _, waiter in self.queue)
+        return sum(not waiter.done() for _, waiter, _ in self.queue)

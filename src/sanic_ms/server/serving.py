@@ -25,6 +25,7 @@ from sanic.application.constants import ServerStage
 from sanic.application.ext import setup_ext
 from sanic.logging.setup import setup_logging
 
+from sanic_ms.server.garbage import spared
 from sanic_ms.server.protocol import HttpProtocol, served
 from sanic_ms.server.sockets import Place
 from sanic_ms.server.stopping import cancel_tasks, finish_requests
@@ -205,8 +206,11 @@ class Server:
                 log.info("%s was stopped before it had started", self.app.name)
                 return
             try:
-                await self._open()
-                await self._asked.wait()
+                # The collector belongs to the process, and so is left alone where that does not
+                # serve only.
+                with spared() if self._signals else contextlib.nullcontext():
+                    await self._open()
+                    await self._asked.wait()
             except BaseException:
                 self._quick = True  # nobody is to be waited for
                 raise

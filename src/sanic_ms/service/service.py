@@ -243,6 +243,7 @@ class Service(Sanic[Any, Any]):
             max_size=settings.db_pool_max,
             acquire_timeout=settings.db_acquire_timeout,
             statement_timeout=settings.db_statement_timeout,
+            pipeline=settings.db_pipeline,
         )
         if settings.metrics:
             pool.measure(self.metrics)

@@ -41,6 +41,10 @@ class Databases(Serving, frozen=True, kw_only=True):
     db_statement_timeout: Annotated[
         Seconds | None, Meta(description="seconds for one statement; empty means no limit")
     ] = 30.0
+    db_pipeline: Annotated[
+        bool,
+        Meta(description="plain reads of several requests go behind one another on a connection"),
+    ] = True
     models: Annotated[
         list[str], Meta(description="modules that hold the models, for migrations")
     ] = msgspec.field(default_factory=lambda: ["models"])

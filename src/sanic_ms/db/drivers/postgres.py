@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import asyncpg
-import msgspec
 from asyncpg import exceptions as pg
 
-from sanic_ms.db.base import Arguments, Driver, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.base import (
+    Arguments,
+    Driver,
+    Lane,
+    Row,
+    Rows,
+    Session,
+    Sharer,
+    TransactionOptions,
+)
 from sanic_ms.db.deadlines import Deadline, Deadlines
 from sanic_ms.db.drivers.postgres_errors import translate
+from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane
+from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
 from sanic_ms.db.statement import Statement
@@ -54,7 +65,9 @@ class PostgresDriver(Driver):
         self._dsn = DatabaseURL(
             url.scheme, url.database, url.host, url.port, url.user, url.password, options
         ).url
+        self.pipelines = self._keep_prepared
         self._database = url.database
+        self._lanes: list[PostgresLane] = []
 
     async def connect(self, timeout: float) -> PostgresSession:
         """Open a session."""
@@ -69,27 +82,7 @@ class PostgresDriver(Driver):
                     loop=_ProtocolLoop(self.deadlines),
                     connection_class=_Connection,
                 )
-                await raw.set_type_codec(
-                    "json",
-                    schema="pg_catalog",
-                    format="binary",
-                    encoder=msgspec.json.encode,
-                    decoder=msgspec.json.decode,
-                )
-                await raw.set_type_codec(
-                    "timestamp",
-                    schema="pg_catalog",
-                    format="tuple",
-                    encoder=_encode_timestamp,
-                    decoder=_decode_timestamp,
-                )
-                await raw.set_type_codec(
-                    "jsonb",
-                    schema="pg_catalog",
-                    format="binary",
-                    encoder=_encode_jsonb,
-                    decoder=_decode_jsonb,
-                )
+                await set_codecs(raw)
         except TimeoutError as exc:
             if raw is not None:
                 raw.terminate()
@@ -104,7 +97,7 @@ class PostgresDriver(Driver):
             if error is None:
                 raise
             raise DatabaseUnavailable(error.detail, sqlstate=error.sqlstate) from exc
-        return PostgresSession(raw, keep_prepared=self._keep_prepared)
+        return PostgresSession(raw, self._lanes, keep_prepared=self._keep_prepared)
 
 
 class _ProtocolLoop:
@@ -134,45 +127,23 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
         super().__init__(protocol, transport, loop.loop, *rest)
 
 
-def _encode_jsonb(value: Any) -> bytes:
-    return b"\x01" + msgspec.json.encode(value)
-
-
-def _decode_jsonb(data: bytes) -> Any:
-    return msgspec.json.decode(memoryview(data)[1:])
-
-
-# `timestamp` on the wire: microseconds from this moment; the largest and the smallest number mean
-# infinity, which asyncpg gives as the largest and the smallest datetime.
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST, _FIRST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
-_INFINITY: Final = {_LAST: 2**63 - 1, _FIRST: -(2**63)}
-
-
-def _encode_timestamp(value: date) -> tuple[int]:
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-    return (_INFINITY.get(moment) or (moment - _EPOCH) // timedelta(microseconds=1),)
-
-
-def _decode_timestamp(data: tuple[int]) -> datetime:
-    """A `timestamp` says no zone; like the other databases' it is UTC, and says so here."""
-    try:
-        return _EPOCH + timedelta(microseconds=data[0])
-    except OverflowError:
-        return _LAST if data[0] > 0 else _FIRST
-
-
 class PostgresSession(Session):
-    """One connection to PostgreSQL."""
+    """One connection to PostgreSQL.
 
-    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_keep_prepared", "_prepared",
-                 "_raw", "_readonly")  # fmt: skip
+    Args:
+        raw: asyncpg's connection.
+        lanes: Those of the pool that nobody uses.
+        keep_prepared: Statements are prepared with a name.
+    """
 
-    def __init__(self, raw: Any, *, keep_prepared: bool) -> None:
+    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_keep_prepared", "_lanes",
+                 "_pipeline", "_prepared", "_raw", "_readonly")  # fmt: skip
+
+    def __init__(self, raw: Any, lanes: list[PostgresLane], *, keep_prepared: bool) -> None:
         super().__init__()
         self._raw = raw
+        self._lanes = lanes
+        self._pipeline: Pipeline | None = None
         protocol = raw._protocol
         self._bind_execute = protocol.bind_execute
         self._in_transaction = protocol.is_in_transaction
@@ -297,6 +268,43 @@ class PostgresSession(Session):
             or not self._is_connected()
             or self._in_transaction()
         )
+
+    async def prepare(self, statement: Statement, timeout: float | None) -> None:
+        """Prepare it, with a name."""
+        try:
+            if statement.text not in self._prepared:
+                await self._prepare(statement, timeout)
+        except BaseException as exc:
+            self._fail(exc)
+
+    def lane(self, statement: Statement, sharer: Sharer, most: int | None) -> Lane | None:
+        """A way for a statement that was prepared on this connection."""
+        prepared = self._prepared.get(statement.text)
+        if prepared is None or self.retired or not self._is_connected():
+            return None
+        pipeline = self._pipeline
+        if pipeline is None:
+            pipeline = self._pipeline = Pipeline(
+                self._raw, self._lanes, partial(sharer.rested, self), partial(sharer.stalled, self)
+            )
+        elif pipeline.count >= (pipeline.together if most is None else most):
+            return None
+        return pipeline.admit(statement, prepared._state)
+
+    def drop_reads(self) -> Statement | None:
+        """Tell all who wait for an answer."""
+        pipeline = self._pipeline
+        statement = None
+        if pipeline is not None:
+            statement = pipeline.turns[0].statement if pipeline.turns else None
+            pipeline.give_up()
+        return statement
+
+    async def kill(self) -> None:
+        """Cancel what runs, by another connection as the protocol has it, and close."""
+        with suppress(Exception):
+            await self._raw._cancel(self._raw._loop.create_future())
+        self.terminate()
 
     async def reset(self) -> None:
         """Wait for an interrupted statement, roll back, and forget what the session was told."""

@@ -1,0 +1,372 @@
+"""Several statements under way on one connection to PostgreSQL, each of another caller.
+
+The protocol lets a client send a statement before the one before it is answered; the answers come
+in the order of the statements. asyncpg's protocol object does one thing at a time. So each
+statement gets one of its own, a *lane*, that believes to be alone on a connection: it encodes,
+decodes and wakes its caller as ever. The `Pipeline` stands between the lanes and the transport of
+the one real connection. It notes whose statement was sent when, and gives each its part of what
+comes back, which ends with ReadyForQuery. Each statement ends with a Sync of its own, so that an
+error is that of one caller alone.
+
+While no statement is under way, what the server says goes to the connection's own protocol object,
+which can be used as if there was no pipeline.
+
+Source: PostgreSQL's documentation, "Frontend/Backend Protocol": "Message Formats" and, under
+"Message Flow", "Pipelining". `docs/design/pipeline.md` has what was measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from time import monotonic, thread_time
+from types import SimpleNamespace
+from typing import Any, Final
+
+import asyncpg
+from asyncpg.protocol import NO_TIMEOUT, Protocol
+
+from sanic_ms.db.base import Arguments, Lane, Row
+from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.statement import Statement
+
+__all__ = ["Pipeline", "PostgresLane"]
+
+_HEADER: Final = struct.Struct("!BI")  # the kind of a message; its length without the kind
+_BIND: Final = ord("B")
+_READY_FOR_QUERY: Final = ord("Z")
+
+# What a server says to who may enter: AuthenticationOk, BackendKeyData, ReadyForQuery.
+_WELCOME: Final = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\0\0\0\0\0Z\0\0\0\x05I"
+_NOBODY: Final = SimpleNamespace(user="", password=None, database="", server_settings=None)
+
+# Seconds without an answer after which the statement whose turn it is counts as slow, and seconds
+# after which that is looked at again: the answer may have been waiting while the loop was busy.
+_PATIENCE: Final = 0.05
+_SECOND_LOOK: Final = 0.005
+
+# How many statements are sent behind one another while another connection is idle: twice as many
+# as before where all were answered within _PROMPT seconds, of which the loop had nothing to do for
+# less than _IDLE, else half as many. So few connections are kept busy as long as the server
+# answers sooner than this process asks, and nobody waits for long behind another.
+_MOST_TOGETHER: Final = 32
+_PROMPT: Final = 0.01
+_IDLE: Final = 0.0005
+
+
+class PostgresLane(Lane):
+    """A protocol object of asyncpg, without a connection of its own.
+
+    To that object it is the transport and the connection: it has what asyncpg asks of both.
+
+    Attributes:
+        statement: What is asked, None: nothing.
+        is_spoiled: It cannot be used again.
+    """
+
+    __slots__ = ("__weakref__", "_bind_execute", "_pipeline", "_protocol", "_state", "is_spoiled",
+                 "statement")  # fmt: skip
+
+    # What asyncpg asks its connection for.
+    _config = SimpleNamespace(command_timeout=None)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pipeline: Pipeline | None = None
+        self._state: Any = None
+        self.statement: Statement | None = None
+        self.is_spoiled = False
+        self._protocol = Protocol(("", 0), loop.create_future(), _NOBODY, asyncpg.Record, loop)
+        self._protocol.set_connection(self)
+        self._protocol.connection_made(self)
+        self._protocol.data_received(_WELCOME)
+        self._bind_execute = self._protocol.bind_execute
+
+    def enter(self, pipeline: Pipeline, statement: Statement, state: Any) -> None:
+        """Be the way of one statement.
+
+        Args:
+            pipeline: Of the connection.
+            statement: What will be asked.
+            state: asyncpg's own object of it, prepared on that connection.
+        """
+        self._pipeline = pipeline
+        self.statement = statement
+        self._state = state
+
+    def leave(self) -> None:
+        """Be nobody's."""
+        self._pipeline = self.statement = self._state = None
+
+    async def fetch(self, args: Arguments) -> list[Row]:
+        """Every row."""
+        rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
+        return [dict(row.items()) for row in rows]
+
+    async def fetchrow(self, args: Arguments) -> Row | None:
+        """The first row."""
+        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        return dict(rows[0].items()) if rows else None
+
+    async def fetchval(self, args: Arguments, column: int) -> Any:
+        """One value of the first row."""
+        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        return value_at(rows[0], column) if rows else None
+
+    def settle(self) -> None:
+        """After an error, or instead of a statement: where nothing was sent, no answer comes."""
+        pipeline = self._pipeline
+        if pipeline is not None and self not in pipeline.turns:
+            self.leave()
+            pipeline.let_go(1)
+
+    def receive(self, data: bytes) -> None:
+        """A part of the answer."""
+        self._protocol.data_received(data)
+
+    def lose(self, exc: Exception | None) -> None:
+        """No answer will come."""
+        self.leave()
+        self._protocol.connection_lost(exc)
+
+    # --- what asyncpg calls ----------------------------------------------------------------------
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Nothing is known of a socket."""
+        return default
+
+    def write(self, data: memoryview) -> None:
+        """Send: the whole of a statement, in one piece. What else asyncpg says, its request to be
+        let in and its goodbye, goes nowhere."""
+        if self._pipeline is not None and data[0] == _BIND:
+            self._pipeline.send(self, data)
+
+    def abort(self) -> None:
+        """The real connection is not the lane's to close."""
+
+    def _cancel_current_command(
+        self, sent: asyncio.Future[None], ended: asyncio.Future[None]
+    ) -> None:
+        # The caller has gone. The answer comes all the same and is thrown away; the object, which
+        # waits to hear of a cancellation, goes with it.
+        self.is_spoiled = True
+
+    def _cleanup(self) -> None:
+        pass
+
+    def _process_log_message(self, fields: object, query: object) -> None:
+        pass
+
+    def _process_notification(self, pid: object, channel: object, payload: object) -> None:
+        pass
+
+
+class Pipeline(asyncio.Protocol):
+    """What stands between the lanes and the transport of one connection.
+
+    Args:
+        raw: asyncpg's connection.
+        lanes: Those of all the connections of a pool that nobody uses; given back here.
+        rested: Called when the last lane has left; also where the connection is lost.
+        stalled: Called when an answer is late: `give_up` is then to be called.
+
+    Attributes:
+        turns: The lanes whose answers have yet to come, in this order.
+        count: How many lanes have entered: these, and those that have sent nothing yet.
+        together: How many there may be before an idle connection is taken instead.
+    """
+
+    __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_last", "_is_over",
+                 "_lanes", "_loop", "_missing", "_protocol", "_rested", "_seen", "_stalled",
+                 "_timer", "_transport", "_unsent", "_used", "_when", "count", "together",
+                 "turns")  # fmt: skip
+
+    def __init__(
+        self,
+        raw: Any,
+        lanes: list[PostgresLane],
+        rested: Callable[[], None],
+        stalled: Callable[[], None],
+    ) -> None:
+        self._protocol = raw._protocol
+        self._transport = raw._transport
+        self._loop = asyncio.get_running_loop()
+        self._lanes = lanes
+        self._rested = rested
+        self._stalled = stalled
+        self.turns: deque[PostgresLane] = deque()
+        self.count = 0
+        self.together = _MOST_TOGETHER
+        self._unsent: list[memoryview] = []
+        self._is_over = False
+        # Of the message that is cut at the end of what was received: its header, as far as it is
+        # here; or how many bytes are missing, and whether it is a ReadyForQuery.
+        self._header = b""
+        self._missing = 0
+        self._is_last = False
+        # Of the statements that were sent at once and are watched: how many answers are missing, 0:
+        # none are watched; when that was; and the processor time that this thread had used by then.
+        self._batch = 0
+        self._when = self._used = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        # Not that of the request which happens to set the timer: it would be kept alive.
+        self._context = Context()
+        self._answered = self._seen = 0
+        self._doubted = False
+        self._transport.set_protocol(self)
+
+    def admit(self, statement: Statement, state: Any) -> PostgresLane:
+        """A lane for a statement; the caller uses it, or calls its `settle`."""
+        lane = self._lanes.pop() if self._lanes else PostgresLane(self._loop)
+        lane.enter(self, statement, state)
+        self.count += 1
+        if statement.together < self.together:
+            self.together = statement.together
+        return lane
+
+    def let_go(self, count: int) -> None:
+        """So many lanes have left."""
+        self.count -= count
+        if not self.count:
+            self.together = _MOST_TOGETHER
+            self._rested()
+
+    def send(self, lane: PostgresLane, data: memoryview) -> None:
+        """Send a statement, together with what else is to be sent in this turn of the loop.
+
+        Raises:
+            ConnectionResetError: no answer would come.
+        """
+        if self._is_over:
+            raise ConnectionResetError("the connection was lost before the statement was sent")
+        self.turns.append(lane)
+        if not self._unsent:
+            self._loop.call_soon(self._flush, context=self._context)
+        self._unsent.append(data)
+        if self._timer is None:
+            self._seen = self._answered
+            self._doubted = False
+            self._watch(_PATIENCE)
+
+    def give_up(self, exc: Exception | None = None) -> None:
+        """Wait for no more answers: all callers are told that the connection is lost."""
+        self._is_over = True
+        turns, self.turns = self.turns, deque()
+        self._unsent.clear()
+        for lane in turns:
+            lane.lose(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if turns:
+            self.let_go(len(turns))
+
+    def _flush(self) -> None:
+        # uvloop would write each of them by itself.
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            self._transport.write(b"".join(unsent))
+            if not self._batch:
+                self._batch = len(self.turns)
+                self._when, self._used = monotonic(), thread_time()
+
+    # --- what the transport calls ----------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what has come after each answer, and give each to its lane."""
+        turns = self.turns
+        if not turns:
+            if not self._is_over:
+                self._protocol.data_received(data)
+            return
+        if self._header:
+            data = self._header + data
+            self._header = b""
+        lane = turns[0]
+        statement = lane.statement
+        count = len(turns)
+        start, end = 0, len(data)
+        position, is_last = self._missing, self._is_last
+        while position <= end:
+            if is_last:
+                turns.popleft()
+                lane.receive(data[start:position])
+                lane.leave()
+                if not lane.is_spoiled:
+                    self._lanes.append(lane)
+                start = position
+                if not turns:
+                    break
+                lane = turns[0]
+            if end - position < 5:
+                self._header = data[position:]
+                is_last, end = False, position
+                break
+            kind, length = _HEADER.unpack_from(data, position)
+            is_last = kind == _READY_FOR_QUERY
+            position += 1 + length
+        if turns:
+            if start < end:
+                lane.receive(data[start:end])
+            self._missing, self._is_last = position - end, is_last
+        else:
+            self._missing, self._is_last = 0, False
+            if start < end:
+                self._protocol.data_received(data[start:])
+        count -= len(turns)
+        if count:
+            self._answered += count
+            if self._batch:
+                self._judge(statement, count)
+            self.let_go(count)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all."""
+        # First the connection itself, whose session is asked how it is when the last lane has left.
+        self._protocol.connection_lost(exc)
+        self.give_up(exc)
+
+    def eof_received(self) -> bool | None:
+        """The server says no more: the transport is to close."""
+        return None
+
+    def pause_writing(self) -> None:
+        """The server reads slowly. What is sent waits in the transport."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self._protocol.resume_writing()
+
+    # --- the watch over the answers --------------------------------------------------------------
+
+    def _judge(self, statement: Statement | None, count: int) -> None:
+        """So many answers have come, the first of them to this statement."""
+        self._batch -= count
+        if self._batch > 0 or statement is None:
+            return
+        self._batch = 0
+        passed = monotonic() - self._when
+        if passed < _PROMPT and passed - (thread_time() - self._used) < _IDLE:
+            statement.together = min(statement.together * 2, _MOST_TOGETHER)
+        else:
+            statement.together = max(statement.together // 2, 1)
+
+    def _watch(self, delay: float) -> None:
+        self._timer = self._loop.call_later(delay, self._look, context=self._context)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self.turns:
+            return
+        if self._answered != self._seen:
+            self._seen = self._answered
+            self._doubted = False
+            self._watch(_PATIENCE)
+        elif not self._doubted:
+            self._doubted = True
+            self._watch(_SECOND_LOOK)
+        else:
+            self._stalled()
