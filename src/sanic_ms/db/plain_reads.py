@@ -14,6 +14,7 @@ __all__ = ["is_plain_read"]
 
 # A name or a quoted name, with what stands around it where it is called.
 _NAME = re.compile(r'(\.\s*)?("(?:[^"]|"")*"|[^\W\d][\w$]*)(?:\s*(\())?')
+_SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 _FORBIDDEN = frozenset(("into", "for"))
 
 # What may stand before a parenthesis: words of the language, types with a length, and functions of
@@ -51,10 +52,9 @@ def is_plain_read(text: str) -> bool:
         text: The statement without strings and comments, and with its quoted names:
             `placeholders.Scan.shown`.
     """
-    words = text.lstrip()
-    if words[:6].lower() != "select":
+    if _SELECT.match(text) is None:
         return False
-    for match in _NAME.finditer(words):
+    for match in _NAME.finditer(text):
         of, name, called = match.groups()
         word = name.lower()
         if word in _FORBIDDEN:
@@ -62,4 +62,4 @@ def is_plain_read(text: str) -> bool:
         # One of a schema, or a quoted one, may be anybody's.
         if called and (of or word not in _HARMLESS):
             return False
-    return ";" not in words.rstrip("; \t\r\n")
+    return ";" not in text.rstrip("; \t\r\n")
