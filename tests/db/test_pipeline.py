@@ -4,6 +4,7 @@ the others."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import deque
@@ -392,7 +393,7 @@ async def test_every_cut(size: int) -> None:
         own.clear()
         rested.clear()
         cuts = [0, *range(first + 1, len(stream), size), len(stream)]
-        for start, end in zip(cuts, cuts[1:], strict=False):
+        for start, end in itertools.pairwise(cuts):
             pipeline.data_received(stream[start:end])
         assert [lane.data for lane in lanes] == [answer + ready for answer in ANSWERS]
         assert all(lane.has_left for lane in lanes)

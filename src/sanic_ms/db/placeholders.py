@@ -6,9 +6,11 @@ its bare code, with strings, comments and quoted names blanked out, for those wh
 The rules are those of each database's own lexer:
 
 - PostgreSQL: ``'…'`` with doubled quotes, ``E'…'`` with backslashes, ``"name"``, ``$tag$…$tag$``,
-  ``--`` and nested ``/* */``; ``name$1`` is an identifier.
+  ``--``, also up to a lone carriage return, and nested ``/* */``; ``name$1`` is an identifier.
 - MySQL: backslashes in ``'…'`` and ``"…"``, backticks, ``#``, ``--`` only before white space.
 - SQLite: no backslashes, ``"name"``, backticks and ``[name]``.
+
+To all of them each character beyond ASCII is a letter: ``€``, an accent by itself, a hard space.
 """
 
 from __future__ import annotations
@@ -45,20 +47,21 @@ _QUOTED_BACKSLASH = r"'(?:[^'\\]++|\\.|'')*+(?:'|\Z)"
 _DOUBLE = r'"(?:[^"]++|"")*+(?:"|\Z)'
 _DOUBLE_BACKSLASH = r'"(?:[^"\\]++|\\.|"")*+(?:"|\Z)'
 _BACKTICK = r"`(?:[^`]++|``)*+(?:`|\Z)"
-_PLACEHOLDER = r"(?<![\w$])\$(?P<number>\d+)"
+_BEYOND = r"\x80-\U0010ffff"
+_PLACEHOLDER = rf"(?<![\w${_BEYOND}])\$(?P<number>[0-9]+)"
 
 # Every pattern ends at \Z too: an unterminated string is the database's to report.
 _TOKENS: dict[Dialect, re.Pattern[str]] = {
     "postgresql": re.compile(
         "|".join(
             (
-                rf"(?<![\w$])[eE]{_QUOTED_BACKSLASH}",
+                rf"(?<![\w${_BEYOND}])[eE]{_QUOTED_BACKSLASH}",
                 _QUOTED,
                 _DOUBLE,
-                r"--[^\n]*+",
+                r"--[^\r\n]*+",
                 r"(?P<comment>/\*)",
                 _PLACEHOLDER,
-                r"(?<![\w$])(?P<tag>\$(?:[^\W\d]\w*)?\$)",
+                rf"(?<![\w${_BEYOND}])(?P<tag>\$(?:[a-zA-Z_{_BEYOND}][\w{_BEYOND}]*)?\$)",
             )
         ),
         re.DOTALL,
@@ -92,7 +95,9 @@ _TOKENS: dict[Dialect, re.Pattern[str]] = {
         re.DOTALL,
     ),
 }
-_NUMBER = re.compile(r"(?<![\w$.])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)")
+_NUMBER = re.compile(
+    rf"(?<![\w$.{_BEYOND}])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)"
+)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 

@@ -12,8 +12,11 @@ import re
 
 __all__ = ["is_plain_read"]
 
-# A name or a quoted name, with what stands around it where it is called.
-_NAME = re.compile(r'(\.\s*)?("(?:[^"]|"")*"|[^\W\d][\w$]*)(?:\s*(\())?')
+# A name or a quoted name, with what stands around it where it is called. To the server each
+# character beyond ASCII is a letter: ``€``, an accent by itself, a hard space.
+_NAME = re.compile(
+    r'(\.\s*)?("(?:[^"]|"")*"|[a-zA-Z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)(?:\s*(\())?'
+)
 _SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
 _FORBIDDEN = frozenset(("into", "for"))
 
@@ -59,7 +62,8 @@ def is_plain_read(text: str) -> bool:
         word = name.lower()
         if word in _FORBIDDEN:
             return False
-        # One of a schema, or a quoted one, may be anybody's.
-        if called and (of or word not in _HARMLESS):
+        # One of a schema, or a quoted one, may be anybody's. Of letters beyond ASCII, `lower` makes
+        # some that are none: of the sign of Kelvin a "k".
+        if called and (of or word not in _HARMLESS or not name.isascii()):
             return False
     return ";" not in text.rstrip("; \t\r\n")
