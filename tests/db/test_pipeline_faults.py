@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from sanic_ms.db import ConnectionPool
+from sanic_ms.db.base import Arguments
+from sanic_ms.db.drivers.postgres_pipeline import PostgresLane
 from sanic_ms.db.placeholders import scan
 from sanic_ms.db.statement import Statement
+from sanic_ms.exception import DatabaseError
+
+MakePool = Callable[..., Awaitable[ConnectionPool]]
 
 
 @pytest.mark.parametrize(
@@ -35,3 +44,31 @@ def test_a_comment_ends_at_a_carriage_return() -> None:
     """As it does for PostgreSQL."""
     assert scan("SELECT $1 -- $2\r, $2", "postgresql").numbers == (1, 2)
     assert Statement("SELECT * FROM t -- all\rWHERE a = $1", "postgresql").plain
+
+
+async def test_a_failed_read_takes_nobody_elses_way(
+    postgres_url: str, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears of an error has no lane any more: it may be that of the next one in the queue."""
+    pool = await make_pool(postgres_url, max_size=1, max_waiters=1)
+    assert await pool.fetchval("SELECT 1 / $1::int", 1) == 1
+    assert await pool.fetchval("SELECT 1 + $1::int", 1) == 2
+    errors: list[BaseException] = []
+    usual = PostgresLane.fetchval
+
+    async def fetchval(lane: PostgresLane, args: Arguments, column: int) -> object:
+        try:
+            return await usual(lane, args, column)
+        except BaseException as exc:
+            errors.append(exc)
+            raise
+
+    monkeypatch.setattr(PostgresLane, "fetchval", fetchval)
+    # No more than one at a time: the second waits in the queue, and gets the lane of the first.
+    failing = asyncio.create_task(pool.fetchval("SELECT 1 / $1::int", 0))
+    waiting = asyncio.create_task(pool.fetchval("SELECT 1 + $1::int", 2))
+    with pytest.raises(DatabaseError) as caught:
+        await failing
+    assert caught.value.sqlstate == "22012"
+    assert await waiting == 3
+    assert [type(exc).__name__ for exc in errors] == ["DivisionByZeroError"]

@@ -78,9 +78,15 @@ class FetchedRows(Rows):
 class Lane(ABC):
     """The way of one plain read on a session that does those of several callers at once.
 
-    Whoever gets one calls one of its three methods at once, and after an exception `settle`. What
-    goes wrong may have nothing to do with the read, which is then run again in the usual way.
+    Whoever gets one notes `uses` and calls one of its three methods at once, and after an exception
+    `settle`. What goes wrong may have nothing to do with the read, which is then run again in the
+    usual way.
+
+    Attributes:
+        uses: How often it was given back. Who hears of an answer is no longer its owner.
     """
+
+    uses: int
 
     __slots__ = ()
 
@@ -97,8 +103,12 @@ class Lane(ABC):
         """One value of the first row, None if there is no row."""
 
     @abstractmethod
-    def settle(self) -> None:
-        """After an exception, or instead of a read: nothing is waited for that was never sent."""
+    def settle(self, uses: int) -> None:
+        """After an exception, or instead of a read: nothing is waited for that was never sent.
+
+        Args:
+            uses: What was noted. Another one has the lane where that is not true any more.
+        """
 
 
 class Sharer(Protocol):

@@ -297,10 +297,11 @@ class ConnectionPool(Component):
             known, values, sharing = read
             lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
             if lane is not None:
+                uses = lane.uses
                 try:
                     return await self._watched(known, lane.fetch(values))
                 except Exception:
-                    lane.settle()
+                    lane.settle(uses)
         async with Acquiring(self, None, None) as connection:
             return await connection.fetch(statement, *args, timeout=timeout)
 
@@ -312,10 +313,11 @@ class ConnectionPool(Component):
             known, values, sharing = read
             lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
             if lane is not None:
+                uses = lane.uses
                 try:
                     return await self._watched(known, lane.fetchrow(values))
                 except Exception:
-                    lane.settle()
+                    lane.settle(uses)
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchrow(statement, *args, timeout=timeout)
 
@@ -327,10 +329,11 @@ class ConnectionPool(Component):
             known, values, sharing = read
             lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
             if lane is not None:
+                uses = lane.uses
                 try:
                     return await self._watched(known, lane.fetchval(values, column))
                 except Exception:
-                    lane.settle()
+                    lane.settle(uses)
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchval(statement, *args, column=column, timeout=timeout)
 

@@ -204,7 +204,7 @@ class Sessions:
             if isinstance(served, Session):
                 self.take_back(served)
             elif served is not None:
-                served.settle()
+                served.settle(served.uses)
             raise
         finally:
             if self._waited is not None:

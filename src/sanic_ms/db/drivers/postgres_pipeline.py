@@ -68,7 +68,7 @@ class PostgresLane(Lane):
     """
 
     __slots__ = ("__weakref__", "_bind_execute", "_pipeline", "_protocol", "_state", "is_spoiled",
-                 "statement")  # fmt: skip
+                 "statement", "uses")  # fmt: skip
 
     # What asyncpg asks its connection for.
     _config = SimpleNamespace(command_timeout=None)
@@ -78,6 +78,7 @@ class PostgresLane(Lane):
         self._state: Any = None
         self.statement: Statement | None = None
         self.is_spoiled = False
+        self.uses = 0
         self._protocol = Protocol(("", 0), loop.create_future(), _NOBODY, asyncpg.Record, loop)
         self._protocol.set_connection(self)
         self._protocol.connection_made(self)
@@ -99,6 +100,7 @@ class PostgresLane(Lane):
     def leave(self) -> None:
         """Be nobody's."""
         self._pipeline = self.statement = self._state = None
+        self.uses += 1
 
     async def fetch(self, args: Arguments) -> list[Row]:
         """Every row."""
@@ -115,10 +117,10 @@ class PostgresLane(Lane):
         rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
         return value_at(rows[0], column) if rows else None
 
-    def settle(self) -> None:
+    def settle(self, uses: int) -> None:
         """After an error, or instead of a statement: where nothing was sent, no answer comes."""
         pipeline = self._pipeline
-        if pipeline is not None and self not in pipeline.turns:
+        if uses == self.uses and pipeline is not None and self not in pipeline.turns:
             self.leave()
             pipeline.let_go(1)
 
