@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -72,3 +73,24 @@ async def test_a_failed_read_takes_nobody_elses_way(
     assert caught.value.sqlstate == "22012"
     assert await waiting == 3
     assert [type(exc).__name__ for exc in errors] == ["DivisionByZeroError"]
+
+
+async def test_a_stop_waits_for_slow_reads(postgres_url: str, make_pool: MakePool) -> None:
+    """A read that is under way when the pool is stopped has its answer, however slow it is: it
+    could not be run again."""
+    pool = await make_pool(postgres_url, max_size=1, stop_timeout=60.0)
+    table = f"t_{uuid.uuid4().hex[:12]}"
+    await pool.execute(f"CREATE TABLE {table} (n INTEGER)")
+    assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    other = await make_pool(postgres_url, max_size=1)
+    async with other.transaction() as db:
+        await db.execute(f"LOCK TABLE {table}")
+        read = asyncio.create_task(pool.fetchval(f"SELECT count(*) FROM {table}"))
+        await asyncio.sleep(0)
+        stop = asyncio.create_task(pool.stop())
+        # Twice as long as it would have before it counts as slow.
+        await asyncio.wait([read, stop], timeout=0.12)
+        assert not read.done()
+    assert await read == 0
+    await stop
+    await other.execute(f"DROP TABLE {table}")

@@ -118,7 +118,8 @@ class Sharer(Protocol):
         """All reads on a session have ended, or it is lost."""
 
     def stalled(self, session: Session) -> None:
-        """The read whose turn it is takes long. The others wait for it."""
+        """The read whose turn it is takes long. The others wait for it, and go on to do so unless
+        `Session.drop_reads` is called."""
 
 
 class Session(ABC):

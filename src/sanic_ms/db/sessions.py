@@ -63,6 +63,7 @@ class Sessions:
         idle: Those that may be lent, the one that came back last at the end.
         waiters: The callers that wait.
         sharing: Has the sessions that do plain reads of several callers.
+        draining: Nothing is lent any more.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Sessions:
         self.waiters = Waiters(driver.deadlines)
         self.sharing = Sharing(self, max(limits.max_waiters, 1))
         self._tasks: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self.draining = False
         self._drained: asyncio.Future[None] | None = None
 
     # --- life ------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ class Sessions:
 
     async def drain(self, timeout: float) -> None:
         """Lend no more, close the idle ones, and wait for the others to come back."""
-        self._draining = True
+        self.draining = True
         self.waiters.refuse(LifecycleError(f"the pool {self.name!r} is stopping"))
         while self.idle:
             self._run(self._close(self.idle.pop()))
@@ -138,7 +139,7 @@ class Sessions:
 
     async def shut(self) -> None:
         """Close all that is open, whatever it does."""
-        self._draining = True
+        self.draining = True
         for session in self._all:
             session.terminate()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -230,7 +231,7 @@ class Sessions:
 
     def take_back(self, session: Session) -> None:
         """A session comes back: to the next who waits, to the idle ones, or to be reset first."""
-        if session.is_reusable() and not self._draining:
+        if session.is_reusable() and not self.draining:
             session.fresh = True
             self.hand_over(session)
         elif session.is_closed():
@@ -246,7 +247,7 @@ class Sessions:
 
     def grow(self) -> None:
         """Begin to open one more, if there may be one more."""
-        if self._size < self.max_size and not self._draining:
+        if self._size < self.max_size and not self.draining:
             self._size += 1
             self._run(self._open_one())
 

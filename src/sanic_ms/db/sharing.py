@@ -127,7 +127,9 @@ class Sharing:
             self._sessions.take_back(session)
 
     def stalled(self, session: Session) -> None:
-        """The read whose turn it is takes long."""
+        """The read whose turn it is takes long. Where the pool stops, none could be run again."""
+        if self._sessions.draining:
+            return
         self._busy.remove(session)
         slow = session.drop_reads()
         if slow is not None and not slow.slow:

@@ -172,7 +172,7 @@ class Pipeline(asyncio.Protocol):
         raw: asyncpg's connection.
         lanes: Those of all the connections of a pool that nobody uses; given back here.
         rested: Called when the last lane has left; also where the connection is lost.
-        stalled: Called when an answer is late: `give_up` is then to be called.
+        stalled: Called when an answer is late: `give_up` is then to be called, or it is waited for.
 
     Attributes:
         turns: The lanes whose answers have yet to come, in this order.
