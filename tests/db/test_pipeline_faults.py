@@ -13,7 +13,7 @@ from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.postgres_pipeline import PostgresLane
 from sanic_ms.db.placeholders import scan
 from sanic_ms.db.statement import Statement
-from sanic_ms.exception import DatabaseError
+from sanic_ms.exception import DatabaseError, DataError
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 
@@ -94,3 +94,23 @@ async def test_a_stop_waits_for_slow_reads(postgres_url: str, make_pool: MakePoo
     assert await read == 0
     await stop
     await other.execute(f"DROP TABLE {table}")
+
+
+@pytest.mark.parametrize("pipeline", [True, False])
+async def test_wrong_arguments_leave_no_lock(
+    postgres_url: str, make_pool: MakePool, pipeline: bool
+) -> None:
+    """A statement that was prepared and then never sent keeps nobody from altering its table."""
+    pool = await make_pool(postgres_url, max_size=1, pipeline=pipeline)
+    table = f"t_{uuid.uuid4().hex[:12]}"
+    other = await make_pool(postgres_url, max_size=1)
+    await other.execute(f"CREATE TABLE {table} (n INTEGER)")
+    assert await pool.fetchval("SELECT 1") == 1
+    with pytest.raises(DataError):
+        await pool.fetch(f"SELECT n FROM {table} WHERE n = $1", "one")
+    try:
+        await other.execute(f"ALTER TABLE {table} ADD COLUMN m INTEGER", timeout=10)
+        assert await pool.fetch(f"SELECT n FROM {table} WHERE n = $1", 1) == []
+    finally:
+        await pool.stop()
+        await other.execute(f"DROP TABLE {table}")

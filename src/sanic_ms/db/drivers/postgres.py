@@ -274,6 +274,8 @@ class PostgresSession(Session):
         try:
             if statement.text not in self._prepared:
                 await self._prepare(statement, timeout)
+                if self._pipeline is not None:
+                    self._pipeline.prepared()
         except BaseException as exc:
             self._fail(exc)
 
@@ -285,7 +287,11 @@ class PostgresSession(Session):
         pipeline = self._pipeline
         if pipeline is None:
             pipeline = self._pipeline = Pipeline(
-                self._raw, self._lanes, partial(sharer.rested, self), partial(sharer.stalled, self)
+                self._raw,
+                self._lanes,
+                partial(sharer.rested, self),
+                partial(sharer.stalled, self),
+                partial(setattr, self, "unsettled", True),
             )
         elif pipeline.count >= (pipeline.together if most is None else most):
             return None
@@ -343,12 +349,17 @@ class PostgresSession(Session):
     async def _run(
         self, statement: Statement, args: Arguments, limit: int, status: bool, timeout: float | None
     ) -> Any:
+        prepared: Any = self._prepared.get(statement.text)
+        is_new = prepared is None
         try:
-            prepared = self._prepared.get(statement.text)
-            if prepared is None:
+            if is_new:
                 prepared = await self._prepare(statement, timeout)
             return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as exc:
+            if is_new and getattr(exc, "severity", None) is None:
+                # Not the server's: nothing was sent that ends what preparing has begun, a
+                # transaction with a lock on each table.
+                self.unsettled = True
             return await self._retry(exc, statement, args, limit, status, timeout)
 
     async def _retry(

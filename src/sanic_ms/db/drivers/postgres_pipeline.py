@@ -122,7 +122,7 @@ class PostgresLane(Lane):
         pipeline = self._pipeline
         if uses == self.uses and pipeline is not None and self not in pipeline.turns:
             self.leave()
-            pipeline.let_go(1)
+            pipeline.withdraw()
 
     def receive(self, data: bytes) -> None:
         """A part of the answer."""
@@ -172,6 +172,8 @@ class Pipeline(asyncio.Protocol):
         raw: asyncpg's connection.
         lanes: Those of all the connections of a pool that nobody uses; given back here.
         rested: Called when the last lane has left; also where the connection is lost.
+        unsynced: Called when nothing was sent since the last statement was prepared: that leaves a
+            transaction open on the server until the next one, with a lock on its tables.
         stalled: Called when an answer is late: `give_up` is then to be called, or it is waited for.
 
     Attributes:
@@ -181,9 +183,9 @@ class Pipeline(asyncio.Protocol):
     """
 
     __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_last", "_is_over",
-                 "_lanes", "_loop", "_missing", "_protocol", "_rested", "_seen", "_stalled",
-                 "_timer", "_transport", "_unsent", "_used", "_when", "count", "together",
-                 "turns")  # fmt: skip
+                 "_lanes", "_loop", "_missing", "_prepared", "_protocol", "_rested", "_seen",
+                 "_stalled", "_timer", "_transport", "_unsent", "_unsynced", "_used", "_when",
+                 "count", "together", "turns")  # fmt: skip
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class Pipeline(asyncio.Protocol):
         lanes: list[PostgresLane],
         rested: Callable[[], None],
         stalled: Callable[[], None],
+        unsynced: Callable[[], None],
     ) -> None:
         self._protocol = raw._protocol
         self._transport = raw._transport
@@ -198,6 +201,7 @@ class Pipeline(asyncio.Protocol):
         self._lanes = lanes
         self._rested = rested
         self._stalled = stalled
+        self._unsynced = unsynced
         self.turns: deque[PostgresLane] = deque()
         self.count = 0
         self.together = _MOST_TOGETHER
@@ -215,7 +219,7 @@ class Pipeline(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         # Not that of the request which happens to set the timer: it would be kept alive.
         self._context = Context()
-        self._answered = self._seen = 0
+        self._answered = self._seen = self._prepared = 0
         self._doubted = False
         self._transport.set_protocol(self)
 
@@ -227,6 +231,16 @@ class Pipeline(asyncio.Protocol):
         if statement.together < self.together:
             self.together = statement.together
         return lane
+
+    def prepared(self) -> None:
+        """A statement was prepared on the connection."""
+        self._prepared = self._answered
+
+    def withdraw(self) -> None:
+        """A lane has left without sending anything."""
+        if self._answered == self._prepared:
+            self._unsynced()
+        self.let_go(1)
 
     def let_go(self, count: int) -> None:
         """So many lanes have left."""
