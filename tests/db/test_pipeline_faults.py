@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -114,3 +115,23 @@ async def test_wrong_arguments_leave_no_lock(
     finally:
         await pool.stop()
         await other.execute(f"DROP TABLE {table}")
+
+
+async def test_reads_of_callers_who_have_gone_hold_up_nobody(
+    postgres_url: str, make_pool: MakePool
+) -> None:
+    """Where all callers are cancelled, what they had sent is not executed one by one."""
+    pool = await make_pool(postgres_url, max_size=1)
+    sql = "SELECT count(*) FROM generate_series(1, 100000)"
+    assert await pool.fetchval(sql) == 100_000
+    begin = time.monotonic()
+    assert await pool.fetchval(sql) == 100_000
+    each = time.monotonic() - begin
+    reads = [asyncio.create_task(pool.fetchval(sql)) for _ in range(300)]
+    await asyncio.sleep(0.01)
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    begin = time.monotonic()
+    assert await pool.execute("SELECT 1") == 0
+    assert time.monotonic() - begin < 100 * each

@@ -118,7 +118,7 @@ class Sharer(Protocol):
         """All reads on a session have ended, or it is lost."""
 
     def stalled(self, session: Session) -> None:
-        """The read whose turn it is takes long. The others wait for it, and go on to do so unless
+        """The read whose turn it is takes long, or nobody waits for any of them. They go on unless
         `Session.drop_reads` is called."""
 
 
@@ -243,8 +243,8 @@ class Session(ABC):
         return None
 
     def drop_reads(self) -> Statement | None:
-        """Tell all whose reads are under way that the session is lost, and name the one whose turn
-        it was. The session can only be thrown away after that, by `kill`."""
+        """Tell all whose reads are under way that the session is lost, and name the one that took
+        long. The session can only be thrown away after that, by `kill`."""
         return None
 
     async def kill(self) -> None:

@@ -302,7 +302,7 @@ class PostgresSession(Session):
         pipeline = self._pipeline
         statement = None
         if pipeline is not None:
-            statement = pipeline.turns[0].statement if pipeline.turns else None
+            statement = pipeline.late
             pipeline.give_up()
         return statement
 

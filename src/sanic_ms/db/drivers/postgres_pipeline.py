@@ -174,7 +174,8 @@ class Pipeline(asyncio.Protocol):
         rested: Called when the last lane has left; also where the connection is lost.
         unsynced: Called when nothing was sent since the last statement was prepared: that leaves a
             transaction open on the server until the next one, with a lock on its tables.
-        stalled: Called when an answer is late: `give_up` is then to be called, or it is waited for.
+        stalled: Called when an answer is late, or all callers have gone: `give_up` is then to be
+            called, or it is waited for.
 
     Attributes:
         turns: The lanes whose answers have yet to come, in this order.
@@ -265,6 +266,16 @@ class Pipeline(asyncio.Protocol):
             self._seen = self._answered
             self._doubted = False
             self._watch(_PATIENCE)
+
+    @property
+    def late(self) -> Statement | None:
+        """The statement whose answer is late, None where answers come."""
+        return self.turns[0].statement if self.turns and self._answered == self._seen else None
+
+    @property
+    def is_deserted(self) -> bool:
+        """All callers have gone: what is under way is for nobody."""
+        return all(lane.is_spoiled for lane in self.turns)
 
     def give_up(self, exc: Exception | None = None) -> None:
         """Wait for no more answers: all callers are told that the connection is lost."""
@@ -377,7 +388,7 @@ class Pipeline(asyncio.Protocol):
         self._timer = None
         if not self.turns:
             return
-        if self._answered != self._seen:
+        if self._answered != self._seen and not self.is_deserted:
             self._seen = self._answered
             self._doubted = False
             self._watch(_PATIENCE)
