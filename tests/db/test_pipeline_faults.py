@@ -135,3 +135,24 @@ async def test_reads_of_callers_who_have_gone_hold_up_nobody(
     begin = time.monotonic()
     assert await pool.execute("SELECT 1") == 0
     assert time.monotonic() - begin < 100 * each
+
+
+async def test_a_long_text_costs_no_connection(postgres_url: str, make_pool: MakePool) -> None:
+    """A statement that is too long to be remembered is not shared: that it is slow would be found
+    anew each time, and end a connection each time."""
+    pool = await make_pool(postgres_url, max_size=1)
+    table = f"t_{uuid.uuid4().hex[:12]}"
+    await pool.execute(f"CREATE TABLE {table} (n INTEGER)")
+    other = await make_pool(postgres_url, max_size=1)
+    sql = f"SELECT count(*) FROM {table} -- {'long ' * 4000}"
+    assert await pool.fetchval(sql) == 0
+    backend = await pool.fetchval("SELECT pg_backend_pid()")
+    async with other.transaction() as db:
+        await db.execute(f"LOCK TABLE {table}")
+        read = asyncio.create_task(pool.fetchval(sql))
+        # Twice as long as it would have before it counts as slow.
+        await asyncio.wait([read], timeout=0.12)
+        assert not read.done()
+    assert await read == 0
+    assert await pool.fetchval("SELECT pg_backend_pid()") == backend
+    await other.execute(f"DROP TABLE {table}")

@@ -184,4 +184,8 @@ class StatementCache:
             if len(self._known) >= self.limit:
                 del self._known[next(iter(self._known))]
             self._known[sql] = statement
+        else:
+            # Nobody would remember that it takes long, and all who share its connection would be
+            # held up each time.
+            statement.plain = False
         return statement
