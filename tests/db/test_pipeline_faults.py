@@ -14,7 +14,7 @@ from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.postgres_pipeline import PostgresLane
 from sanic_ms.db.placeholders import scan
 from sanic_ms.db.statement import Statement
-from sanic_ms.exception import DatabaseError, DataError
+from sanic_ms.exception import DatabaseError, DataError, TransactionConflict
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 
@@ -156,3 +156,25 @@ async def test_a_long_text_costs_no_connection(postgres_url: str, make_pool: Mak
     assert await read == 0
     assert await pool.fetchval("SELECT pg_backend_pid()") == backend
     await other.execute(f"DROP TABLE {table}")
+
+
+@pytest.mark.parametrize("pipeline", [True, False])
+async def test_a_type_that_was_altered(
+    postgres_url: str, make_pool: MakePool, pipeline: bool
+) -> None:
+    """A read that met a composite type of another shape says to try again, and then it works."""
+    pool = await make_pool(postgres_url, max_size=1, pipeline=pipeline)
+    other = await make_pool(postgres_url, max_size=1)
+    kind = f"t_{uuid.uuid4().hex[:12]}"
+    await other.execute(f"CREATE TYPE {kind} AS (a INTEGER)")
+    await other.execute(f"CREATE TABLE of_{kind} (c {kind})")
+    await other.execute(f"INSERT INTO of_{kind} VALUES (ROW(1))")
+    try:
+        assert (await pool.fetchval(f"SELECT c FROM of_{kind}"))["a"] == 1
+        await other.execute(f"ALTER TYPE {kind} ADD ATTRIBUTE b INTEGER")
+        with pytest.raises(TransactionConflict):
+            await pool.fetchval(f"SELECT c FROM of_{kind}")
+        assert tuple(await pool.fetchval(f"SELECT c FROM of_{kind}")) == (1, None)
+    finally:
+        await other.execute(f"DROP TABLE of_{kind}")
+        await other.execute(f"DROP TYPE {kind}")

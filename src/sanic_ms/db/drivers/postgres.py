@@ -375,6 +375,9 @@ class PostgresSession(Session):
         one before it executes anything. Any other error is raised."""
         if isinstance(exc, pg.InvalidCachedStatementError | pg.OutdatedSchemaCacheError):
             self._prepared.clear()
+        if isinstance(exc, pg.OutdatedSchemaCacheError):
+            # Asks nobody: it forgets the types, which are looked up when a statement is prepared.
+            await self._raw.reload_schema_state()
         if not isinstance(exc, pg.InvalidCachedStatementError) or self.in_transaction():
             self._fail(exc)
         try:
