@@ -14,7 +14,7 @@ from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.postgres_pipeline import PostgresLane
 from sanic_ms.db.placeholders import scan
 from sanic_ms.db.statement import Statement
-from sanic_ms.exception import DatabaseError, DataError, TransactionConflict
+from sanic_ms.exception import DatabaseError, DataError, QueryTimeout, TransactionConflict
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 
@@ -178,3 +178,18 @@ async def test_a_type_that_was_altered(
     finally:
         await other.execute(f"DROP TABLE of_{kind}")
         await other.execute(f"DROP TYPE {kind}")
+
+
+async def test_preparing_counts(postgres_url: str, make_pool: MakePool) -> None:
+    """A read whose preparing takes all the time that a statement may take is not begun anew."""
+    pool = await make_pool(postgres_url, max_size=2, statement_timeout=1.5)
+    other = await make_pool(postgres_url, max_size=1)
+    table = f"t_{uuid.uuid4().hex[:12]}"
+    await other.execute(f"CREATE TABLE {table} (n INTEGER)")
+    async with other.transaction() as db:
+        await db.execute(f"LOCK TABLE {table}")
+        begin = time.monotonic()
+        with pytest.raises(QueryTimeout):
+            await pool.fetch(f"SELECT n FROM {table}")
+        assert time.monotonic() - begin < 2.9
+    await other.execute(f"DROP TABLE {table}")

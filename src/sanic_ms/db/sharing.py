@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanic_ms.db.base import Lane, Session
 from sanic_ms.db.statement import Statement
+from sanic_ms.exception import QueryTimeout
 
 if TYPE_CHECKING:
     from sanic_ms.db.sessions import Sessions
@@ -77,6 +78,7 @@ class Sharing:
 
         Raises:
             PoolExhausted, DatabaseUnavailable: as of `Sessions.wait`.
+            QueryTimeout: preparing took longer than ``limit``.
         """
         sessions = self._sessions
         found = sessions.take() or await sessions.wait_for(read, timeout)
@@ -86,6 +88,8 @@ class Sharing:
         try:
             await found.prepare(read, limit)
             lane = self.begin(found, read)
+        except QueryTimeout:
+            raise
         except Exception:
             return None
         finally:
