@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.telemetry.collected import recording
 
 from sanic_ms.db import ConnectionPool
 from sanic_ms.db.base import Arguments
@@ -193,3 +194,15 @@ async def test_preparing_counts(postgres_url: str, make_pool: MakePool) -> None:
             await pool.fetch(f"SELECT n FROM {table}")
         assert time.monotonic() - begin < 2.9
     await other.execute(f"DROP TABLE {table}")
+
+
+async def test_what_is_done_again_is_told_once(postgres_url: str, make_pool: MakePool) -> None:
+    """A read that failed on a shared connection and is run again is one span, by its last run, and
+    no driver's text with values in it reaches a span."""
+    pool = await make_pool(postgres_url, max_size=1)
+    assert await pool.fetchval("SELECT 1 / $1::int", 1) == 1
+    with recording() as spans, pytest.raises(DataError):
+        await pool.fetchval("SELECT 1 / $1::int", "hunter2")
+    told = [span for span in spans if span.name == "SELECT"]
+    assert [span.attributes["error.type"] for span in told] == ["sanic_ms.exception.DataError"]
+    assert not any("hunter2" in span.description for span in told)

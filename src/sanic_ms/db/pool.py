@@ -371,7 +371,7 @@ class ConnectionPool(Component):
     async def _watched(self, read: Statement, work: Coroutine[Any, Any, Result]) -> Result:
         """Do a plain read, and tell of it if it went well; else it is done again."""
         started = perf_counter()
-        result = await self.watch.traced(read, work)
+        result = await self.watch.tried(read, work)
         if (metrics := self.watch.metrics) is not None:
             metrics.done(read.word, started)
         return result

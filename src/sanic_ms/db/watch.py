@@ -69,6 +69,13 @@ class Watch:
             return work
         return self._spans(statement).around(parent, work, _code_of)
 
+    def tried(self, statement: Statement, work: Work[T]) -> Work[T]:
+        """The same for what is done again where it fails: then nothing is told of it."""
+        parent = recording_parent()
+        if parent is None:
+            return work
+        return self._spans(statement).around(parent, work, None)
+
     def batch(self, statement: Statement, work: Work[T]) -> Work[T]:
         """What runs a statement for many rows of values."""
         if self.metrics is not None:

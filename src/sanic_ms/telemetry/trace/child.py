@@ -56,14 +56,15 @@ class ChildSpans:
         self,
         parent: Span | SpanHolder,
         work: Coroutine[Any, Any, T],
-        said_of: Callable[[BaseException], Mapping[str, Any]],
+        said_of: Callable[[BaseException], Mapping[str, Any]] | None,
     ) -> Coroutine[Any, Any, T]:
         """The work, which is one of these spans.
 
         Args:
             parent: As `recording_parent` gave it, whoever's it is.
             work: What is done; its span does not become the current one.
-            said_of: More attributes of one that failed.
+            said_of: More attributes of one that failed. None: one that failed is not told, since it
+                is done again; one that was cancelled is.
         """
         if isinstance(parent, _OURS):
             return self._recorded(parent, work, said_of)
@@ -75,13 +76,16 @@ class ChildSpans:
         self,
         parent: SpanHolder | RecordedSpan,
         work: Coroutine[Any, Any, T],
-        said_of: Callable[[BaseException], Mapping[str, Any]],
+        said_of: Callable[[BaseException], Mapping[str, Any]] | None,
     ) -> T:
         start = clock()
         try:
             result = await work
         except BaseException as exc:
-            end_child(self.begun(parent, start).span(), exc, said_of(exc))
+            if said_of is not None:
+                end_child(self.begun(parent, start).span(), exc, said_of(exc))
+            elif not isinstance(exc, Exception):
+                end_child(self.begun(parent, start).span(), exc)
             raise
         child = self.begun(parent, start)
         child.stop = clock()
@@ -146,12 +150,16 @@ _OURS = (SpanHolder, RecordedSpan)  # in this order: the second takes longer to 
 async def _observed(
     span: Span,
     work: Coroutine[Any, Any, T],
-    said_of: Callable[[BaseException], Mapping[str, Any]],
+    said_of: Callable[[BaseException], Mapping[str, Any]] | None,
 ) -> T:
     try:
         result = await work
     except BaseException as exc:
-        end_child(span, exc, said_of(exc))
+        if said_of is not None:
+            end_child(span, exc, said_of(exc))
+        elif not isinstance(exc, Exception):
+            end_child(span, exc)
+        # One that never ends is never sent.
         raise
     end_child(span)
     return result
