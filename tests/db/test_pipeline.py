@@ -386,7 +386,7 @@ async def test_every_cut(size: int) -> None:
         _transport=SimpleNamespace(set_protocol=lambda protocol: None),
     )
     for first in range(size):
-        pipeline = Pipeline(raw, [], lambda: rested.append(True), lambda: None)
+        pipeline = Pipeline(raw, [], lambda: rested.append(True), lambda: None, lambda: None)
         lanes = [FakeLane() for _ in ANSWERS]
         pipeline.turns = cast("deque[PostgresLane]", deque(lanes))
         pipeline.count = len(lanes)

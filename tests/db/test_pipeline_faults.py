@@ -208,9 +208,6 @@ async def test_what_is_done_again_is_told_once(postgres_url: str, make_pool: Mak
     assert not any("hunter2" in span.description for span in told)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="nothing bounds how long a read waits for its turn on a shared connection"
-)
 async def test_waiting_behind_others_has_a_limit(postgres_url: str, make_pool: MakePool) -> None:
     """Nobody waits for longer than ``acquire_timeout`` and ``statement_timeout`` together, however
     many reads of others were sent before."""

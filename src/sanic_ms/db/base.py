@@ -230,12 +230,12 @@ class Session(ABC):
         """Make it ready for `lane`; for drivers that have pipelines."""
         raise NotImplementedError
 
-    def lane(self, statement: Statement, sharer: Sharer, most: int | None) -> Lane | None:
+    def lane(self, statement: Statement, sharer: Sharer, *, pressed: bool) -> Lane | None:
         """A way for a plain read behind those that are under way.
 
         Args:
             sharer: Is told how it goes.
-            most: How many may be under way; None: as many as do not keep each other waiting.
+            pressed: No other session is idle: it may be kept waiting by those before it.
 
         Returns:
             None: the statement has to be prepared first, or there is no way now.

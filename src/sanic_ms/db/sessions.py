@@ -88,7 +88,7 @@ class Sessions:
         # never open one too many.
         self._size = 0
         self.waiters = Waiters(driver.deadlines)
-        self.sharing = Sharing(self, max(limits.max_waiters, 1))
+        self.sharing = Sharing(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self._drained: asyncio.Future[None] | None = None

@@ -33,15 +33,13 @@ class Sharing:
 
     Args:
         sessions: Of the pool.
-        most: How many reads may be under way on one session.
     """
 
-    __slots__ = ("_busy", "_most", "_sessions", "_turn", "loop")
+    __slots__ = ("_busy", "_sessions", "_turn", "loop")
 
-    def __init__(self, sessions: Sessions, most: int) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self.loop = sessions.loop
-        self._most = most
         self._busy: list[Session] = []
         self._turn = 0
 
@@ -55,7 +53,7 @@ class Sharing:
         sessions = self._sessions
         busy, idle = self._busy, sessions.idle
         if idle:
-            if busy and (lane := busy[-1].lane(read, self, None)) is not None:
+            if busy and (lane := busy[-1].lane(read, self, pressed=False)) is not None:
                 return lane
             lane = self.begin(idle[-1], read)
             if lane is not None:
@@ -99,7 +97,7 @@ class Sharing:
 
     def begin(self, session: Session, read: Statement) -> Lane | None:
         """The first lane of a session that is free, None if it has to be prepared there first."""
-        lane = session.lane(read, self, self._most)
+        lane = session.lane(read, self, pressed=True)
         if lane is not None:
             self._busy.append(session)
         return lane
@@ -119,7 +117,7 @@ class Sharing:
         count = len(busy)
         for _ in range(count):
             self._turn = turn = (self._turn + 1) % count
-            lane = busy[turn].lane(read, self, self._most)
+            lane = busy[turn].lane(read, self, pressed=True)
             if lane is not None:
                 return lane
         return None

@@ -279,7 +279,7 @@ class PostgresSession(Session):
         except BaseException as exc:
             self._fail(exc)
 
-    def lane(self, statement: Statement, sharer: Sharer, most: int | None) -> Lane | None:
+    def lane(self, statement: Statement, sharer: Sharer, *, pressed: bool) -> Lane | None:
         """A way for a statement that was prepared on this connection."""
         prepared = self._prepared.get(statement.text)
         if prepared is None or self.retired or not self._is_connected():
@@ -293,7 +293,7 @@ class PostgresSession(Session):
                 partial(sharer.stalled, self),
                 partial(setattr, self, "unsettled", True),
             )
-        elif pipeline.count >= (pipeline.together if most is None else most):
+        elif pipeline.count >= (pipeline.depth if pressed else pipeline.together):
             return None
         return pipeline.admit(statement, prepared._state)
 

@@ -53,6 +53,11 @@ _SECOND_LOOK: Final = 0.005
 # less than _IDLE, else half as many. So few connections are kept busy as long as the server
 # answers sooner than this process asks, and nobody waits for long behind another.
 _MOST_TOGETHER: Final = 32
+
+# How many may be under way where no connection is idle: _AHEAD times as many as were answered in the
+# last _PATIENCE seconds. Who comes later waits in the pool, where waiting has a limit.
+_AHEAD: Final = 5
+_FEWEST, _AT_FIRST, _MOST = 16, 64, 1000
 _PROMPT: Final = 0.01
 _IDLE: Final = 0.0005
 
@@ -181,12 +186,13 @@ class Pipeline(asyncio.Protocol):
         turns: The lanes whose answers have yet to come, in this order.
         count: How many lanes have entered: these, and those that have sent nothing yet.
         together: How many there may be before an idle connection is taken instead.
+        depth: How many there may be where none is idle.
     """
 
     __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_last", "_is_over",
                  "_lanes", "_loop", "_missing", "_prepared", "_protocol", "_rested", "_seen",
                  "_stalled", "_timer", "_transport", "_unsent", "_unsynced", "_used", "_when",
-                 "count", "together", "turns")  # fmt: skip
+                 "count", "depth", "together", "turns")  # fmt: skip
 
     def __init__(
         self,
@@ -206,6 +212,7 @@ class Pipeline(asyncio.Protocol):
         self.turns: deque[PostgresLane] = deque()
         self.count = 0
         self.together = _MOST_TOGETHER
+        self.depth = _AT_FIRST
         self._unsent: list[memoryview] = []
         self._is_over = False
         # Of the message that is cut at the end of what was received: its header, as far as it is
@@ -389,6 +396,8 @@ class Pipeline(asyncio.Protocol):
         if not self.turns:
             return
         if self._answered != self._seen and not self.is_deserted:
+            pace = self._answered - self._seen
+            self.depth = min(max(pace * _AHEAD, _FEWEST), _MOST)
             self._seen = self._answered
             self._doubted = False
             self._watch(_PATIENCE)
