@@ -13,9 +13,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from asyncpg import connect_utils
 from tests.db.test_metrics import shown
 
-from sanic_ms.db import ConnectionPool
+from sanic_ms.db import ConnectionPool, sessions
+from sanic_ms.db.drivers import postgres_pipeline
 from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane
 from sanic_ms.exception import DatabaseError, DataError, LifecycleError, QueryTimeout
 from sanic_ms.telemetry.metrics import Registry
@@ -218,25 +220,64 @@ async def test_a_slow_read_holds_nobody_up(pool: ConnectionPool, settled: Settle
 
 
 async def test_a_slow_read_whose_caller_has_gone(
-    postgres_url: str, make_pool: MakePool, settled: Settled
+    postgres_url: str, make_pool: MakePool, settled: Settled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not go on working on the server."""
-    pool = await make_pool(f"{postgres_url}?application_name=gone_reader", max_size=1)
+    # Long enough to see it at work before it is begun anew.
+    monkeypatch.setattr(postgres_pipeline, "_PATIENCE", 2.0)
+    name = f"gone_{random.getrandbits(48):x}"
+    pool = await make_pool(f"{postgres_url}?application_name={name}", max_size=1)
     watcher = await make_pool(postgres_url, max_size=1)
     await pool.fetchval(LONG, 1)
     reader = asyncio.create_task(pool.fetchval(LONG, 10**10))
     active = (
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gone_reader'"
-        " AND state = 'active' AND query = $1"
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = $1 AND state = 'active' AND query = $2"
     )
     async with asyncio.timeout(60):
-        while not await watcher.fetchval(active, LONG):  # noqa: ASYNC110 - nothing signals it
+        while not await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.001)
         reader.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reader
-        while await watcher.fetchval(active, LONG):  # noqa: ASYNC110 - nothing signals it
+        while await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
+    await echo(pool, 2)
+    await settled(pool)
+
+
+async def test_a_cancellation_that_comes_too_early(
+    postgres_url: str, make_pool: MakePool, settled: Settled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has not begun with a statement forgets the request to cancel it: it is asked
+    again before the connection is thrown away, and does not work on for nobody."""
+    real = connect_utils._cancel
+    requests: list[int] = []
+
+    async def cancel(**keywords: Any) -> None:
+        requests.append(1)
+        if len(requests) > 1:
+            await real(**keywords)
+
+    monkeypatch.setattr(connect_utils, "_cancel", cancel)
+    monkeypatch.setattr(sessions, "_SETTLE_LIMIT", 0.3)
+    name = f"early_{random.getrandbits(48):x}"
+    pool = await make_pool(f"{postgres_url}?application_name={name}", max_size=1, pipeline=False)
+    watcher = await make_pool(postgres_url, max_size=1)
+    active = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = $1 AND state = 'active' AND query = $2"
+    )
+    reader = asyncio.create_task(pool.fetchval(LONG, 10**10))
+    async with asyncio.timeout(60):
+        while not await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
+            await asyncio.sleep(0.001)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        while await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
+            await asyncio.sleep(0.01)
+    assert len(requests) == 2
     await echo(pool, 2)
     await settled(pool)
 

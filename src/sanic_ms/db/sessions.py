@@ -279,9 +279,13 @@ class Sessions:
         try:
             async with asyncio.timeout(_SETTLE_LIMIT):
                 await session.reset()
+        except TimeoutError:
+            # The request to cancel its statement may have come before the statement.
+            await self._kill(session)
+            return
         except BaseException as exc:
             self._discard(session)
-            if not isinstance(exc, DatabaseError | TimeoutError):
+            if not isinstance(exc, DatabaseError):
                 raise
             log.debug("pool %s: a connection could not be reset: %s", self.name, exc)
             return

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 import asyncpg
+from asyncpg import connect_utils
 from asyncpg import exceptions as pg
 
 from sanic_ms.db.base import (
@@ -137,7 +138,7 @@ class PostgresSession(Session):
     """
 
     __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_keep_prepared", "_lanes",
-                 "_pipeline", "_prepared", "_raw", "_readonly")  # fmt: skip
+                 "_pipeline", "_prepared", "_process", "_raw", "_readonly")  # fmt: skip
 
     def __init__(self, raw: Any, lanes: list[PostgresLane], *, keep_prepared: bool) -> None:
         super().__init__()
@@ -145,6 +146,8 @@ class PostgresSession(Session):
         self._lanes = lanes
         self._pipeline: Pipeline | None = None
         protocol = raw._protocol
+        # Kept, as a connection that was closed has forgotten them.
+        self._process: tuple[int, int] = protocol.backend_pid, protocol.backend_secret
         self._bind_execute = protocol.bind_execute
         self._in_transaction = protocol.is_in_transaction
         self._is_connected = protocol.is_connected
@@ -308,8 +311,15 @@ class PostgresSession(Session):
 
     async def kill(self) -> None:
         """Cancel what runs, by another connection as the protocol has it, and close."""
-        with suppress(Exception):
-            await self._raw._cancel(self._raw._loop.create_future())
+        raw = self._raw
+        with suppress(OSError):
+            await connect_utils._cancel(
+                loop=raw._loop,
+                addr=raw._addr,
+                params=raw._params,
+                backend_pid=self._process[0],
+                backend_secret=self._process[1],
+            )
         self.terminate()
 
     async def reset(self) -> None:
