@@ -425,3 +425,17 @@ def test_it_serves_with_one_worker_and_with_several(
     with serving.serve(tmp_path, WORKERS=str(workers), DB_URL="sqlite:///x.db") as url:
         for _ in range(4):
             assert serving.get(f"{url}/") == b'{"code":0,"data":7}'
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_start_has_made_is_set_aside_for_the_collector(
+    tmp_path: Path, workers: int, serving: Any
+) -> None:
+    """In each process that serves."""
+    body = (
+        "import gc\n@app.get('/')\nasync def h(request):\n"
+        "    return [gc.get_freeze_count() > 10_000, gc.get_threshold()[0]]"
+    )
+    (tmp_path / "server.py").write_text(SERVER.format(body=body))
+    with serving.serve(tmp_path, WORKERS=str(workers)) as url:
+        assert serving.get(f"{url}/") == b'{"code":0,"data":[true,10000]}'

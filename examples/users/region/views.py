@@ -45,11 +45,9 @@ async def get_city(request, id):
 @cities.get("/", name="list_cities")
 @doc.summary("The cities, a page at a time")
 async def list_cities(request, page: Page) -> tuple[list[CityAnswer], Pagination]:
-    async with request.app.db.acquire(request) as cur:
-        total = await cur.fetchval("SELECT count(*) FROM cities")
-        rows = await cur.fetch(
-            f"{CITY_SQL} ORDER BY c.id LIMIT $1 OFFSET $2", page.limit, page.offset
-        )
+    db = request.app.db
+    total = await db.fetchval("SELECT count(*) FROM cities")
+    rows = await db.fetch(f"{CITY_SQL} ORDER BY c.id LIMIT $1 OFFSET $2", page.limit, page.offset)
     return [with_province(row) for row in rows], page.of(total)
 
 

@@ -53,8 +53,7 @@ async def create_user(request):
 @doc.summary("One user, with city and role")
 @doc.produces(User)
 async def get_user(request, id):
-    async with request.app.db.acquire(request) as cur:
-        user = await cur.fetchrow("SELECT * FROM users WHERE id = $1", id)
+    user = await request.app.db.fetchrow("SELECT * FROM users WHERE id = $1", id)
     if user is None:
         raise NotFound(error=f"no user {id}")
     await async_request(
@@ -80,14 +79,14 @@ class UserRow:
 @users.get("/", name="list_users")
 @doc.summary("The users, a page at a time")
 async def list_users(request, page: Page, min_age: int = 0) -> tuple[list[UserRow], Pagination]:
-    async with request.app.db.acquire(request) as cur:
-        total = await cur.fetchval("SELECT count(*) FROM users WHERE age >= $1", min_age)
-        rows = await cur.fetch(
-            "SELECT * FROM users WHERE age >= $1 ORDER BY id LIMIT $2 OFFSET $3",
-            min_age,
-            page.limit,
-            page.offset,
-        )
+    db = request.app.db
+    total = await db.fetchval("SELECT count(*) FROM users WHERE age >= $1", min_age)
+    rows = await db.fetch(
+        "SELECT * FROM users WHERE age >= $1 ORDER BY id LIMIT $2 OFFSET $3",
+        min_age,
+        page.limit,
+        page.offset,
+    )
     return rows, page.of(total)
 
 
