@@ -260,7 +260,7 @@ async def test_a_cancellation_that_comes_too_early(
             await real(**keywords)
 
     monkeypatch.setattr(connect_utils, "_cancel", cancel)
-    monkeypatch.setattr(sessions, "_SETTLE_LIMIT", 0.3)
+    monkeypatch.setattr(sessions, "_SETTLE_LIMIT", 2.0)
     name = f"early_{random.getrandbits(48):x}"
     pool = await make_pool(f"{postgres_url}?application_name={name}", max_size=1, pipeline=False)
     watcher = await make_pool(postgres_url, max_size=1)
