@@ -214,8 +214,12 @@ async def test_a_slow_read_holds_nobody_up(pool: ConnectionPool, settled: Settle
     await asyncio.sleep(0)
     await asyncio.gather(*(echo(pool, number) for number in range(50)))
     assert known.slow
+    assert known.alone_for == 30.0
     assert await slow == 4_000_000
     assert await pool.fetchval(LONG, 5) == 5
+    known.slow = False
+    assert await pool.fetchval(LONG, 4_000_000) == 4_000_000
+    assert known.alone_for == 60.0
     await settled(pool)
 
 

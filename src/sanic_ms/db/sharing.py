@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Sharing"]
 
-# Seconds for which a statement that took long is not sent together with others.
+# Seconds for which a statement that took long is not sent together with others: at first, and at
+# most. Each time is twice as long as the one before.
 _SLOW_FOR: Final = 30.0
+_SLOW_FOR_LONG: Final = 3600.0
 
 
 class Sharing:
@@ -136,7 +138,8 @@ class Sharing:
         slow = session.drop_reads()
         if slow is not None and not slow.slow:
             slow.slow = True
-            self.loop.call_later(_SLOW_FOR, _forgive, slow, context=Context())
+            slow.alone_for = min(max(slow.alone_for * 2, _SLOW_FOR), _SLOW_FOR_LONG)
+            self.loop.call_later(slow.alone_for, _forgive, slow, context=Context())
         self._sessions.throw_away(session)
 
 
