@@ -281,7 +281,7 @@ async def test_a_cancellation_that_comes_too_early(
             await reader
         while await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
             await asyncio.sleep(0.01)
-    assert len(requests) == 2
+    assert len(requests) > 1
     await echo(pool, 2)
     await settled(pool)
 

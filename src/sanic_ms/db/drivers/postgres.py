@@ -41,6 +41,8 @@ __all__ = ["PostgresDriver", "PostgresRows", "PostgresSession", "make_driver"]
 
 # Prepared statements kept by one connection; the one prepared first goes first.
 _PREPARED_LIMIT: Final = 256
+# Seconds after each request to cancel a statement.
+_PATIENCE: Final = (0.1, 0.5, 1.0)
 _COUNTED = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "COPY"))
 
 
@@ -310,16 +312,25 @@ class PostgresSession(Session):
         return statement
 
     async def kill(self) -> None:
-        """Cancel what runs, by another connection as the protocol has it, and close."""
-        raw = self._raw
-        with suppress(OSError):
-            await connect_utils._cancel(
-                loop=raw._loop,
-                addr=raw._addr,
-                params=raw._params,
-                backend_pid=self._process[0],
-                backend_secret=self._process[1],
-            )
+        """Cancel what runs, by another connection as the protocol has it, and close.
+
+        A request to cancel may be forgotten by the server, and nothing tells; so it is repeated
+        until the server is heard.
+        """
+        raw, pipeline = self._raw, self._pipeline
+        heard = raw._loop.create_future() if pipeline is None else pipeline.silence
+        for patience in _PATIENCE:
+            with suppress(OSError):
+                await connect_utils._cancel(
+                    loop=raw._loop,
+                    addr=raw._addr,
+                    params=raw._params,
+                    backend_pid=self._process[0],
+                    backend_secret=self._process[1],
+                )
+            await asyncio.wait({heard}, timeout=patience)
+            if heard.done():
+                break
         self.terminate()
 
     async def reset(self) -> None:

@@ -187,12 +187,13 @@ class Pipeline(asyncio.Protocol):
         count: How many lanes have entered: these, and those that have sent nothing yet.
         together: How many there may be before an idle connection is taken instead.
         depth: How many there may be where none is idle.
+        silence: Ends when the server says something after `give_up`: it is done with a statement.
     """
 
     __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_last", "_is_over",
                  "_lanes", "_loop", "_missing", "_prepared", "_protocol", "_rested", "_seen",
                  "_stalled", "_timer", "_transport", "_unsent", "_unsynced", "_used", "_when",
-                 "count", "depth", "together", "turns")  # fmt: skip
+                 "count", "depth", "silence", "together", "turns")  # fmt: skip
 
     def __init__(
         self,
@@ -215,6 +216,7 @@ class Pipeline(asyncio.Protocol):
         self.depth = _AT_FIRST
         self._unsent: list[memoryview] = []
         self._is_over = False
+        self.silence: asyncio.Future[None] = self._loop.create_future()
         # Of the message that is cut at the end of what was received: its header, as far as it is
         # here; or how many bytes are missing, and whether it is a ReadyForQuery.
         self._header = b""
@@ -314,6 +316,8 @@ class Pipeline(asyncio.Protocol):
         if not turns:
             if not self._is_over:
                 self._protocol.data_received(data)
+            elif not self.silence.done():
+                self.silence.set_result(None)
             return
         if self._header:
             data = self._header + data
