@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from enum import Enum
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
@@ -36,6 +37,20 @@ _CHECK_LIMIT = 0.4
 
 
 Result = TypeVar("Result")
+
+
+class _Undone(Enum):
+    """In place of an answer, which may be anything: a read has to be done on its own."""
+
+    UNDONE = 0
+
+
+def _rows(lane: Lane, args: Arguments) -> Coroutine[Any, Any, list[Row]]:
+    return lane.fetch(args)
+
+
+def _row(lane: Lane, args: Arguments) -> Coroutine[Any, Any, Row | None]:
+    return lane.fetchrow(args)
 
 
 class ConnectionPool(Component):
@@ -294,14 +309,9 @@ class ConnectionPool(Component):
         """`Connection.fetch` by itself: on a connection of its own, or, where it is a plain read,
         behind those of other callers."""
         if timeout is None and (read := self._plain_read(statement, args)) is not None:
-            known, values, sharing = read
-            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
-            if lane is not None:
-                uses = lane.uses
-                try:
-                    return await self._watched(known, lane.fetch(values))
-                except Exception:
-                    lane.settle(uses)
+            rows = await self._together(read, _rows)
+            if rows is not _Undone.UNDONE:
+                return rows
         async with Acquiring(self, None, None) as connection:
             return await connection.fetch(statement, *args, timeout=timeout)
 
@@ -310,14 +320,9 @@ class ConnectionPool(Component):
     ) -> Row | None:
         """`Connection.fetchrow` by itself, like `fetch`."""
         if timeout is None and (read := self._plain_read(statement, args)) is not None:
-            known, values, sharing = read
-            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
-            if lane is not None:
-                uses = lane.uses
-                try:
-                    return await self._watched(known, lane.fetchrow(values))
-                except Exception:
-                    lane.settle(uses)
+            row = await self._together(read, _row)
+            if row is not _Undone.UNDONE:
+                return row
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchrow(statement, *args, timeout=timeout)
 
@@ -326,14 +331,9 @@ class ConnectionPool(Component):
     ) -> Any:
         """`Connection.fetchval` by itself, like `fetch`."""
         if timeout is None and (read := self._plain_read(statement, args)) is not None:
-            known, values, sharing = read
-            lane = sharing.lane(known) or await self._wait_for_lane(known, sharing)
-            if lane is not None:
-                uses = lane.uses
-                try:
-                    return await self._watched(known, lane.fetchval(values, column))
-                except Exception:
-                    lane.settle(uses)
+            value = await self._together(read, lambda lane, args: lane.fetchval(args, column))
+            if value is not _Undone.UNDONE:
+                return value
         async with Acquiring(self, None, None) as connection:
             return await connection.fetchval(statement, *args, column=column, timeout=timeout)
 
@@ -365,15 +365,28 @@ class ConnectionPool(Component):
         known, args = self.statements.get(statement, args)
         return None if known.slow or not known.plain else (known, args, sharing)
 
-    def _wait_for_lane(self, read: Statement, sharing: Sharing) -> Awaitable[Lane | None]:
-        return sharing.wait(read, self.acquire_timeout, self.statement_timeout)
-
-    async def _watched(self, read: Statement, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do a plain read, and tell of it if it went well; else it is done again."""
+    async def _together(
+        self,
+        read: tuple[Statement, Arguments, Sharing],
+        ask: Callable[[Lane, Arguments], Coroutine[Any, Any, Result]],
+    ) -> Result | Literal[_Undone.UNDONE]:
+        """Do a plain read together with others, and tell of it if it went well; else it has to be
+        done again."""
+        known, args, sharing = read
+        lane = sharing.lane(known) or await sharing.wait(
+            known, self.acquire_timeout, self.statement_timeout
+        )
+        if lane is None:
+            return _Undone.UNDONE
+        uses = lane.uses
         started = perf_counter()
-        result = await self.watch.tried(read, work)
+        try:
+            result = await self.watch.tried(known, ask(lane, args))
+        except Exception:
+            lane.settle(uses)
+            return _Undone.UNDONE
         if (metrics := self.watch.metrics) is not None:
-            metrics.done(read.word, started)
+            metrics.done(known.word, started)
         return result
 
     # --- for the rooms' own modules --------------------------------------------------------------

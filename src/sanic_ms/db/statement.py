@@ -21,6 +21,8 @@ __all__ = ["Statement", "StatementCache"]
 
 Arguments = Sequence[Any]
 
+_LONGEST = 16_384  # characters of a text that is remembered
+
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
 
@@ -99,8 +101,13 @@ class Statement:
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
         self.changes_session = _SESSION_WORDS[dialect].search(found.code) is not None
+        # Of a longer one nobody would remember that it takes long, and all who share its connection
+        # would be held up each time.
         self.plain = (
-            dialect == "postgresql" and not self.changes_session and is_plain_read(found.shown)
+            dialect == "postgresql"
+            and len(sql) <= _LONGEST
+            and not self.changes_session
+            and is_plain_read(found.shown)
         )
         self.slow = False
         self.together = 1
@@ -183,12 +190,8 @@ class StatementCache:
 
     def _remember(self, sql: str) -> Statement:
         statement = Statement(sql, self.dialect)
-        if len(sql) <= 16_384:
+        if len(sql) <= _LONGEST:
             if len(self._known) >= self.limit:
                 del self._known[next(iter(self._known))]
             self._known[sql] = statement
-        else:
-            # Nobody would remember that it takes long, and all who share its connection would be
-            # held up each time.
-            statement.plain = False
         return statement

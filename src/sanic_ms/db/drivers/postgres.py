@@ -42,7 +42,7 @@ __all__ = ["PostgresDriver", "PostgresRows", "PostgresSession", "make_driver"]
 # Prepared statements kept by one connection; the one prepared first goes first.
 _PREPARED_LIMIT: Final = 256
 # Seconds after each request to cancel a statement.
-_PATIENCE: Final = (0.1, 0.5, 1.0)
+_CANCEL_PAUSES: Final = (0.1, 0.5, 1.0)
 _COUNTED = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "COPY"))
 
 
@@ -319,7 +319,7 @@ class PostgresSession(Session):
         """
         raw, pipeline = self._raw, self._pipeline
         heard = raw._loop.create_future() if pipeline is None else pipeline.silence
-        for patience in _PATIENCE:
+        for pause in _CANCEL_PAUSES:
             with suppress(OSError):
                 await connect_utils._cancel(
                     loop=raw._loop,
@@ -328,7 +328,7 @@ class PostgresSession(Session):
                     backend_pid=self._process[0],
                     backend_secret=self._process[1],
                 )
-            await asyncio.wait({heard}, timeout=patience)
+            await asyncio.wait({heard}, timeout=pause)
             if heard.done():
                 break
         self.terminate()

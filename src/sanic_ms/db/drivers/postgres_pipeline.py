@@ -53,13 +53,13 @@ _SECOND_LOOK: Final = 0.005
 # less than _IDLE, else half as many. So few connections are kept busy as long as the server
 # answers sooner than this process asks, and nobody waits for long behind another.
 _MOST_TOGETHER: Final = 32
+_PROMPT: Final = 0.01
+_IDLE: Final = 0.0005
 
 # How many may be under way where no connection is idle: _AHEAD times as many as were answered in
 # the last _PATIENCE seconds. Who comes later waits in the pool, where waiting has a limit.
 _AHEAD: Final = 5
 _FEWEST, _AT_FIRST, _MOST = 16, 64, 1000
-_PROMPT: Final = 0.01
-_IDLE: Final = 0.0005
 
 
 class PostgresLane(Lane):

@@ -82,10 +82,8 @@ class ChildSpans:
         try:
             result = await work
         except BaseException as exc:
-            if said_of is not None:
-                end_child(self.begun(parent, start).span(), exc, said_of(exc))
-            elif not isinstance(exc, Exception):
-                end_child(self.begun(parent, start).span(), exc)
+            if (more := _more(exc, said_of)) is not None:
+                end_child(self.begun(parent, start).span(), exc, more)
             raise
         child = self.begun(parent, start)
         child.stop = clock()
@@ -147,6 +145,15 @@ class ChildRecord(msgspec.Struct, gc=False):  # why not: see `RequestRecord`
 _OURS = (SpanHolder, RecordedSpan)  # in this order: the second takes longer to say no
 
 
+def _more(
+    exc: BaseException, said_of: Callable[[BaseException], Mapping[str, Any]] | None
+) -> Mapping[str, Any] | None:
+    """More attributes of a span that failed, None: it is not told."""
+    if said_of is not None:
+        return said_of(exc)
+    return None if isinstance(exc, Exception) else {}
+
+
 async def _observed(
     span: Span,
     work: Coroutine[Any, Any, T],
@@ -155,10 +162,8 @@ async def _observed(
     try:
         result = await work
     except BaseException as exc:
-        if said_of is not None:
-            end_child(span, exc, said_of(exc))
-        elif not isinstance(exc, Exception):
-            end_child(span, exc)
+        if (more := _more(exc, said_of)) is not None:
+            end_child(span, exc, more)
         # One that never ends is never sent.
         raise
     end_child(span)
