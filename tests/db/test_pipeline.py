@@ -201,6 +201,24 @@ async def test_a_limit_of_its_own(pool: ConnectionPool, settled: Settled) -> Non
     await settled(pool)
 
 
+async def cancel_at_work(
+    reader: asyncio.Task[Any], watcher: ConnectionPool, application: str
+) -> None:
+    """Cancel a reader whose `LONG` is at work on the server, and wait until that has ended."""
+    active = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = $1 AND state = 'active' AND query = $2"
+    )
+    async with asyncio.timeout(60):
+        while not await watcher.fetchval(active, application, LONG):  # noqa: ASYNC110 - no signal
+            await asyncio.sleep(0.001)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        while await watcher.fetchval(active, application, LONG):  # noqa: ASYNC110 - no signal
+            await asyncio.sleep(0.01)
+
+
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
@@ -234,18 +252,7 @@ async def test_a_slow_read_whose_caller_has_gone(
     watcher = await make_pool(postgres_url, max_size=1)
     await pool.fetchval(LONG, 1)
     reader = asyncio.create_task(pool.fetchval(LONG, 10**10))
-    active = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE application_name = $1 AND state = 'active' AND query = $2"
-    )
-    async with asyncio.timeout(60):
-        while not await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.001)
-        reader.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reader
-        while await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.01)
+    await cancel_at_work(reader, watcher, name)
     await echo(pool, 2)
     await settled(pool)
 
@@ -268,19 +275,8 @@ async def test_a_cancellation_that_comes_too_early(
     name = f"early_{random.getrandbits(48):x}"
     pool = await make_pool(f"{postgres_url}?application_name={name}", max_size=1, pipeline=False)
     watcher = await make_pool(postgres_url, max_size=1)
-    active = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE application_name = $1 AND state = 'active' AND query = $2"
-    )
     reader = asyncio.create_task(pool.fetchval(LONG, 10**10))
-    async with asyncio.timeout(60):
-        while not await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.001)
-        reader.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reader
-        while await watcher.fetchval(active, name, LONG):  # noqa: ASYNC110 - nothing signals it
-            await asyncio.sleep(0.01)
+    await cancel_at_work(reader, watcher, name)
     assert len(requests) > 1
     await echo(pool, 2)
     await settled(pool)
