@@ -6,7 +6,7 @@ Where no request is given, the one that the current task serves is used.
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
 __all__ = ["RequestContext", "current_request"]
@@ -23,7 +23,28 @@ class RequestContext(Protocol):
         """An item that was put on the request (``request["span"] = …``), or ``default``."""
 
 
-current_request: ContextVar[RequestContext | None] = ContextVar(
-    "sanic_ms_current_request", default=None
-)
-"""The request that the current task serves; None outside of one."""
+class CurrentRequest:
+    """The request that the current task serves: a context variable, and at first one of its own."""
+
+    def __init__(self) -> None:
+        self._variable: ContextVar[Any] = ContextVar("sanic_ms_current_request")
+
+    def follow(self, variable: ContextVar[Any]) -> None:
+        """Be another variable: that of a web framework, which sets it for each request anyhow."""
+        self._variable = variable
+
+    def get(self) -> RequestContext | None:
+        """The request; None outside of one."""
+        request: RequestContext | None = self._variable.get(None)
+        return request
+
+    def set(self, request: RequestContext) -> Token[Any]:
+        """Make a request the current one, and give what `reset` takes."""
+        return self._variable.set(request)
+
+    def reset(self, token: Token[Any]) -> None:
+        """Make the one current that was so before."""
+        token.var.reset(token)
+
+
+current_request = CurrentRequest()

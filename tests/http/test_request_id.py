@@ -20,9 +20,8 @@ def made(*lines: str, header: str = "X-Request-ID", kind: type[Request] = Reques
     """A request that parses itself when it is read."""
     found = lazy(kind)
     assert found is not None
-    request: Any = found.__new__(found)
+    request: Any = found()
     request.app = SimpleNamespace(config=Config({"REQUEST_ID_HEADER": header}))
-    request._id = None
     request.head = "\r\n".join(["GET / HTTP/1.1", "Host: a", *lines]).encode()
     return request
 

@@ -16,13 +16,12 @@ import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
 from sanic_ms.container import Container
-from sanic_ms.context import current_request
 from sanic_ms.exception import FieldError, ServerError, ValidationError
 from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
 from sanic_ms.http.request import Request
-from sanic_ms.http.response import EndpointResponse
+from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.types.page import Pagination
 from sanic_ms.types.route import AT_ONCE, RouteSpec
@@ -88,7 +87,6 @@ def compile_endpoint(
     reads = bool(items or arguments)
 
     async def endpoint(request: Request, **path: Any) -> Any:
-        current_request.set(request)
         if reads:
             path = read_all(request, path)
         if services:
@@ -99,7 +97,6 @@ def compile_endpoint(
         return finish(request, value)
 
     def at_once(request: Request, **path: Any) -> Any:
-        current_request.set(request)
         if reads:
             path = read_all(request, path)
         value = call(request, **path)
@@ -153,10 +150,11 @@ def _compile_answer(
     success, success_page = envelope.success, envelope.success_page
 
     def finish(request: Request, value: Any) -> Any:
-        if isinstance(value, _RESPONSES):
-            return value
-        if value is None and request.responded:
-            return None  # the handler has streamed its answer itself
+        if type(value) is not dict:  # the most usual answer
+            if isinstance(value, _RESPONSES):
+                return value
+            if value is None and request.responded:
+                return None  # the handler has streamed its answer itself
         try:
             if status in EMPTY_STATUSES:
                 body = b""
@@ -167,7 +165,7 @@ def _compile_answer(
                 body = success(value if project is None else project(value))
         except (TypeError, ValueError, msgspec.MsgspecError) as exc:
             raise ServerError(message="Internal Server Error") from _unfit(call, exc)
-        return EndpointResponse(body, status, content_type)
+        return endpoint_response(body, status, content_type)
 
     return finish
 

@@ -12,6 +12,7 @@ from sanic import Request as SanicRequest
 from sanic.cookies.request import CookieRequestParameters
 from sanic.request import RequestParameters
 
+from sanic_ms.context import current_request
 from sanic_ms.exception import PayloadTooLarge
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
@@ -30,6 +31,10 @@ _VERSION_4 = 0x4 << 76 | 0x2 << 62
 _random = Random()
 _bits = _random.getrandbits
 os.register_at_fork(after_in_child=_random.seed)
+
+# Sanic sets its own variable for each request, and so does our protocol: a second one would cost
+# every request as much again.
+current_request.follow(SanicRequest._current)
 
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 

@@ -23,7 +23,7 @@ from sanic.log import logger
 
 from sanic_ms.server.access import log_answer
 from sanic_ms.server.body import Body
-from sanic_ms.server.response import encode_headers, has_body
+from sanic_ms.server.response import BODILESS, encode_headers
 from sanic_ms.server.routes import is_logged
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class Exchange(Stream):
         heads = self.connection.wire.heads_for(self.request)
         lines = [heads.head(status, response.content_type, headers)]
         sender: _Sender | None
-        if not has_body(status):
+        if status in BODILESS:
             if data or not end_stream:
                 logger.warning(
                     f"Message body set in response on {self.request.path}. "

@@ -24,6 +24,7 @@ __all__ = [
     "EXPECT",
     "HTTP10",
     "KEEP_ALIVE",
+    "UNTRACED",
     "UPGRADE",
     "WEBSOCKET",
     "check_line",
@@ -38,6 +39,7 @@ EXPECT: Final = 4
 UPGRADE: Final = 8
 WEBSOCKET: Final = 16
 HTTP10: Final = 32
+UNTRACED: Final = 64  # known to have no header about a trace
 
 METHODS: Final = frozenset(
     [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS"]  # those of Sanic's router

@@ -22,9 +22,9 @@ from sanic.response import BaseHTTPResponse, HTTPResponse, JSONResponse, Respons
 
 from sanic_ms.server.access import log_answer
 from sanic_ms.server.exchange import Exchange
-from sanic_ms.server.head import KEEP_ALIVE
+from sanic_ms.server.head import KEEP_ALIVE, UNTRACED
 from sanic_ms.server.receiver import Receiver
-from sanic_ms.server.response import has_body
+from sanic_ms.server.response import BODILESS
 from sanic_ms.server.routes import Plan
 from sanic_ms.server.websocket import WebSocket, handshake, log_websocket
 from sanic_ms.server.wire import HEAD, IDLE, PARTING, TUNNEL, wires_of
@@ -171,7 +171,9 @@ class HttpProtocol(Receiver):
         else:
             self._started = 0.0
         Request._current.set(request)
-        return spans.begin(request) if spans is not None else None
+        if spans is None:
+            return None
+        return spans.begin(request, self._flags & UNTRACED != 0)
 
     def _deliver(
         self, request: Request, plan: Plan, span: ServerSpan | None, response: Any
@@ -252,7 +254,7 @@ class HttpProtocol(Receiver):
         if not (flags & KEEP_ALIVE and self._served < wire.most_requests):
             self._flags = flags & ~KEEP_ALIVE
             end = b"\r\nconnection: close\r\n\r\n"
-        if not has_body(response.status):
+        if response.status in BODILESS:
             head = head[:-16]  # no body, no content-length
             end, body = end[2:], b""
             self.transport.write(b"%b%b" % (head, end))

@@ -28,6 +28,7 @@ from sanic_ms.server.head import (
     EXPECT,
     HTTP10,
     KEEP_ALIVE,
+    UNTRACED,
     UPGRADE,
     WEBSOCKET,
     check_line,
@@ -39,6 +40,7 @@ from sanic_ms.server.request import parse_headers
 from sanic_ms.server.routes import Plan
 from sanic_ms.server.websocket import WebSocket
 from sanic_ms.server.wire import BODY, CLOSING, HANDLER, HEAD, IDLE, LINGER, PARTING, TUNNEL
+from sanic_ms.telemetry.trace.headers import may_have_fields
 
 __all__ = ["Receiver"]
 
@@ -56,6 +58,7 @@ class Receiver(Connection):
 
     __slots__ = (
         "_block",
+        "_block_flags",
         "_block_length",
         "_flags",
         "_request",
@@ -69,9 +72,11 @@ class Receiver(Connection):
         super().__init__(**kwargs)
         self.websocket: WebSocket | None = None
         self._request: Request | None = None
-        # The version and headers of the last request that both parsers found good and usual, and
-        # the length of the body that they announce. Most clients send the same ones again.
+        # The version and headers of the last request that both parsers found good and usual, what
+        # was found out about them, and the length of the body that they announce. Most clients send
+        # the same ones again.
         self._block: bytes | None = None
+        self._block_flags = 0
         self._block_length = 0
         self._flags = 0
         self._scanned = 0
@@ -171,7 +176,7 @@ class Receiver(Connection):
             self.input = bytearray(data[total:])
             data = data[:total]
         self._discarded = 0
-        self._begin(data, end, line, KEEP_ALIVE, plan, params)
+        self._begin(data, end, line, self._block_flags, plan, params)
         return True
 
     def _take(self, data: bytes | bytearray) -> None:
@@ -272,7 +277,8 @@ class Receiver(Connection):
         at = len(line)
         plan.judged = True
         if flags == KEEP_ALIVE and end - at <= _LARGEST_BLOCK:
-            self._block = whole[at : end + 4]
+            self._block = block = whole[at : end + 4]
+            self._block_flags = flags if may_have_fields(block) else flags | UNTRACED
             self._block_length = total - end - 4
         self._begin(whole, end, line, flags, plan, params)
 
@@ -288,18 +294,16 @@ class Receiver(Connection):
         """Start the handler of a request that was found good."""
         cls = self.wire.lazy_request
         assert cls is not None  # or there were no plan
-        self._request = request = cls.__new__(cls)
+        self._request = request = cls()
         self._served += 1
         request.app = self.app
-        request.connection = self  # type: ignore[attr-defined]
+        request.connection = self
         request.transport = self.transport
-        request.version = "1.1"
         request.method = plan.method
         request.raw_url = line[plan.target_at :]
         request.head = data[:end]
         request.body = data[end + 4 :]
         request.route = plan.route
-        request._id = None
         if params is None:
             params = plan.params.copy() if plan.params else {}
         request._match_info = params
@@ -381,15 +385,14 @@ class Receiver(Connection):
                 target, parse_headers(head), version, method, self.transport, self.app, head
             )
         else:
-            request = cls.__new__(cls)
+            request = cls()
             request.app = self.app
             request.head = head
             request.method = method
             request.raw_url = target
             request.transport = self.transport
             request.version = version
-            request._id = None
-            request.connection = self  # type: ignore[attr-defined]
+            request.connection = self
         self._request = request
         self._served += 1
         return request

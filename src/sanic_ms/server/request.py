@@ -64,10 +64,12 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "_response_middleware_started": lambda _: False,
     "responded": lambda _: False,
     "_stream_id": lambda _: 0,
+    "version": lambda _: "1.1",
     **{
         name: lambda _: None
         for name in (
             "_ctx",
+            "_id",
             "_name",
             "_protocol",
             "parsed_accept",
@@ -97,12 +99,12 @@ def _property(slot: Any, make: Callable[[Any], Any]) -> property:
     return property(value, write)
 
 
-def lazy(base: type[Request]) -> type[Request] | None:
-    """A subclass of ``base`` whose instances are made without `Request.__init__`.
+def lazy(base: type[Request]) -> type[Any] | None:
+    """A subclass of ``base`` whose instances are made without `Request.__init__`, and of nothing.
 
     What remains to be set by the maker: ``app``, ``body``, ``head``, ``method``, ``raw_url``,
-    ``route``, ``transport``, ``version``, ``_id`` (None), ``_match_info`` and ``connection`` (the
-    protocol, in a slot of its own).
+    ``route``, ``transport``, ``_match_info``, ``connection`` (the protocol, in a slot of its own),
+    and ``version`` where it is not 1.1.
 
     Returns:
         None where ``base`` has an ``__init__`` of its own, which then must run, or has something
@@ -114,4 +116,5 @@ def lazy(base: type[Request]) -> type[Request] | None:
         return None
     names = {name: _property(getattr(Request, name), make) for name, make in _MADE.items()}
     slots = {"__slots__": ("connection",), "__module__": base.__module__}
-    return type(base.__name__, (base,), {**slots, **names})
+    # object's own __init__ is called without a frame, and costs less than `__new__` called by name.
+    return type(base.__name__, (base,), {**slots, "__init__": object.__init__, **names})

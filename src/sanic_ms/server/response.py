@@ -14,9 +14,9 @@ from sanic_ms.server.errors import UnsafeResponse
 from sanic_ms.types.headers import DefaultHeaders
 
 __all__ = [
+    "BODILESS",
     "ResponseHeads",
     "encode_headers",
-    "has_body",
     "status_line",
 ]
 
@@ -25,6 +25,10 @@ _BREAKS = re.compile(r"[\r\n\0]")
 
 # What the protocol alone decides; a handler's own value for these would contradict the framing.
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+
+
+BODILESS: Final = frozenset({204, 304})
+"""Statuses whose answers have no body, nor a length of it (RFC 9110, 6.4.1)."""
 
 
 def _reason(status: int) -> bytes:
@@ -48,11 +52,6 @@ def status_line(status: Any) -> bytes:
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise UnsafeResponse(f"Invalid response status {status!r}: an integer from 200 to 999")
     return _STATUS_LINES[status]
-
-
-def has_body(status: int) -> bool:
-    """Whether an answer with this status has a body (RFC 9110, 6.4.1)."""
-    return status != 204 and status != 304
 
 
 def encode_headers(headers: Iterable[tuple[Any, Any]]) -> bytes:
@@ -126,14 +125,14 @@ class ResponseHeads:
         """
         line = status_line(status)
         if not headers and status != 304:
-            if content_type is None or not has_body(status):
+            if content_type is None or status in BODILESS:
                 return line + self._always
             return line + self._always + encode_headers([("content-type", content_type)])
         added = self._added(status, headers)
         lines: list[tuple[str, Any]] = [
             item for item in headers.items() if item[0].lower() not in self._not_the_handlers
         ]
-        if content_type is not None and has_body(status) and "content-type" not in headers:
+        if content_type is not None and status not in BODILESS and "content-type" not in headers:
             lines.append(("content-type", content_type))
         return line + added + encode_headers(lines)
 

@@ -124,7 +124,7 @@ class RouteMetrics:
         except KeyError:
             at = self._first(status)
         values = self._values
-        values[at + bisect_left(_BOUNDS, elapsed)] += 1.0
+        values[at if elapsed <= _QUICK else at + bisect_left(_BOUNDS, elapsed)] += 1.0
         values[at + _SUM] += elapsed
 
     def rebind(self) -> None:
@@ -140,4 +140,5 @@ class RouteMetrics:
         return self._at[status]
 
 
+_QUICK = _BOUNDS[0]  # the bucket of most answers is the first
 _SUM = len(_BOUNDS) + 1

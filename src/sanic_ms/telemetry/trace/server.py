@@ -148,12 +148,15 @@ class RouteSpans:
         self._ratio = provider.ratio if sample is None else sample * provider.records
         self._share = provider.share
 
-    def begin(self, request: TracedRequest) -> ServerSpan:
+    def begin(self, request: TracedRequest, untraced: bool = False) -> ServerSpan:
         """Begin the span of a request and make it current.
 
         Call it first, in the task of the request: it then stays current for all that the task
         does and for the tasks that it makes, and ends with the task. It raises nothing, whatever
         the headers hold.
+
+        Args:
+            untraced: Whether it is known that no header tells of a trace.
         """
         if self.foreign is not None:
             return _ForeignSpan(self, self.foreign, request)
@@ -163,8 +166,9 @@ class RouteSpans:
         span._route = self
         span._request = request
         span._span = span._ids = None
-        head = request.head
-        if head:
+        if untraced:
+            span._parent = parent = None
+        elif head := request.head:
             first = may_have_fields(head)
             span._parent = parent = None if first is None else read_head(head, first)
         else:
