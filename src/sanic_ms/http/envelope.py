@@ -55,7 +55,7 @@ class Envelope:
 
     def success(self, data: Any) -> bytes:
         """The body of an answer with data."""
-        return b'{"code":0,"data":' + ENCODER.encode(data) + b"}"
+        return b'{"code":0,"data":%b}' % ENCODER.encode(data)
 
     def success_page(self, data: Any, pagination: Any) -> bytes:
         """The body of an answer with rows and the pagination beside them."""

@@ -112,7 +112,8 @@ class Receiver(Connection):
     def data_received(self, data: bytes) -> None:
         stage = self._stage
         if stage <= PARTING:
-            if self._block is None or not self._take_known(data):
+            block = self._block
+            if block is None or not self._take_known(data, block):
                 self._take(data)
         elif stage == TUNNEL:
             assert self.websocket is not None
@@ -135,7 +136,7 @@ class Receiver(Connection):
         self.read_on()
         self._take(self.input)
 
-    def _take_known(self, data: bytes) -> bool:
+    def _take_known(self, data: bytes, block: bytes) -> bool:
         """Start a request whose headers are those of the last one, to the byte.
 
         They were judged then, and so was the request line without its query, in some request: what
@@ -144,8 +145,6 @@ class Receiver(Connection):
         Returns:
             False where it is another kind of request, of which nothing was used.
         """
-        block = self._block
-        assert block is not None
         at = data.find(b"\r\n") - 9  # where " HTTP/1.1" begins
         if not data.startswith(block, at):
             return False
@@ -163,18 +162,19 @@ class Receiver(Connection):
                 plan = routes.plans.get(line[:query]) if query > 0 else None
                 if plan is None or not _QUERY.fullmatch(line, query):
                     return False
+        length = self._block_length
         end = at + len(block) - 4
-        total = end + 4 + self._block_length
+        behind = len(data) - end - 4 - length
         if (
-            not plan.judged
-            or total > len(data)
+            behind < 0
+            or not plan.judged
             or end > wire.limits.request_max_header_size
-            or (self._block_length and plan.ignores_body)
+            or (length and plan.ignores_body)
         ):
             return False
-        if total < len(data):
-            self.input = bytearray(data[total:])
-            data = data[:total]
+        if behind:
+            self.input = bytearray(data[-behind:])
+            data = data[:-behind]
         self._discarded = 0
         self._begin(data, end, line, self._block_flags, plan, params)
         return True
@@ -292,9 +292,8 @@ class Receiver(Connection):
         params: dict[str, Any] | None,
     ) -> None:
         """Start the handler of a request that was found good."""
-        cls = self.wire.lazy_request
-        assert cls is not None  # or there were no plan
-        self._request = request = cls()
+        wire = self.wire
+        self._request = request = wire.lazy_request()  # type: ignore[misc]  # or there were no plan
         self._served += 1
         request.app = self.app
         request.connection = self
@@ -309,7 +308,7 @@ class Receiver(Connection):
         request._match_info = params
         self._flags = flags
         self._stage = HANDLER
-        self._since = self.wire.now
+        self._since = wire.now
         if plan.at_once is not None:
             copy_context().run(self._serve_at_once, request, plan, params)
         else:
