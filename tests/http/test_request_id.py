@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import uuid
 from types import SimpleNamespace
@@ -53,6 +54,20 @@ def test_a_made_id_is_a_random_uuid() -> None:
     second = made().id
     assert first != second
     assert {(one.version, one.variant) for one in (first, second)} == {(4, uuid.RFC_4122)}
+    # It is not made by its own constructor, and nobody sees that.
+    assert pickle.loads(pickle.dumps(first)) == uuid.UUID(str(first)) == first
+    assert (first.is_safe, hash(first)) == (uuid.SafeUUID.unknown, hash(uuid.UUID(str(first))))
+
+
+def test_an_application_may_make_none() -> None:
+    """Sanic then asks once more, and has nothing either."""
+
+    class Without(Request):
+        @staticmethod
+        def generate_id(*_: object) -> Any:
+            return None
+
+    assert made(kind=Without).id is None
 
 
 def test_an_application_may_make_ids_of_its_own() -> None:

@@ -63,7 +63,7 @@ class SpanHolder:
     __slots__ = ("log_ids", "sampled")
 
     sampled: bool
-    log_ids: str
+    log_ids: str | None
 
     @property
     def span(self) -> Span:

@@ -165,7 +165,7 @@ class RouteSpans:
         span._start = clock()
         span._route = self
         span._request = request
-        span._span = span._ids = None
+        span._span = span._ids = span.log_ids = None
         if untraced:
             span._parent = parent = None
         elif head := request.head:
@@ -220,7 +220,8 @@ class ServerSpan(SpanHolder):
                 span = self._own()
                 ids = span.trace_id, span.span_id
             elif parent is None:
-                ids = provider.new_trace_id(), provider.new_span_id()
+                digits = (provider.bits(192) | 1).to_bytes(24, "big").hex()
+                ids = digits[:32], digits[32:]  # not all digits of the span's id are 0
             elif parent.sampled and not self.sampled:
                 # A trace that others record passes through: what we call hangs below the one that
                 # called us, because our own span will be missing.
