@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import io
@@ -283,6 +284,83 @@ def test_within_a_request_too(
     assert len(lines) == 3
     assert lines[0] == lines[2] != lines[1]
     assert contextvars.Context().run(write, [lambda record: True]) == lines
+
+
+@pytest.mark.parametrize("when", ["between", "within"])
+def test_a_handler_may_come_at_any_time(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """An error tracker that is installed while a request is served misses no line."""
+    spans = ServerSpans(Provider(lambda span: None, ratio=0.0)).route("GET", "/orders")
+    stream, late = io.StringIO(), Lines()
+    queued = QueuedHandler(stream)
+    queued.setFormatter(JSONFormatter("shop"))
+    log = logging.Logger(f"{__name__}.apart", logging.INFO)
+    log.addHandler(queued)
+    with monkeypatch.context() as patch:
+        patch.setattr(logging, "getLogger", lambda name: log)
+
+        @logger
+        def book(meanwhile: Any = None) -> None:
+            if meanwhile is not None:
+                log.addHandler(meanwhile)
+
+    def serve() -> None:
+        request: Any = SimpleNamespace(
+            head=b"GET / HTTP/1.1", raw_url=b"/", transport=None, headers={}, id="r-1"
+        )
+        spans.begin(request)
+        current_request.set(request)
+        book()
+        if when == "between":
+            log.addHandler(late)
+            book()
+        else:
+            book(late)
+
+    contextvars.Context().run(serve)
+    queued.flush()
+    assert late.one["outcome"] == "ok"
+    assert stream.getvalue().count('"request_id":"r-1"') == 2
+
+
+async def test_functions_of_all_kinds_have_one_line_in_a_request(lines: Lines) -> None:
+    """Also where the request is not recorded, and whether they go well or not."""
+
+    @logger
+    def plain(divisor: int) -> float:
+        return 1 / divisor
+
+    @logger
+    async def waits(divisor: int) -> float:
+        return 1 / divisor
+
+    @logger
+    def steps(divisor: int) -> Iterator[float]:
+        yield 1 / divisor
+
+    @logger
+    async def steps_that_wait(divisor: int) -> AsyncIterator[float]:
+        yield 1 / divisor
+
+    async def use(divisor: int) -> None:
+        with contextlib.suppress(ZeroDivisionError):
+            plain(divisor)
+        with contextlib.suppress(ZeroDivisionError):
+            await waits(divisor)
+        with contextlib.suppress(ZeroDivisionError):
+            list(steps(divisor))
+        with contextlib.suppress(ZeroDivisionError):
+            [step async for step in steps_that_wait(divisor)]
+
+    request: Any = SimpleNamespace(head=b"GET / HTTP/1.1", raw_url=b"/", transport=None)
+    ServerSpans(Provider(lambda span: None, ratio=0.0)).route("GET", "/orders").begin(request)
+    await use(1)
+    await use(0)
+    told = [
+        (line.__dict__["detail"].rpartition(".")[2], line.__dict__["outcome"])
+        for line in lines.records
+    ]
+    names = ("plain", "waits", "steps", "steps_that_wait")
+    assert told == [(name, outcome) for outcome in ("ok", "error") for name in names]
 
 
 # Of traces and spans, and every other one.

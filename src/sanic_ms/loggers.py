@@ -155,8 +155,9 @@ class _Call:
             if unknown:
                 raise TypeError(f"args={unknown[0]!r}: {name}{self.signature} takes no such thing")
 
-    def begin(self, args: Any, kwargs: Any) -> _Running | None:
-        """Begin one call; None where nobody wants to know of it."""
+    def begin(self, args: Any, kwargs: Any) -> _Running | float | None:
+        """Begin one call; None where nobody wants to know of it. The usual one, which has a line
+        and neither a span nor arguments to log, is no more than the time at which it began."""
         span: trace.Span | None = None
         if self.tracing:
             context = get_context()
@@ -170,8 +171,11 @@ class _Call:
                     kind = trace.SpanKind.INTERNAL
                     span = start_child(parent, _SCOPE, self.name, dict(self.attributes), kind)
         logged = self.log.isEnabledFor(self.level)
-        if span is None and not logged:
-            return None
+        if span is None:
+            if not logged:
+                return None
+            if self.signature is None:
+                return perf_counter()
         running = _Running(self, span, logged, perf_counter())
         if logged and self.signature is not None:
             running.arguments = self._arguments(args, kwargs)
@@ -190,9 +194,18 @@ class _Call:
             name: given[name] for name in wanted if name in given and name not in ("self", "cls")
         }
 
-    def tell_usual(self, duration: float) -> bool:
-        """The line of a call that went well within a request that is not recorded, by the shortest
-        way; False where it is closed."""
+    def end(self, running: _Running | float, exc: BaseException | None = None) -> None:
+        """The call has ended: its line (within its span), and its span."""
+        if isinstance(running, float):
+            running = _Running(self, None, True, running)
+        running.end(exc)
+
+    def tell_usual(self, running: _Running | float) -> bool:
+        """The line of a usual call that went well within a request that is not recorded, by the
+        shortest way; False where that is closed, and nothing was done."""
+        if not isinstance(running, float):
+            return False
+        duration = perf_counter() - running
         context = get_context()
         if not isinstance(context, SpanHolder) or self.log.filters:
             return False
@@ -202,12 +215,12 @@ class _Call:
         formatter = handler.formatter
         if type(formatter) is not JSONFormatter:  # a subclass may write its lines otherwise
             return False
-        ids = getattr(context, "log_ids", None)
+        ids = context.log_ids
         if ids is None:
-            span, request = current_ids(), current_request.get()
-            if span is None or request is None:
+            request = current_request.get()
+            if request is None:
                 return False
-            ids = context.log_ids = formatter.ids(span, request.id)
+            ids = context.log_ids = formatter.ids(context.ids, request.id)
         handler.writer.put(formatter.call(self.site, time(), duration, ids))
         return True
 
@@ -252,14 +265,7 @@ class _Running(msgspec.Struct):
             self.token = None
 
     def end(self, exc: BaseException | None = None) -> None:
-        """The call has ended: its span, and its line (within the span)."""
-        if (
-            exc is None
-            and self.span is None
-            and self.arguments is None
-            and self.call.tell_usual(perf_counter() - self.started)
-        ):
-            return
+        """The call has ended: its line (within the span), and its span."""
         if isinstance(exc, GeneratorExit) and self.token is not None:
             # Thrown away, perhaps in a context that is not ours; `detach` would log that.
             with contextlib.suppress(ValueError):
@@ -303,56 +309,61 @@ def _decorate(function: Any, call: _Call) -> Any:
         raise TypeError(f"@logger is for functions and methods, not for {function!r}")
     call.bind(function)
     if inspect.isasyncgenfunction(function):
-        wrapper = _async_generator(function, call.begin)
+        wrapper = _async_generator(function, call)
     elif inspect.iscoroutinefunction(function):
-        wrapper = _coroutine(function, call.begin)
+        wrapper = _coroutine(function, call)
     elif inspect.isgeneratorfunction(function):
-        wrapper = _generator(function, call.begin)
+        wrapper = _generator(function, call)
     else:
-        wrapper = _plain(function, call.begin)
+        wrapper = _plain(function, call)
     return functools.wraps(function)(wrapper)
 
 
-_Begin = Callable[[Any, Any], "_Running | None"]
+def _plain(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+    begin, end, tell_usual = call.begin, call.end, call.tell_usual
 
-
-def _plain(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
         if running is None:
             return function(*args, **kwargs)
-        if running.context is not None:
+        if not isinstance(running, float):
             running.enter()
         try:
             value = function(*args, **kwargs)
         except BaseException as exc:
-            running.end(exc)
+            end(running, exc)
             raise
-        running.end()
+        if not tell_usual(running):
+            end(running)
         return value
 
     return wrapper
 
 
-def _coroutine(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+    begin, end, tell_usual = call.begin, call.end, call.tell_usual
+
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
         if running is None:
             return await function(*args, **kwargs)
-        if running.context is not None:
+        if not isinstance(running, float):
             running.enter()
         try:
             value = await function(*args, **kwargs)
         except BaseException as exc:
-            running.end(exc)
+            end(running, exc)
             raise
-        running.end()
+        if not tell_usual(running):
+            end(running)
         return value
 
     return wrapper
 
 
-def _generator(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+    begin, end, tell_usual = call.begin, call.end, call.tell_usual
+
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
         if running is None:
@@ -361,32 +372,36 @@ def _generator(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any
         try:
             value = yield from function(*args, **kwargs)
         except BaseException as exc:
-            running.end(exc)
+            end(running, exc)
             raise
-        running.end()
+        if not tell_usual(running):
+            end(running)
         return value
 
     return wrapper
 
 
-def _async_generator(function: Callable[..., Any], begin: _Begin) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
+    begin, end, tell_usual = call.begin, call.end, call.tell_usual
+
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
+        recorded = None if isinstance(running, float) else running
         steps = function(*args, **kwargs)
         step, sent = steps.asend, None
         error: BaseException | None = None
         try:
             while True:
                 # Current while the function runs, and not while its caller does.
-                if running is not None:
-                    running.enter()
+                if recorded is not None:
+                    recorded.enter()
                 try:
                     item = await step(sent)
                 except StopAsyncIteration:
                     return
                 finally:
-                    if running is not None:
-                        running.leave()
+                    if recorded is not None:
+                        recorded.leave()
                 try:
                     step, sent = steps.asend, (yield item)
                 except GeneratorExit:
@@ -398,7 +413,7 @@ def _async_generator(function: Callable[..., Any], begin: _Begin) -> Callable[..
             error = exc
             raise
         finally:
-            if running is not None:
-                running.end(error)
+            if running is not None and (error is not None or not tell_usual(running)):
+                end(running, error)
 
     return wrapper

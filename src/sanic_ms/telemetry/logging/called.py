@@ -11,8 +11,8 @@ from sanic_ms.telemetry.logging.line import Line, milliseconds
 __all__ = ["CallSite", "Called"]
 
 
-class CallSite(msgspec.Struct, frozen=True):
-    """What is the same for all calls of one function.
+class CallSite(msgspec.Struct, frozen=True, eq=False):
+    """What is the same for all calls of one function. Each is like no other one.
 
     Attributes:
         logger: The name of the logger that speaks of it.

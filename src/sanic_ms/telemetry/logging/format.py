@@ -91,14 +91,18 @@ class JSONFormatter(LineFormatter):
     def renew(self) -> None:
         """Everything that belongs to one process."""
         self._pid = os.getpid()  # a system call: not for each line
-        self._calls: dict[int, tuple[CallSite, str, str, str, str]] = {}
+        self._calls: dict[CallSite, tuple[str, str, str, str]] = {}
 
     def ids(self, ids: tuple[str, str], request_id: Any) -> str:
         """The part that all lines of one request have in common, for `call`."""
-        text = f'"trace_id":"{ids[0]}","span_id":"{ids[1]}"'  # digits, with nothing to escape
+        trace_id, span_id = ids  # digits, with nothing to escape, as a UUID is
         if request_id is None:
-            return text
-        return f'{text},"request_id":{self._encode(_written_id(request_id))}'
+            return f'"trace_id":"{trace_id}","span_id":"{span_id}"'
+        if type(request_id) is UUID:
+            written = self._encoder.encode(request_id).decode()
+        else:
+            written = self._encode(_written_id(request_id))
+        return f'"trace_id":"{trace_id}","span_id":"{span_id}","request_id":{written}'
 
     def call(self, site: CallSite, created: float, duration: float, ids: str) -> str:
         """The text of a `Called` that went well and has no arguments, without the object: what
@@ -109,14 +113,17 @@ class JSONFormatter(LineFormatter):
             duration: Seconds.
             ids: What `ids` gave.
         """
-        known = self._calls.get(id(site))
-        if known is None:
-            known = self._learn(site)
-        _, start, middle, end, last = known
+        try:
+            start, middle, end, last = self._calls[site]
+        except KeyError:
+            start, middle, end, last = self._learn(site)
+        moment, text = self._moment
+        if moment != int(created * 1000):
+            text = self._time(created)
         said, exact = _milliseconds(round(duration * 1_000_000))
-        return f'{{"@timestamp":"{self._time(created)}{start}{said}{middle}{ids}{end}{exact}{last}'
+        return f'{{"@timestamp":"{text}{start}{said}{middle}{ids}{end}{exact}{last}'
 
-    def _learn(self, site: CallSite) -> tuple[CallSite, str, str, str, str]:
+    def _learn(self, site: CallSite) -> tuple[str, str, str, str]:
         """The parts of a call's line that never change, cut out of one made as any other."""
         ids, ms = ("trace", "span"), 8191.131
         text = self.render(Called(site, 0.0, ms / 1000, "ok", ids=ids, request_id="request"))
@@ -126,8 +133,7 @@ class JSONFormatter(LineFormatter):
         if len(self._calls) >= _MOST_CALLS:  # functions that are made again and again
             self._calls.clear()
         start = start.removeprefix(f'{{"@timestamp":"{self._time(0.0)}')
-        # The site is kept, so that its number is not given to another one.
-        known = self._calls[id(site)] = site, start, middle, end, last
+        known = self._calls[site] = start, middle, end, last
         return known
 
     def render(self, line: Line | Access | Called) -> str:

@@ -78,6 +78,8 @@ class QueuedHandler(logging.Handler):
         )
 
 
+_RECORD = logging.LogRecord
+_maker_of_records = logging.getLogRecordFactory
 _LIBRARY = (
     logging.Logger.handle,
     logging.Logger.callHandlers,
@@ -95,20 +97,20 @@ def sole_handler(logger: logging.Logger, level: int) -> QueuedHandler | None:
     a library that patches this module. The logger's own filters are the caller's to look at. It
     holds for now: handlers come and go. To look costs half a microsecond, a record six times that.
     """
-    if logging.getLogRecordFactory() is not logging.LogRecord:
-        return None
-    found = None
-    above: logging.Logger | None = logger
+    handlers = logger.handlers
+    above = logger.parent if logger.propagate else None
     while above is not None:
-        handlers = above.handlers
-        if handlers:
-            if found is not None or len(handlers) != 1:
+        if above.handlers:
+            if handlers:
                 return None
-            found = handlers[0]
+            handlers = above.handlers
         above = above.parent if above.propagate else None
+    if len(handlers) != 1:
+        return None
+    found = handlers[0]
     if not isinstance(found, QueuedHandler) or found.filters or found.level > level:
         return None
-    if not isinstance(found.formatter, LineFormatter):
+    if not isinstance(found.formatter, LineFormatter) or _maker_of_records() is not _RECORD:
         return None
     kind, to = type(logger), type(found)
     if (kind.handle, kind.callHandlers, kind.makeRecord, to.handle, to.emit) != _LIBRARY:

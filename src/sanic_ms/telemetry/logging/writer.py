@@ -165,22 +165,20 @@ class LogWriter:
         size = made = 0  # bytes that wait, texts made since the last write
         while items:
             item = items.popleft()
-            if type(item) is str:
-                text = item
-            elif type(item) is threading.Event:
-                self._write(part)
-                self._tell_lost()
-                part, size, made = [], 0, 0
-                item.set()
-                continue
-            else:
-                text = self._text(item)
+            if type(item) is not str:
+                if type(item) is threading.Event:
+                    self._write(part)
+                    self._tell_lost()
+                    part, size, made = [], 0, 0
+                    item.set()
+                    continue
+                item = self._text(item)
                 made += 1
-            length = (len(text) if text.isascii() else len(_encoded(text))) + 1
+            length = (len(item) if item.isascii() else len(_encoded(item))) + 1
             if size + length > most or made >= _MADE:
                 self._write(part)
                 part, size, made = [], 0, 0
-            part.append(text)
+            part.append(item)
             size += length
         self._write(part)
         self._tell_lost()
@@ -205,7 +203,7 @@ class LogWriter:
     def _write(self, lines: list[str]) -> None:
         if not lines:
             return
-        data = _encoded("\n".join(lines)) + b"\n"
+        data = _encoded("\n".join((*lines, "")))
         written = begin = 0
         try:
             if self._fd is None:
