@@ -48,8 +48,8 @@ def log_answer(
         duration,
         request.client_ip if access_log.forwarded else connection.conn_info.client_ip,
         request_id,
-        # The usual spellings; the rest of the search is done by the thread that writes.
-        head if request_id is None and (b"equest-I" in head or b"equest-i" in head) else None,
+        # The usual spellings; the rest of the search comes later. `in` takes twice as long.
+        head if request_id is None and head.find(b"equest-") >= 0 else None,
         # The span of a failed request is recorded at its end.
         known_ids() if isinstance(status, int) and status < 500 else current_ids(),
     )

@@ -327,14 +327,18 @@ def test_functions_that_come_and_go_are_not_all_remembered() -> None:
 
 
 ROUTE = SimpleNamespace(path="users", parts=("users",), defined_params={})
+TARGETS = [
+    *(b"/users", b"/users?page=2&token=x", b"/a%20b", b'/"\\\x7f'),
+    *(b"/https://ann:pw@host", b"/eyJhbGci.eyJzdWIi.x", b"/a" * 5000),
+]
 
 
 @given(
     st.builds(
         Access,
         st.floats(0, 4e9),
-        st.sampled_from(["GET", "POST"]),
-        st.binary(max_size=30).map(lambda path: b"/" + path),
+        st.sampled_from(["GET", "POST", 'G"\u2028']),
+        st.sampled_from(TARGETS) | st.binary(max_size=30).map(lambda path: b"/" + path),
         st.sampled_from([None, ROUTE]),
         st.sampled_from([200, 404, 503, "connection reset"]),
         st.one_of(st.integers(0, 2**70), st.just("chunked")),
@@ -348,9 +352,20 @@ def test_an_access_line_says_what_its_parts_say(access: Access) -> None:
     """Whoever asks: the record's way makes the fields one by one, the short way all at once."""
     formatter = JSONFormatter("shop")
     told = json.loads(formatter.render(access))
+    # When its kind is learnt, and when it is known: the same as without what is remembered.
+    assert formatter.render(access) == formatter.render(access) == formatter._access(access)
     assert told == json.loads(formatter.render(access.line()))
     assert list(told)[7:] == [
         *(("trace_id", "span_id") if access.ids else ()),
         *(("request_id",) if access.request_id is not None else ()),
         *access.fields(),
     ]
+
+
+def test_kinds_of_answers_that_come_and_go_are_not_all_remembered() -> None:
+    """Methods, routes and statuses are few; where they are not, memory is bounded."""
+    formatter = JSONFormatter("shop")
+    for number in range(5000):
+        line = formatter.render(Access(1.5, f"M{number}", b"/", None, 405, 0, 0.0, ""))
+        assert f'"message":"M{number} / 405"' in line
+    assert len(formatter._answers) < 5000

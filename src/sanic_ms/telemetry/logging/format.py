@@ -16,15 +16,16 @@ import msgspec
 
 from sanic_ms.telemetry.logging.access import Access, take_any
 from sanic_ms.telemetry.logging.called import Called, CallSite
-from sanic_ms.telemetry.logging.line import Line
+from sanic_ms.telemetry.logging.line import Line, milliseconds
 from sanic_ms.telemetry.logging.writer import renew_after_fork
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.stacks import format_exception
+from sanic_ms.telemetry.trace.attributes import is_plain_path
 
 __all__ = ["JSONFormatter", "LineFormatter", "TextFormatter", "make_formatter"]
 
 _LONGEST_STACK = 32_000
-_MOST_CALLS = 4096  # functions whose lines are remembered
+_MOST_KEPT = 4096  # functions, and kinds of answers, whose lines are remembered
 
 # Control characters, and those that change the direction or the end of a line on a screen.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -91,7 +92,8 @@ class JSONFormatter(LineFormatter):
     def renew(self) -> None:
         """Everything that belongs to one process."""
         self._pid = os.getpid()  # a system call: not for each line
-        self._calls: dict[CallSite, tuple[str, str, str, str]] = {}
+        self._calls: dict[CallSite, tuple[str, ...]] = {}
+        self._answers: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def ids(self, ids: tuple[str, str], request_id: Any) -> str:
         """The part that all lines of one request have in common, for `call`."""
@@ -123,14 +125,14 @@ class JSONFormatter(LineFormatter):
         said, exact = _milliseconds(round(duration * 1_000_000))
         return f'{{"@timestamp":"{text}{start}{said}{middle}{ids}{end}{exact}{last}'
 
-    def _learn(self, site: CallSite) -> tuple[str, str, str, str]:
+    def _learn(self, site: CallSite) -> tuple[str, ...]:
         """The parts of a call's line that never change, cut out of one made as any other."""
         ids, ms = ("trace", "span"), 8191.131
         text = self.render(Called(site, 0.0, ms / 1000, "ok", ids=ids, request_id="request"))
         before, _, after = text.partition(self.ids(ids, "request"))
         start, _, middle = before.rpartition(f"{ms:g}")
         end, _, last = after.rpartition(f"{ms}")
-        if len(self._calls) >= _MOST_CALLS:  # functions that are made again and again
+        if len(self._calls) >= _MOST_KEPT:  # functions that are made again and again
             self._calls.clear()
         start = start.removeprefix(f'{{"@timestamp":"{self._time(0.0)}')
         known = self._calls[site] = start, middle, end, last
@@ -145,7 +147,7 @@ class JSONFormatter(LineFormatter):
             fields.update(line.fields())
             return self._encode(fields)
         if type(line) is Access:
-            return self._access(line)
+            return self._answer(line)
         assert isinstance(line, Line)
         message = redactor.text(line.message)
         fields = self._usual(
@@ -165,6 +167,53 @@ class JSONFormatter(LineFormatter):
                 key = f"extra.{name}" if name in fields or name in _RESERVED else name
                 fields[key] = redactor.value(name, value) if type(value) is str else value
         return self._encode(fields)
+
+    def _answer(self, line: Access) -> str:
+        """The text of an access line: what is its own, between the parts that never change."""
+        route = line.route
+        kind = line.method, None if route is None else route.path, line.status
+        try:
+            start, middle, before_path, after = self._answers[kind]
+        except KeyError:
+            start, middle, before_path, after = self._learn_answer(kind, line)
+        target, query = line.target, None
+        if is_plain_path(target):
+            path = target.decode()
+        else:
+            shown, _, _, query = line.told()
+            path = self._encode(shown)[1:-1]
+        ids, request_id = line.ids, line.known_id()
+        if ids is not None:
+            middle += self.ids(ids, request_id) + ","
+        elif request_id is not None:
+            middle += f'"request_id":{self._encode(_written_id(request_id))},'
+        moment, time = self._moment
+        if moment != int(line.created * 1000):
+            time = self._time(line.created)
+        end = _AccessEnd(line.size, milliseconds(line.duration), line.client or None, query)
+        return (
+            f'{{"@timestamp":"{time}{start}{path}{middle}{before_path}{path}{after}'
+            f"{self._encode(end)[1:]}"
+        )
+
+    def _learn_answer(self, kind: Any, line: Access) -> tuple[str, ...]:
+        """The parts of an access line that never change, cut out of one made as any other."""
+        path, ids = "/5a4e1c0a-path", ("trace", "span")
+        text = self._access(
+            Access(
+                0.0, line.method, path.encode(), line.route, line.status, 0, 0.0, "",
+                request_id="request", ids=ids,
+            )
+        )  # fmt: skip
+        rest = text.removeprefix(f'{{"@timestamp":"{self._time(0.0)}')
+        rest = rest.removesuffix(self._encode(_AccessEnd(0, 0.0))[1:])
+        start, _, rest = rest.partition(path)
+        middle, _, rest = rest.partition(f"{self.ids(ids, 'request')},")
+        before_path, _, after = rest.partition(path)
+        if len(self._answers) >= _MOST_KEPT:
+            self._answers.clear()
+        known = self._answers[kind] = start, middle, before_path, after
+        return known
 
     def _access(self, line: Access) -> str:
         path, route, duration, query = line.told()
@@ -217,7 +266,7 @@ class JSONFormatter(LineFormatter):
         try:
             text = self._encoder.encode(fields).decode()
         except (ValueError, OverflowError):
-            plain = msgspec.to_builtins(fields) if type(fields) is _AccessLine else fields
+            plain = msgspec.to_builtins(fields) if isinstance(fields, msgspec.Struct) else fields
             text = self._encoder.encode(_whole(plain)).decode()
         return text if text.isascii() and "\x7f" not in text else _BEYOND_JSON.sub(_json, text)
 
@@ -239,7 +288,9 @@ class JSONFormatter(LineFormatter):
 def _milliseconds(microseconds: int) -> tuple[str, str]:
     """As the message of a call's line has them, and as its field."""
     ms = microseconds / 1000
-    return f"{ms:g}", repr(ms)
+    exact = repr(ms)
+    # Six digits at most, which is what `g` gives as well.
+    return exact.removesuffix(".0") if ms < 1000 else f"{ms:g}", exact
 
 
 def _add_ids(fields: dict[str, Any], ids: tuple[str, str] | None, request_id: Any) -> None:
@@ -275,6 +326,15 @@ class _AccessLine(msgspec.Struct, omit_defaults=True, gc=False, rename={"timesta
     status: int | str = ""
     bytes: int | str = ""
     duration_ms: float = -1.0
+    client_ip: str | None = None
+    query: str | None = None
+
+
+class _AccessEnd(msgspec.Struct, omit_defaults=True, gc=False):
+    """The last of these, which each line has of its own."""
+
+    bytes: int | str
+    duration_ms: float
     client_ip: str | None = None
     query: str | None = None
 
