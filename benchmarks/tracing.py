@@ -148,9 +148,7 @@ def encoding(
     write = Templates(format).write
 
     def run(calls: int) -> None:
-        offset = wall_offset()
-        for _ in range(calls):
-            write(kept[0], offset)
+        write([kept[0]] * calls, wall_offset())
 
     return run
 

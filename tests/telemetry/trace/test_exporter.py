@@ -113,7 +113,7 @@ async def test_spans_arrive_when_the_service_stops(kind: str, path: str) -> None
 async def test_spans_arrive_while_the_service_runs() -> None:
     """In the background, packed where that is worth it, in batches."""
     async with receiver() as collector:
-        exporter = exporting(HttpSender(f"{collector.url}/x"), batch=40)
+        exporter = exporting(HttpSender(f"{collector.url}/x", compress=True), batch=40)
         await exporter.start()
         for number in range(100):
             exporter.queue.put(ended(number))
@@ -129,7 +129,7 @@ async def test_spans_arrive_while_the_service_runs() -> None:
 @pytest.mark.parametrize(
     ("values", "path", "header", "packed"),
     [
-        ({"otel_exporter_otlp_endpoint": "/base/"}, "/base/v1/traces", None, True),
+        ({"otel_exporter_otlp_endpoint": "/base/"}, "/base/v1/traces", None, False),
         (
             {
                 "otel_exporter_otlp_endpoint": "/other",
@@ -146,13 +146,14 @@ async def test_spans_arrive_while_the_service_runs() -> None:
                 "otel_exporter_otlp_endpoint": "",
                 "otel_exporter_otlp_headers": {"api-key": "all"},
                 "otel_exporter_otlp_traces_headers": {"api-key": "traces"},
+                "otel_exporter_otlp_compression": "gzip",
             },
             "/v1/traces",
             "traces",
             True,
         ),
-        ({"zipkin_server": "/"}, "/api/v2/spans", None, True),
-        ({"zipkin_server": "/zipkin/api/v2/spans"}, "/zipkin/api/v2/spans", None, True),
+        ({"zipkin_server": "/"}, "/api/v2/spans", None, False),
+        ({"zipkin_server": "/zipkin/api/v2/spans"}, "/zipkin/api/v2/spans", None, False),
     ],
 )
 async def test_the_settings_say_where_and_how(
@@ -172,6 +173,27 @@ async def test_the_settings_say_where_and_how(
     assert received.path == path
     assert received.headers.get("api-key") == header
     assert ("content-encoding" in received.headers) == packed
+
+
+@pytest.mark.parametrize(
+    ("url", "packs"),
+    [
+        ("http://127.0.0.1:9411/x", False),
+        ("http://127.8.9.10/x", False),
+        ("https://user:secret@[::1]:4318/x", False),
+        ("http://LocalHost:9411/x", False),
+        ("http://10.0.0.1:9411/x", True),
+        ("http://[fd00::1]/x", True),
+        ("http://zipkin/x", True),
+        ("http://localhost.example/x", True),
+        ("http:///x", True),
+    ],
+)
+def test_what_stays_on_this_machine_is_not_packed(url: str, packs: bool) -> None:
+    """There packing takes longer than sending; a network is worth it, unless the caller says."""
+    assert HttpSender(url).packs is packs
+    assert HttpSender(url, compress=True).packs
+    assert not HttpSender(url, compress=False).packs
 
 
 @pytest.mark.parametrize("kind", ["zipkin", "otlp"])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,11 +15,13 @@ from opentelemetry.context import get_current
 from tests.telemetry.collected import Collected
 from tests.telemetry.trace.conftest import SPAN, TRACE, FakeRequest
 
+from sanic_ms.config import Settings
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace import (
     MOST_TEXT,
     Provider,
     ServerSpans,
+    Tracing,
     current_ids,
     headers_out,
     recording_span,
@@ -28,6 +33,7 @@ from sanic_ms.telemetry.trace.attributes import (
     safe_stack,
     safe_text,
 )
+from sanic_ms.telemetry.trace.provider import left_out
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 Apart = Callable[..., Any]
@@ -171,6 +177,49 @@ def test_the_ratio_is_a_share(spans: Collected, apart: Apart) -> None:
     for _ in range(2000):
         apart(serve, FakeRequest())
     assert 400 < len(spans) < 600
+
+
+def test_each_trace_has_the_same_chance() -> None:
+    """Whatever became of those before it: recorded ones do not keep their distance."""
+    route = ServerSpans(Provider(lambda span: None, ratio=0.5)).route("GET", "/")
+    begun = [route.begin(FakeRequest()) for _ in range(8000)]
+    route.begin(FakeRequest()).detach()
+    pairs = Counter(pairwise(span.sampled for span in begun))
+    assert len(pairs) == 4
+    assert all(1700 < count < 2300 for count in pairs.values())
+
+
+@pytest.mark.parametrize(
+    ("ratio", "drawn", "expected"),
+    [
+        (1, 0.999, 0),
+        (0.999999, 0.5, 0),
+        (0.5, 0.0, 0),
+        (0.5, 0.49, 0),
+        (0.5, 0.51, 1),
+        (0.5, 0.74, 1),
+        (0.5, 0.76, 2),
+        (0.01, 0.5, 68),
+        (5e-324, 0.5, sys.maxsize),
+        (0, 0.5, sys.maxsize),
+    ],
+)
+def test_how_many_are_left_out(ratio: float, drawn: float, expected: int) -> None:
+    """By inversion: half of the draws leave out none where the chance is a half, and so on."""
+    assert left_out(ratio, lambda: drawn) == expected
+
+
+async def test_a_process_draws_its_own_traces() -> None:
+    """What was drawn before a fork, each of the children would draw."""
+    tracing = Tracing(Settings(trace_exporter="console", trace_sample=0.5), "shop")
+    tracing.provider.share = lambda: 0.999
+    route = tracing.server.route("GET", "/")
+    tracing.provider.share = lambda: 0.0
+    await tracing.start()
+    span = route.begin(FakeRequest())
+    span.detach()
+    await tracing.stop()
+    assert span.sampled
 
 
 @pytest.mark.parametrize(

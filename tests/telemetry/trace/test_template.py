@@ -104,8 +104,8 @@ def test_a_template_writes_what_the_format_does(
     record.start, record.stop = times
     expected = form.span(record.span(), offset)
     templates = Templates(form)
-    assert templates.write(record, offset) == expected
-    assert templates.write(record, offset) == expected
+    assert templates.write([record], offset) == [expected]
+    assert templates.write([record], offset) == [expected]
 
 
 def test_a_route_has_one_template_for_each_kind_of_request() -> None:
@@ -127,7 +127,7 @@ def test_a_route_has_one_template_for_each_kind_of_request() -> None:
             span.detach()
     for record in ended:
         assert isinstance(record, RequestRecord)
-        templates.write(record, OFFSET)
+        templates.write([record], OFFSET)
     assert len(ended) == 100
     assert len(asked) == 4
 
@@ -149,10 +149,10 @@ def test_a_template_writes_a_statement_as_the_format_does(
     child = ChildRecord(spans, Provider(), TRACE, SPAN, SPAN[::-1], state, *times)
     expected = form.span(child.span(), offset)
     templates = Templates(form)
-    assert templates.write(child, offset) == expected
+    assert templates.write([child], offset) == [expected]
     child.state = ""
     child.span_id = "00f067aa0ba902b8"
-    assert templates.write(child, offset) == form.span(child.span(), offset)
+    assert templates.write([child], offset) == [form.span(child.span(), offset)]
 
 
 def test_a_statement_has_one_template_in_each_format() -> None:
@@ -168,8 +168,8 @@ def test_a_statement_has_one_template_in_each_format() -> None:
     writers = [Templates(Counting({"service.name": name})) for name in ("shop", "users")]
     for _ in range(50):
         child = ChildRecord(spans, Provider(), TRACE, SPAN, SPAN, "", 1, 2)
-        texts = [templates.write(child, OFFSET) for templates in writers]
-    assert texts[0] == texts[1] == OtlpFormat(RESOURCE).span(child.span(), OFFSET)
+        texts = [templates.write([child], OFFSET) for templates in writers]
+    assert texts[0] == texts[1] == [OtlpFormat(RESOURCE).span(child.span(), OFFSET)]
     assert len(asked) == 2
 
 

@@ -61,5 +61,9 @@ class Tracing(Answers, frozen=True, kw_only=True):
         _Milliseconds | None, Meta(description="the same for traces alone")
     ] = None
     otel_exporter_otlp_compression: Annotated[
-        Literal["gzip", "none"], Meta(description="how bodies for the collector are packed")
-    ] = "gzip"
+        Literal["gzip", "none"] | None,
+        Meta(
+            description="how bodies for the collector are packed; "
+            "default is gzip, and none where its URL names this machine"
+        ),
+    ] = None

@@ -37,8 +37,8 @@ MOST_TEXT = 4096
 # longer text has there is never shown.
 _MARGIN = 1024
 _MOST_READ = MOST_TEXT + _MARGIN
-# One pass over sets of letters: two thirds of what `bytes.translate` and `in` take.
-_plain = re.compile(rb"(?!.*eyJ)[!$&-9;@-Z_a-z~]{0,%d}" % MOST_TEXT).fullmatch
+# One pass over sets of letters: less than `bytes.translate` takes.
+_plain = re.compile(rb"[!$&-9;@-Z_a-z~]{0,%d}" % MOST_TEXT).fullmatch
 
 
 def add_attributes(target: dict[str, Any], attributes: Mapping[str, Any] | None) -> int:
@@ -89,7 +89,7 @@ def safe_stack(text: str) -> str:
 def is_plain_path(path: bytes) -> bool:
     """Whether a path is what `safe_path` makes of it, and needs nothing escaped in JSON either: no
     sign that a secret could not be without (`Redactor.path` tells which), nor a quote. Most are."""
-    return _plain(path) is not None
+    return _plain(path) is not None and b"eyJ" not in path
 
 
 def safe_path(path: str) -> str:

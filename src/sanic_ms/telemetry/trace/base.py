@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sanic_ms.telemetry.trace.queue import Ended
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
-__all__ = ["Answer", "Format", "Sender"]
+__all__ = ["Answer", "Format", "Sender", "listed"]
 
 
 class Format(ABC):
@@ -47,12 +47,28 @@ class Format(ABC):
         return start, stop
 
     @abstractmethod
-    def body(self, spans: Sequence[Ended], encoded: Sequence[bytes]) -> bytes:
-        """The spans as one body; ``encoded`` holds what `span` gave for each."""
+    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
+        """The spans as one body; ``encoded`` has what `span` gave for each, and may be changed."""
 
     def rejected(self, answer: bytes) -> int:
         """How many spans the collector refused although it answered with success."""
         return 0
+
+
+def listed(before: bytes, texts: list[bytes], after: bytes) -> list[bytes]:
+    """Texts which, joined by commas, are a list between what stands before and after it.
+
+    A body is a megabyte of thousands of spans. Joined in one step it is copied once, and brackets
+    put around it later would copy it again, into memory that the kernel has to provide anew.
+
+    Args:
+        texts: Of the items; changed and given back.
+    """
+    if not texts:
+        return [before + after]
+    texts[0] = before + texts[0]
+    texts[-1] += after
+    return texts
 
 
 class Answer(NamedTuple):

@@ -27,7 +27,7 @@ class ConsoleFormat(Format):
         line = f"{span.kind.name.lower():8} {span.name} {took:.3f} ms {place} {' '.join(said)}"
         return line.encode("utf-8", "backslashreplace")
 
-    def body(self, spans: Sequence[Ended], encoded: Sequence[bytes]) -> bytes:
+    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
         return b"\n".join(encoded) + b"\n"
 
 

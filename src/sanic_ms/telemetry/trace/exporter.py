@@ -23,6 +23,8 @@ log = logging.getLogger("sanic_ms.telemetry.trace")
 _SLICE = 256
 """Spans that are encoded at a stretch: about half a millisecond of the event loop."""
 
+_UNWRITABLE = (TypeError, ValueError, OverflowError)
+
 _LOOKS = 5
 """How often in an interval the queue is looked at for a batch that is full, or half a queue."""
 
@@ -155,19 +157,27 @@ class Exporter(Component):
     async def _encode(self, spans: list[Ended]) -> tuple[bytes, int]:
         offset = wall_offset()
         kept: list[Ended] = []
-        write = self._templates.write
         encoded: list[bytes] = []
-        for number, span in enumerate(spans, 1):
+        for first in range(0, len(spans), _SLICE):
+            some = spans[first : first + _SLICE]
             try:
-                encoded.append(write(span, offset))
-            except (TypeError, ValueError, OverflowError) as exc:
+                encoded += self._templates.write(some, offset)
+                kept += some
+            except _UNWRITABLE:
+                self._encode_each(some, offset, kept, encoded)
+            await asyncio.sleep(0)
+        return self._format.body(kept, encoded), len(kept)
+
+    def _encode_each(
+        self, spans: list[Ended], offset: int, kept: list[Ended], encoded: list[bytes]
+    ) -> None:
+        for span in spans:
+            try:
+                encoded += self._templates.write((span,), offset)
+                kept.append(span)
+            except _UNWRITABLE as exc:
                 log.debug("traces: %r cannot be written: %s", span, exc)
                 self._lose(1)
-            else:
-                kept.append(span)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-        return self._format.body(kept, encoded), len(kept)
 
     async def _deliver(self, body: bytes, count: int) -> None:
         """Send one body, up to so many times; what cannot be sent is counted."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.telemetry.trace.base import Format
+from sanic_ms.telemetry.trace.base import Format, listed
 from sanic_ms.telemetry.trace.queue import Ended
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
 
@@ -87,7 +87,7 @@ class OtlpFormat(Format):
             start = 0
         return start, stop if stop > start else start
 
-    def body(self, spans: Sequence[Ended], encoded: Sequence[bytes]) -> bytes:
+    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
         groups: dict[Scope, list[bytes]] = {}
         last, texts = None, []
         for span, text in zip(spans, encoded, strict=True):
@@ -95,14 +95,11 @@ class OtlpFormat(Format):
                 last = span.scope
                 texts = groups.setdefault(last, [])
             texts.append(text)
-        scopes = [
-            b'{"scope":%b,"spans":[%b]}' % (_encode(_scope(scope)), b",".join(texts))
-            for scope, texts in groups.items()
-        ]
-        return b'{"resourceSpans":[{"resource":%b,"scopeSpans":[%b]}]}' % (
-            self._resource,
-            b",".join(scopes),
-        )
+        every: list[bytes] = []
+        for scope, texts in groups.items():
+            every += listed(b'{"scope":%b,"spans":[' % _encode(_scope(scope)), texts, b"]}")
+        before = b'{"resourceSpans":[{"resource":%b,"scopeSpans":[' % self._resource
+        return b",".join(listed(before, every, b"]}]}"))
 
     def rejected(self, answer: bytes) -> int:
         try:

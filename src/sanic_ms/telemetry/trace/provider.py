@@ -7,7 +7,9 @@ keep their traces apart; the process' place decides only about spans that have n
 
 from __future__ import annotations
 
+import math
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,7 @@ __all__ = [
     "install",
     "installed_provider",
     "is_share",
+    "left_out",
     "sampled_by_id",
     "uninstall",
 ]
@@ -80,6 +83,11 @@ class Provider(trace.TracerProvider):
     def reseed(self) -> None:
         """Begin another sequence of ids: what a process does after it was forked."""
         self._random.seed()
+
+    def new_ids(self) -> str:
+        """48 random hexadecimal digits: those of a trace and of the first span in it."""
+        bits = self.bits(192) | 1  # not all digits of the span's id are 0
+        return bits.to_bytes(24, "big").hex()
 
     def new_trace_id(self) -> str:
         """32 random hexadecimal digits."""
@@ -191,6 +199,24 @@ class Tracer(trace.Tracer):
 def is_share(value: object) -> bool:
     """Whether it is a number from 0 to 1."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def left_out(ratio: float, draw: Callable[[], float]) -> int:
+    """How many traces are not recorded before the next one that is, where each is recorded with the
+    same chance. To count them down costs less than to draw for each.
+
+    It is a draw from the geometric distribution, by inversion (Devroye, Non-Uniform Random Variate
+    Generation, 1986, X.2).
+
+    Args:
+        ratio: The chance, from 0 to 1.
+        draw: Gives a random number from 0 to below 1.
+    """
+    if ratio >= 1.0:
+        return 0
+    if ratio <= 0.0:
+        return sys.maxsize
+    return int(min(math.log(1.0 - draw()) / math.log1p(-ratio), sys.maxsize))
 
 
 def sampled_by_id(trace_id: str, ratio: float) -> bool:

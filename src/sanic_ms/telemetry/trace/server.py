@@ -30,6 +30,7 @@ from sanic_ms.telemetry.trace.provider import (
     Provider,
     global_propagator,
     is_share,
+    left_out,
     sampled_by_id,
 )
 from sanic_ms.telemetry.trace.record import (
@@ -118,6 +119,11 @@ class ServerSpans:
         for route in self._routes:
             route.foreign = tracer
 
+    def renew(self) -> None:
+        """Draw anew which requests are recorded: what a process does after it was forked."""
+        for route in self._routes:
+            route.renew()
+
     def _add(self, route: RouteSpans) -> RouteSpans:
         route.foreign = self._foreign
         self._routes.append(route)
@@ -133,7 +139,9 @@ class RouteSpans:
         foreign: The tracer of another provider, where the application has installed one.
     """
 
-    __slots__ = ("_override", "_ratio", "_share", "attributes", "foreign", "name", "provider")
+    __slots__ = ("_left_out", "_override", "_ratio", "attributes", "foreign", "name", "provider")
+
+    _left_out: int
 
     def __init__(
         self, provider: Provider, method: str, template: str, sample: float | None = None
@@ -146,7 +154,7 @@ class RouteSpans:
             self.attributes["http.route"] = template
         self._override = sample
         self._ratio = provider.ratio if sample is None else sample * provider.records
-        self._share = provider.share
+        self.renew()
 
     def begin(self, request: TracedRequest, untraced: bool = False) -> ServerSpan:
         """Begin the span of a request and make it current.
@@ -174,8 +182,12 @@ class RouteSpans:
         else:
             span._parent = parent = extract(fields_of(request.headers))
         if parent is None:
-            ratio = self._ratio
-            span.sampled = ratio > 0.0 and self._share() < ratio
+            if self._left_out:
+                self._left_out -= 1
+                span.sampled = False
+            else:
+                self._left_out = left_out(self._ratio, self.provider.share)
+                span.sampled = True
         else:
             span.sampled = self._decide(parent)
         set_context(span)
@@ -186,7 +198,11 @@ class RouteSpans:
             if parent.sampled is not None:
                 return parent.sampled
             return sampled_by_id(parent.trace_id, self._ratio)
-        return self._ratio > 0.0 and self._share() < self._ratio
+        return self.provider.share() < self._ratio
+
+    def renew(self) -> None:
+        """Forget which request is to be recorded next."""
+        self._left_out = left_out(self._ratio, self.provider.share)
 
 
 class ServerSpan(SpanHolder):
@@ -220,8 +236,8 @@ class ServerSpan(SpanHolder):
                 span = self._own()
                 ids = span.trace_id, span.span_id
             elif parent is None:
-                digits = (provider.bits(192) | 1).to_bytes(24, "big").hex()
-                ids = digits[:32], digits[32:]  # not all digits of the span's id are 0
+                both = provider.new_ids()
+                ids = both[:32], both[32:]
             elif parent.sampled and not self.sampled:
                 # A trace that others record passes through: what we call hangs below the one that
                 # called us, because our own span will be missing.
@@ -268,11 +284,7 @@ class ServerSpan(SpanHolder):
                 self._tell(request, status, None)
             else:
                 stop = clock()
-                if self._ids is None:
-                    bits = provider.bits(192) | 1  # not all digits of the span's id are 0
-                    ids = bits.to_bytes(24, "big").hex()
-                else:
-                    ids = "".join(self._ids)
+                ids = provider.new_ids() if self._ids is None else "".join(self._ids)
                 if span is not None:
                     span.stop = stop
                 url, secure = request.raw_url, is_secure(request.transport)

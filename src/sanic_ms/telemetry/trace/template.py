@@ -8,7 +8,7 @@ taken apart in this way is written as any other span.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -47,18 +47,26 @@ class Templates:
         self._times = format.times
         self._known: dict[tuple[Any, ...], bytes | None] = {}
 
-    def write(self, ended: Ended, offset: int) -> bytes:
-        """One span. That of a record has the same bytes that ``format.span`` gives for its span.
+    def write(self, ended: Iterable[Ended], offset: int) -> list[bytes]:
+        """Spans, a text each. That of a record has the same bytes that ``format.span`` gives for
+        its span.
 
         Args:
             ended: What the queue held.
             offset: What makes its times nanoseconds since 1970.
+
+        Raises:
+            TypeError, ValueError, OverflowError: one of them cannot be written.
         """
-        if isinstance(ended, RequestRecord):
-            return self._request(ended, offset)
-        if isinstance(ended, ChildRecord):
-            return self._child(ended, offset)
-        return self._format.span(ended, offset)
+        request, child, span = self._request, self._child, self._format.span
+        return [
+            request(one, offset)
+            if type(one) is RequestRecord
+            else child(one, offset)
+            if type(one) is ChildRecord
+            else span(one, offset)  # type: ignore[arg-type]
+            for one in ended
+        ]
 
     def _child(self, child: ChildRecord, offset: int) -> bytes:
         templates = child.spans.templates

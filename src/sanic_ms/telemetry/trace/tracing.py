@@ -72,6 +72,7 @@ class Tracing(Component):
             log.info("traces: %s makes the spans", type(foreign).__qualname__)
             return
         self.provider.reseed()
+        self.server.renew()
         install(self.provider)
         if self._exporter is not None:
             await self._exporter.start()
@@ -124,12 +125,13 @@ def _exporter(settings: TracingSettings, service: str, kind: str, queue: SpanQue
             log.warning("traces: port 4317 is OTLP over gRPC as a rule; HTTP is spoken at 4318")
         timeout = settings.otel_exporter_otlp_traces_timeout or settings.otel_exporter_otlp_timeout
         headers = settings.otel_exporter_otlp_traces_headers or settings.otel_exporter_otlp_headers
+        compression = settings.otel_exporter_otlp_compression
         format = OtlpFormat(resource)
         sender = HttpSender(
             url,
             headers={name: unquote(value) for name, value in headers.items()},
             timeout=timeout / 1000,
-            compress=settings.otel_exporter_otlp_compression == "gzip",
+            compress=None if compression is None else compression == "gzip",
         )
     return Exporter(queue, format, sender)
 
