@@ -187,6 +187,8 @@ async def test_the_settings_say_where_and_how(
         ("http://zipkin/x", True),
         ("http://localhost.example/x", True),
         ("http:///x", True),
+        ("http://[::1/x", True),  # malformed: tracing must not keep a service from starting
+        ("http://a[b]/x", True),
     ],
 )
 def test_what_stays_on_this_machine_is_not_packed(url: str, packs: bool) -> None:

@@ -100,8 +100,9 @@ class HttpSender(Sender):
 
 def _is_local(url: str) -> bool:
     """Whether a URL names this machine, as that of an agent beside the service does."""
-    host = urlsplit(url).hostname or ""
+    host = ""
     try:
+        host = urlsplit(url).hostname or ""  # of a malformed one sending tells, and not the start
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
