@@ -33,9 +33,9 @@ class CurrentRequest:
         """Be another variable: that of a web framework, which sets it for each request anyhow."""
         self._variable = variable
 
-    def get(self) -> RequestContext | None:
-        """The request; None outside of one."""
-        request: RequestContext | None = self._variable.get(None)
+    def get(self, default: RequestContext | None = None) -> RequestContext | None:
+        """The request, or ``default`` outside of one."""
+        request: RequestContext | None = self._variable.get(default)
         return request
 
     def set(self, request: RequestContext) -> Token[Any]:
