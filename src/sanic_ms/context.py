@@ -23,7 +23,7 @@ class RequestContext(Protocol):
         """An item that was put on the request (``request["span"] = …``), or ``default``."""
 
 
-class CurrentRequest:
+class _CurrentRequest:
     """The request that the current task serves: a context variable, and at first one of its own."""
 
     def __init__(self) -> None:
@@ -47,4 +47,4 @@ class CurrentRequest:
         token.var.reset(token)
 
 
-current_request = CurrentRequest()
+current_request = _CurrentRequest()
