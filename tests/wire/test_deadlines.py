@@ -12,7 +12,7 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import text
 
-from sanic_ms.types.route import AT_ONCE
+from sanic_ms.types.route import AT_ONCE, AtOnce
 
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 
@@ -90,7 +90,7 @@ def server(named_app: Callable[..., Sanic[Any, Any]], serve: Serve, cancelled: l
     async def once(request: Request, size: int) -> HTTPResponse:
         raise AssertionError("called in a task")
 
-    setattr(once, AT_ONCE, (once, lambda request, size: HTTPResponse(b"x" * size)))
+    setattr(once, AT_ONCE, AtOnce(once, lambda request, path: HTTPResponse(b"x" * path["size"])))
 
     return serve(app)
 

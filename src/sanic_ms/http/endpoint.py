@@ -24,7 +24,7 @@ from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.types.page import Pagination
-from sanic_ms.types.route import AT_ONCE, RouteSpec
+from sanic_ms.types.route import AT_ONCE, AtOnce, RouteSpec
 from sanic_ms.types.shape import filler, projector, to_type
 from sanic_ms.types.signature import REQUIRED, Signature, where
 
@@ -58,7 +58,7 @@ def compile_endpoint(
     Raises:
         TypeError: a declared shape is none, or a parameter's type cannot be read from text.
     """
-    finish = _compile_answer(spec, signature, envelope, call)
+    answer = _compile_answer(spec, signature, envelope, call)
     items = _compile_items(spec)
     arguments = _compile_arguments(signature)
     services = {
@@ -85,6 +85,11 @@ def compile_endpoint(
         return path
 
     reads = bool(items or arguments)
+    status, content_type = spec.produces_status, envelope.content_type
+
+    def finish(request: Request, value: Any) -> Any:
+        made = answer(request, value)
+        return endpoint_response(made, status, content_type) if type(made) is bytes else made
 
     async def endpoint(request: Request, **path: Any) -> Any:
         if reads:
@@ -96,7 +101,7 @@ def compile_endpoint(
             value = await value
         return finish(request, value)
 
-    def at_once(request: Request, **path: Any) -> Any:
+    def at_once(request: Request, path: dict[str, Any]) -> Any:
         if reads:
             path = read_all(request, path)
         value = call(request, **path)
@@ -104,13 +109,13 @@ def compile_endpoint(
             value = result_of(value)
         elif inspect.isawaitable(value):
             return finish_later(request, value)
-        return finish(request, value)
+        return answer(request, value)
 
     async def finish_later(request: Request, value: Awaitable[Any]) -> Any:
         return finish(request, await value)
 
     if not services and not needs_task(call):
-        setattr(endpoint, AT_ONCE, (endpoint, at_once))
+        setattr(endpoint, AT_ONCE, AtOnce(endpoint, at_once, status, content_type))
     return endpoint
 
 
@@ -142,32 +147,30 @@ def _compile_answer(
 ) -> Callable[[Any, Any], Any]:
     shape = spec.produces if spec.produces is not None else signature.returns
     project = None if shape is None else projector(shape)
-    status = spec.produces_status
-    content_type = envelope.content_type
+    is_empty = spec.produces_status in EMPTY_STATUSES
     # What a handler is annotated to return is believed; one that says nothing may return a dict for
     # the pagination, as in the first generation.
     pages = Pagination if signature.returns is not None else (Pagination, Mapping)
     success, success_page = envelope.success, envelope.success_page
 
-    def finish(request: Request, value: Any) -> Any:
+    def answer(request: Request, value: Any) -> Any:
+        """The body, or what the handler itself answers with."""
         if type(value) is not dict:  # the most usual answer
             if isinstance(value, _RESPONSES):
                 return value
             if value is None and request.responded:
                 return None  # the handler has streamed its answer itself
         try:
-            if status in EMPTY_STATUSES:
-                body = b""
-            elif type(value) is tuple and len(value) == 2 and isinstance(value[1], pages):
+            if is_empty:
+                return b""
+            if type(value) is tuple and len(value) == 2 and isinstance(value[1], pages):
                 rows, pagination = value
-                body = success_page(rows if project is None else project(rows), pagination)
-            else:
-                body = success(value if project is None else project(value))
+                return success_page(rows if project is None else project(rows), pagination)
+            return success(value if project is None else project(value))
         except (TypeError, ValueError, msgspec.MsgspecError) as exc:
             raise ServerError(message="Internal Server Error") from _unfit(call, exc)
-        return endpoint_response(body, status, content_type)
 
-    return finish
+    return answer
 
 
 def _unfit(call: Callable[..., Any], exc: Exception) -> Exception:

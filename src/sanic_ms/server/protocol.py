@@ -128,8 +128,10 @@ class HttpProtocol(Receiver):
         response: Any = None
         failure: BaseException | None = None
         try:
-            response = plan.at_once(request, **params)  # type: ignore[misc]
-            if self._deliver(request, plan, span, response):
+            response = plan.at_once(request, params)  # type: ignore[misc]
+            if self._deliver_usual(request, plan, span, response) or self._deliver(
+                request, plan, span, response
+            ):
                 if self._paused_at:
                     self.loop.create_task(self._go_on())
                 else:
@@ -137,6 +139,8 @@ class HttpProtocol(Receiver):
                 return
             if iscoroutine(response):
                 plan.at_once = None  # a plain function that leads to others which wait
+            elif type(response) is bytes:  # somebody has asked for the request's stream
+                response = HTTPResponse(response, plan.status, content_type=plan.content_type)
         except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as exc:
             failure = exc  # the last two end the process from a task, and not from this callback
         # Not the connection's own before it runs: who cancels a task before that ends it without a
@@ -175,6 +179,22 @@ class HttpProtocol(Receiver):
             return None
         return spans.begin(request, self._flags & UNTRACED != 0)
 
+    def _deliver_usual(
+        self, request: Request, plan: Plan, span: ServerSpan | None, body: Any
+    ) -> bool:
+        """Send the usual answer of a route, of which its handler has given the body.
+
+        Returns:
+            False where it has given something else, and nothing was sent.
+        """
+        if type(body) is not bytes or self.exchange is not None:
+            return False
+        wire = self.wire
+        head = plan.head(wire.heads if wire.heads_by_origin is None else wire.heads_for(request))
+        self._write(request, plan.status, head, body)
+        self._account(request, plan, span, plan.status, len(body))
+        return True
+
     def _deliver(
         self, request: Request, plan: Plan, span: ServerSpan | None, response: Any
     ) -> bool:
@@ -186,14 +206,19 @@ class HttpProtocol(Receiver):
         if self.exchange is not None or not (type(response) in _plain or _is_plain(type(response))):
             return False
         self._answer(request, response)
-        status = response.status
+        self._account(request, plan, span, response.status, len(response.body or b""))
+        return True
+
+    def _account(
+        self, request: Request, plan: Plan, span: ServerSpan | None, status: int, size: int
+    ) -> None:
+        """Log, trace and count an answer that was sent."""
         if self.wire.access_log and plan.logged:
-            log_answer(self, request, status, len(response.body or b""), self._started)
+            log_answer(self, request, status, size, self._started)
         if span is not None:
             span.end(status)
         if plan.meter is not None:
             plan.meter.end(self._started, status)
-        return True
 
     async def _go_on(self) -> None:
         """Turn to the next request once the client has read the answer."""
@@ -237,29 +262,39 @@ class HttpProtocol(Receiver):
         return response.status
 
     def _answer(self, request: Request, response: HTTPResponse) -> None:
-        """Send a whole answer."""
-        body = response.body or b""
+        """Send a whole response."""
         wire = self.wire
         heads = wire.heads if wire.heads_by_origin is None else wire.heads_for(request)
-        flags = self._flags
         headers = _slot_of_headers(response)
         if headers:
-            if "close" in str(headers.get("connection", "")).lower():
-                flags &= ~KEEP_ALIVE
             head = heads.head(response.status, response.content_type, headers)
             head += b"content-length: "
+            if "close" in str(headers.get("connection", "")).lower():
+                self._flags &= ~KEEP_ALIVE
         else:
             head = heads.usual(response.status, response.content_type)
+        self._write(request, response.status, head, response.body or b"", response)
+
+    def _write(
+        self,
+        request: Request,
+        status: int,
+        head: bytes,
+        body: bytes,
+        response: HTTPResponse | None = None,
+    ) -> None:
+        """Write an answer whose head ends before the number of its length."""
         end = b"\r\nconnection: keep-alive\r\n\r\n"
-        if not (flags & KEEP_ALIVE and self._served < wire.most_requests):
-            self._flags = flags & ~KEEP_ALIVE
+        if not (self._flags & KEEP_ALIVE and self._served < self.wire.most_requests):
+            self._flags &= ~KEEP_ALIVE
             end = b"\r\nconnection: close\r\n\r\n"
-        if response.status in BODILESS:
+        if status in BODILESS:
             head = head[:-16]  # no body, no content-length
             end, body = end[2:], b""
             self.transport.write(b"%b%b" % (head, end))
         elif request.method == "HEAD":
-            self.transport.write(b"%b%d%b" % (head, _length_told(response, body), end))
+            length = len(body) if response is None else _length_told(response, body)
+            self.transport.write(b"%b%d%b" % (head, length, end))
         elif len(body) < _COPY:
             self.transport.write(b"%b%d%b%b" % (head, len(body), end, body))
         else:

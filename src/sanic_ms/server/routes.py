@@ -12,8 +12,9 @@ from sanic.request import Request
 from sanic_routing.route import Route
 
 from sanic_ms.server.patterns import Patterns
+from sanic_ms.server.response import ResponseHeads
 from sanic_ms.telemetry.observer import Observer, Watch
-from sanic_ms.types.route import AT_ONCE, template_of
+from sanic_ms.types.route import AT_ONCE, AtOnce, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -76,7 +77,8 @@ class Plan:
         target_at: Where the target begins in the request line.
         route, handler, params: As Sanic's router resolved them.
         awaits: Whether the handler is a coroutine function.
-        at_once: What is called in its place, and without a task; None: it needs one.
+        at_once: What is called in its place, and without a task (see `AtOnce`); None: it needs one.
+        status, content_type: Of the usual answer of ``at_once``.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
@@ -84,8 +86,11 @@ class Plan:
     """
 
     __slots__ = (
+        "_head",
+        "_heads",
         "at_once",
         "awaits",
+        "content_type",
         "handler",
         "ignores_body",
         "judged",
@@ -95,6 +100,7 @@ class Plan:
         "params",
         "route",
         "spans",
+        "status",
         "target_at",
     )
 
@@ -115,10 +121,23 @@ class Plan:
         self.handler = handler
         self.params = params
         self.awaits = iscoroutinefunction(handler)
-        whose, at_once = getattr(handler, AT_ONCE, (None, None))
-        self.at_once: Callable[..., Any] | None = at_once if whose is handler else None
+        self.at_once: Callable[[Request, dict[str, Any]], Any] | None = None
+        self.status, self.content_type = 200, None
+        at_once: AtOnce | None = getattr(handler, AT_ONCE, None)
+        if at_once is not None and at_once.endpoint is handler:
+            _, self.at_once, self.status, self.content_type = at_once
+        self._heads: ResponseHeads | None = None
+        self._head = b""
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
+
+    def head(self, heads: ResponseHeads) -> bytes:
+        """The head of the usual answer, as `ResponseHeads.usual` makes it: most answers of a route
+        have the same."""
+        if heads is not self._heads:
+            self._head = heads.usual(self.status, self.content_type)
+            self._heads = heads
+        return self._head
 
 
 class Routes:

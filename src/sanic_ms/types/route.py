@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 __all__ = [
     "AT_ONCE",
     "Answer",
+    "AtOnce",
     "DocumentedRoute",
     "EnvelopeSchema",
     "RouteSpec",
@@ -22,11 +23,27 @@ __all__ = [
 ]
 
 AT_ONCE = "__sanic_ms_at_once__"
-"""Where an endpoint keeps itself and a plain function that does the same, if its handler needs no
-task: our server calls that one instead. It gives the response, or a coroutine that does. Whoever
-wraps an endpoint with `functools.wraps` copies this too: it counts for the endpoint alone."""
+"""Where an endpoint whose handler needs no task keeps its `AtOnce`."""
 
 _ATTRIBUTE = "__route_spec__"
+
+
+class AtOnce(NamedTuple):
+    """A plain function that does the same as an endpoint: our server calls that one instead.
+
+    Attributes:
+        endpoint: The endpoint. Whoever wraps it with `functools.wraps` copies the attribute too,
+            which counts for the endpoint alone.
+        call: ``call(request, path)`` with the parameters of the path, a dict of its own. It gives
+            the body of the usual answer as bytes, or a response, or a coroutine that gives one.
+        status: Of the usual answer.
+        content_type: Of its body.
+    """
+
+    endpoint: Any
+    call: Callable[[Any, dict[str, Any]], Any]
+    status: int = 200
+    content_type: str | None = "application/json"
 
 
 @dataclass(slots=True)
