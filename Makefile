@@ -21,13 +21,15 @@ ARGS ?=
 BIN := $(VENV)/bin
 # Twice quiet: errors still show.
 PIP_INSTALL := "$(BIN)/python" -m pip --disable-pip-version-check -qq install -c constraints.txt
-INPUTS := pyproject.toml constraints.txt
+# What is compiled, where there is a C compiler, is compiled again when it changes.
+COMPILED := setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
+INPUTS := pyproject.toml constraints.txt $(COMPILED)
 # What DB_URL, where it is set, needs beside the core.
 EXTRAS ?= $(if $(filter postgres%,$(DB_URL)),postgres)$(if $(filter mysql% mariadb%,$(DB_URL)),mysql)
 RUN_STAMP := $(VENV)/.run$(EXTRAS:%=-%)
 # The benchmarks' peers have an environment of their own, and Robyn one inside of it.
 BENCH := .venv-bench
-BENCH_INPUTS := benchmarks/requirements.txt benchmarks/requirements-robyn.txt pyproject.toml
+BENCH_INPUTS := benchmarks/requirements.txt benchmarks/requirements-robyn.txt pyproject.toml $(COMPILED)
 # CASE=json,path is handed on as --case "json,path"; what is not given keeps its default.
 option = $(if $($(1)),$(2) "$($(1))")
 BENCH_OPTIONS = $(call option,CASE,--case) $(call option,SECONDS,--seconds)
@@ -85,6 +87,7 @@ constraints:
 clean:
 	@rm -rf "$(VENV)" "$(BENCH)" build dist reports .coverage .coverage.* src/*.egg-info
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find src -name '*.so' -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One line says what is missing, before anything is made.

@@ -33,6 +33,7 @@ ROOMS = {
     "context": Room(0),
     "lifecycle": Room(0, "exception"),
     "_extras": Room(0, "exception"),
+    "_compiled": Room(0),
     # ---
     "telemetry": Room(1, "", "opentelemetry prometheus_client aiohttp"),
     # It makes a span current, for which OpenTelemetry's own functions are the interface.

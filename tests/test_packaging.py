@@ -123,7 +123,7 @@ def test_everything_that_is_not_python_is_shipped() -> None:
     files = {
         path
         for path in package.rglob("*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".pyi")
+        if path.is_file() and path.suffix not in (".py", ".pyc", ".pyi", ".so")
     }
     assert files - shipped == set()
     assert package / "py.typed" in shipped

@@ -12,7 +12,7 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import text
 
-from sanic_ms.types.route import AT_ONCE, AtOnce
+from sanic_ms.types.route import DIRECT, Direct
 
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 
@@ -90,7 +90,10 @@ def server(named_app: Callable[..., Sanic[Any, Any]], serve: Serve, cancelled: l
     async def once(request: Request, size: int) -> HTTPResponse:
         raise AssertionError("called in a task")
 
-    setattr(once, AT_ONCE, AtOnce(once, lambda request, path: HTTPResponse(b"x" * path["size"])))
+    def at_once(request: Request, path: dict[str, int]) -> HTTPResponse:
+        return HTTPResponse(b"x" * path["size"])
+
+    setattr(once, DIRECT, Direct(once, at_once, waits=False))
 
     return serve(app)
 

@@ -15,17 +15,18 @@ from typing import Any
 import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
+from sanic_ms._compiled import compiled
 from sanic_ms.container import Container
 from sanic_ms.exception import FieldError, ServerError, ValidationError
 from sanic_ms.http.body import compile_body
-from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.envelope import Envelope, around_data
 from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.types.page import Pagination
-from sanic_ms.types.route import AT_ONCE, AtOnce, RouteSpec
-from sanic_ms.types.shape import filler, projector, to_type
+from sanic_ms.types.route import DIRECT, Direct, RouteSpec
+from sanic_ms.types.shape import ENCODER, Projector, filler, projector, to_type
 from sanic_ms.types.signature import REQUIRED, Signature, where
 
 __all__ = ["EMPTY_STATUSES", "Endpoint", "compile_endpoint"]
@@ -35,6 +36,7 @@ Endpoint = Callable[..., Awaitable[Any]]
 EMPTY_STATUSES = frozenset((204, 205, 304))
 """Statuses whose answers have no body (RFC 9110)."""
 
+_compiled = compiled("sanic_ms.http._at_once")
 _RESPONSES = (BaseHTTPResponse, ResponseStream)
 
 
@@ -58,7 +60,9 @@ def compile_endpoint(
     Raises:
         TypeError: a declared shape is none, or a parameter's type cannot be read from text.
     """
-    answer = _compile_answer(spec, signature, envelope, call)
+    shape = spec.produces if spec.produces is not None else signature.returns
+    project = None if shape is None else projector(shape)
+    answer = _compile_answer(spec, signature, envelope, call, project)
     items = _compile_items(spec)
     arguments = _compile_arguments(signature)
     services = {
@@ -87,19 +91,15 @@ def compile_endpoint(
     reads = bool(items or arguments)
     status, content_type = spec.produces_status, envelope.content_type
 
-    def finish(request: Request, value: Any) -> Any:
-        made = answer(request, value)
-        return endpoint_response(made, status, content_type) if type(made) is bytes else made
-
-    async def endpoint(request: Request, **path: Any) -> Any:
+    async def waiting(request: Request, path: dict[str, Any]) -> Any:
         if reads:
             path = read_all(request, path)
         if services:
-            path.update(await container.fill(services, request))
+            path = {**path, **await container.fill(services, request)}
         value = call(request, **path)
         if is_async or inspect.isawaitable(value):
             value = await value
-        return finish(request, value)
+        return answer(request, value)
 
     def at_once(request: Request, path: dict[str, Any]) -> Any:
         if reads:
@@ -108,14 +108,26 @@ def compile_endpoint(
         if is_async:
             value = result_of(value)
         elif inspect.isawaitable(value):
-            return finish_later(request, value)
+            return answer_later(request, value)
         return answer(request, value)
 
-    async def finish_later(request: Request, value: Awaitable[Any]) -> Any:
-        return finish(request, await value)
+    async def answer_later(request: Request, value: Awaitable[Any]) -> Any:
+        return answer(request, await value)
 
+    async def endpoint(request: Request, **path: Any) -> Any:
+        made = await waiting(request, path)
+        return endpoint_response(made, status, content_type) if type(made) is bytes else made
+
+    direct: Callable[..., Any] = waiting
     if not services and not needs_task(call):
-        setattr(endpoint, AT_ONCE, AtOnce(endpoint, at_once, status, content_type))
+        direct = at_once
+        around = around_data(envelope)
+        if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
+            direct = _compiled.make_at_once(
+                call, is_async, read_all if reads else None, answer_later, answer,
+                project, ENCODER.encode, *around,
+            )  # fmt: skip
+    setattr(endpoint, DIRECT, Direct(endpoint, direct, direct is waiting, status, content_type))
     return endpoint
 
 
@@ -143,10 +155,12 @@ def _compile_arguments(signature: Signature) -> list[tuple[str, Reader]]:
 
 
 def _compile_answer(
-    spec: RouteSpec, signature: Signature, envelope: Envelope, call: Callable[..., Any]
+    spec: RouteSpec,
+    signature: Signature,
+    envelope: Envelope,
+    call: Callable[..., Any],
+    project: Projector | None,
 ) -> Callable[[Any, Any], Any]:
-    shape = spec.produces if spec.produces is not None else signature.returns
-    project = None if shape is None else projector(shape)
     is_empty = spec.produces_status in EMPTY_STATUSES
     # What a handler is annotated to return is believed; one that says nothing may return a dict for
     # the pagination, as in the first generation.

@@ -14,9 +14,11 @@ import msgspec
 from sanic_ms.exception import HTTPError, ValidationError
 from sanic_ms.types.shape import ENCODER
 
-__all__ = ["Envelope", "PlainEnvelope", "ProblemEnvelope", "named_envelope"]
+__all__ = ["Envelope", "PlainEnvelope", "ProblemEnvelope", "around_data", "named_envelope"]
 
 log = logging.getLogger("sanic_ms.http")
+
+_BEFORE, _AFTER = b'{"code":0,"data":', b"}"
 
 _FIELD_ERRORS: dict[str, Any] = {
     "type": "array",
@@ -55,7 +57,7 @@ class Envelope:
 
     def success(self, data: Any) -> bytes:
         """The body of an answer with data."""
-        return b'{"code":0,"data":%b}' % ENCODER.encode(data)
+        return b"%b%b%b" % (_BEFORE, ENCODER.encode(data), _AFTER)
 
     def success_page(self, data: Any, pagination: Any) -> bytes:
         """The body of an answer with rows and the pagination beside them."""
@@ -179,6 +181,15 @@ def _printable(value: Any) -> Any:
     if isinstance(value, list):
         return [_printable(item) for item in value]
     return value if isinstance(value, int | float) else None
+
+
+def around_data(envelope: Envelope) -> tuple[bytes, bytes] | None:
+    """What stands before and after the data in the body of a success; None where a subclass writes
+    it in a way of its own."""
+    success = getattr(envelope.success, "__func__", None)
+    if success is PlainEnvelope.success:
+        return b"", b""
+    return (_BEFORE, _AFTER) if success is Envelope.success else None
 
 
 def named_envelope(name: str) -> Envelope:

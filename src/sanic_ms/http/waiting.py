@@ -8,7 +8,7 @@ from opcode import opmap
 from types import CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
-__all__ = ["needs_task", "result_of"]
+__all__ = ["needs_task", "result_of", "waits"]
 
 T = TypeVar("T")
 
@@ -50,5 +50,10 @@ def result_of(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+    raise waits(coroutine)
+
+
+def waits(coroutine: Coroutine[Any, Any, Any]) -> RuntimeError:
+    """The error for a coroutine that has begun to wait where nobody can; it is closed."""
     coroutine.close()
-    raise RuntimeError(f"{coroutine!r} waits, and has no task")
+    return RuntimeError(f"{coroutine!r} waits, and has no task")

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from sanic_routing.route import Route
 
-__all__ = ["Match", "Pattern", "Patterns"]
+__all__ = ["LONGEST", "Match", "Pattern", "Patterns"]
 
 _LABELS = frozenset(("str", "int", "float", "slug", "alpha", "uuid", "ymd"))
 _TARGET = re.compile(rb"[A-Z]+ /[!-\"$-~]*")  # printable, no fragment: all that llhttp takes there
 _PART = re.compile(rb"[!-\"$-.0->@-~]+")  # the same without a slash and without a query
 
-_LONGEST = 8192
+LONGEST = 8192
 
 Match = tuple["Pattern", dict[str, Any]]
 
@@ -103,7 +103,7 @@ class Patterns:
         Returns:
             None where it is for the router to say.
         """
-        if len(line) > _LONGEST:
+        if len(line) > LONGEST:
             return None
         front, _, last = line.rpartition(b"/")
         usual = self._by_front.get(front)

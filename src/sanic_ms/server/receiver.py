@@ -165,12 +165,7 @@ class Receiver(Connection):
         length = self._block_length
         end = at + len(block) - 4
         behind = len(data) - end - 4 - length
-        if (
-            behind < 0
-            or not plan.judged
-            or end > wire.limits.request_max_header_size
-            or (length and plan.ignores_body)
-        ):
+        if behind < 0 or not plan.judged or end > wire.most_head or (length and plan.ignores_body):
             return False
         if behind:
             self.input = bytearray(data[-behind:])

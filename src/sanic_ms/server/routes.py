@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import iscoroutinefunction
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sanic import Sanic
@@ -12,9 +11,9 @@ from sanic.request import Request
 from sanic_routing.route import Route
 
 from sanic_ms.server.patterns import Patterns
-from sanic_ms.server.response import ResponseHeads
+from sanic_ms.server.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.observer import Observer, Watch
-from sanic_ms.types.route import AT_ONCE, AtOnce, template_of
+from sanic_ms.types.route import DIRECT, Direct, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -76,9 +75,12 @@ class Plan:
         method: As text.
         target_at: Where the target begins in the request line.
         route, handler, params: As Sanic's router resolved them.
-        awaits: Whether the handler is a coroutine function.
-        at_once: What is called in its place, and without a task (see `AtOnce`); None: it needs one.
-        status, content_type: Of the usual answer of ``at_once``.
+        at_once: What is called in the handler's place, and without a task (see `Direct`); None: it
+            needs one.
+        waiting: What is called in the handler's place in a task; None: the handler itself.
+        is_direct: Whether there is one of the two, so that the body may come as bytes.
+        status, content_type: Of the usual answer then.
+        has_body: Whether that is sent with its body.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
@@ -89,10 +91,11 @@ class Plan:
         "_head",
         "_heads",
         "at_once",
-        "awaits",
         "content_type",
         "handler",
+        "has_body",
         "ignores_body",
+        "is_direct",
         "judged",
         "logged",
         "meter",
@@ -102,6 +105,7 @@ class Plan:
         "spans",
         "status",
         "target_at",
+        "waiting",
     )
 
     def __init__(
@@ -120,12 +124,18 @@ class Plan:
         self.route = route
         self.handler = handler
         self.params = params
-        self.awaits = iscoroutinefunction(handler)
         self.at_once: Callable[[Request, dict[str, Any]], Any] | None = None
+        self.waiting: Callable[[Request, dict[str, Any]], Awaitable[Any]] | None = None
         self.status, self.content_type = 200, None
-        at_once: AtOnce | None = getattr(handler, AT_ONCE, None)
-        if at_once is not None and at_once.endpoint is handler:
-            _, self.at_once, self.status, self.content_type = at_once
+        direct: Direct | None = getattr(handler, DIRECT, None)
+        self.is_direct = direct is not None and direct.endpoint is handler
+        if direct is not None and self.is_direct:
+            self.status, self.content_type = direct.status, direct.content_type
+            if direct.waits:
+                self.waiting = direct.call
+            else:
+                self.at_once = direct.call
+        self.has_body = method != "HEAD" and self.status not in BODILESS
         self._heads: ResponseHeads | None = None
         self._head = b""
         self.ignores_body = bool(route.extra.ignore_body)

@@ -84,6 +84,7 @@ class Wire:
         "limits",
         "loop",
         "most_connections",
+        "most_head",
         "most_input",
         "most_requests",
         "now",
@@ -106,6 +107,7 @@ class Wire:
         self.context = copy_context()
         self.draining = False
         self.limits = limits = Limits.of(app.config)
+        self.most_head = limits.request_max_header_size
         # A head, or a line of a chunked body, must fit in: reading stops when this much is unused.
         self.most_input = max(limits.request_buffer_size, 2 * limits.request_max_header_size)
         # After how many requests a connection is closed: the one number that an answer looks at.

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 __all__ = [
-    "AT_ONCE",
+    "DIRECT",
     "Answer",
-    "AtOnce",
+    "Direct",
     "DocumentedRoute",
     "EnvelopeSchema",
     "RouteSpec",
@@ -22,26 +22,29 @@ __all__ = [
     "template_of",
 ]
 
-AT_ONCE = "__sanic_ms_at_once__"
-"""Where an endpoint whose handler needs no task keeps its `AtOnce`."""
+DIRECT = "__sanic_ms_direct__"
+"""Where an endpoint keeps its `Direct`."""
 
 _ATTRIBUTE = "__route_spec__"
 
 
-class AtOnce(NamedTuple):
-    """A plain function that does the same as an endpoint: our server calls that one instead.
+class Direct(NamedTuple):
+    """What does the same as an endpoint, with less: our server calls it instead.
 
     Attributes:
         endpoint: The endpoint. Whoever wraps it with `functools.wraps` copies the attribute too,
             which counts for the endpoint alone.
         call: ``call(request, path)`` with the parameters of the path, a dict of its own. It gives
-            the body of the usual answer as bytes, or a response, or a coroutine that gives one.
+            the body of the usual answer as bytes, or a response.
+        waits: Whether ``call`` is a coroutine function, for a task. Else it is called without one,
+            and may also give a coroutine that gives one of the two.
         status: Of the usual answer.
         content_type: Of its body.
     """
 
     endpoint: Any
     call: Callable[[Any, dict[str, Any]], Any]
+    waits: bool
     status: int = 200
     content_type: str | None = "application/json"
 

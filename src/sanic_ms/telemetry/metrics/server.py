@@ -10,12 +10,12 @@ from sanic_ms.telemetry.metrics.definition import OTHER, method_label
 from sanic_ms.telemetry.metrics.registry import Registry
 from sanic_ms.telemetry.metrics.store import Values
 
-__all__ = ["RouteMetrics", "ServerMetrics"]
+__all__ = ["BOUNDS", "RouteMetrics", "ServerMetrics"]
 
 UNMATCHED = "unmatched"
 """The route of requests that have none: 404, and what was refused before there was a path."""
 
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class ServerMetrics:
@@ -33,7 +33,7 @@ class ServerMetrics:
             "http_server_request_duration_seconds",
             "How long requests took, from their head to the end of their answer.",
             labels=["method", "route", "status"],
-            buckets=_BOUNDS,
+            buckets=BOUNDS,
             max_labels=100_000,
         )
         self._active = registry.gauge(
@@ -124,7 +124,7 @@ class RouteMetrics:
         except KeyError:
             at = self._first(status)
         values = self._values
-        values[at if elapsed <= _QUICK else at + bisect_left(_BOUNDS, elapsed)] += 1.0
+        values[at if elapsed <= _QUICK else at + bisect_left(BOUNDS, elapsed)] += 1.0
         values[at + _SUM] += elapsed
 
     def rebind(self) -> None:
@@ -140,5 +140,5 @@ class RouteMetrics:
         return self._at[status]
 
 
-_QUICK = _BOUNDS[0]  # the bucket of most answers is the first
-_SUM = len(_BOUNDS) + 1
+_QUICK = BOUNDS[0]  # the bucket of most answers is the first
+_SUM = len(BOUNDS) + 1

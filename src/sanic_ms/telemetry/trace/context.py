@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SPAN_KEY",
     "SpanHolder",
+    "context_variable",
     "current_span",
     "get_context",
     "recording_parent",
@@ -42,10 +43,11 @@ def _variable() -> ContextVar[Any] | None:
 
 
 # Another runtime context (OTEL_PYTHON_CONTEXT) may keep no variable; its functions do as well.
-_found = _variable()
-get_context: Any = get_current if _found is None else _found.get
+context_variable = _variable()
+"""Where the current context is kept; None: in no context variable."""
+get_context: Any = get_current if context_variable is None else context_variable.get
 """The current context: a mapping, or a `SpanHolder`."""
-set_context: Any = attach if _found is None else _found.set
+set_context: Any = attach if context_variable is None else context_variable.set
 """Make a context current; gives the token that `opentelemetry.context.detach` takes."""
 
 

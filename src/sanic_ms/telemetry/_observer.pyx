@@ -1,0 +1,141 @@
+"""`RouteMetrics` and `RouteSpans` of the usual request, compiled.
+
+Each function does what the method does that it names, for an object of that very class in its usual
+state, and calls the method for every other. So what stands here stands there too, and
+``tests/telemetry/test_compiled.py`` holds the two against each other.
+"""
+
+from bisect import bisect_left
+
+from cpython.buffer cimport Py_buffer
+from cpython.contextvars cimport PyContextVar_CheckExact, PyContextVar_Set
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from sanic_ms._slots cimport get, make, put, slot
+
+from sanic_ms.telemetry.metrics.server import BOUNDS, RouteMetrics
+from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
+from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan
+
+
+cdef extern from *:
+    """
+    #include <time.h>
+
+    /* The clock of time.perf_counter on Linux. */
+    static int64_t sanic_ms_nanoseconds(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+
+    /* The numbers of a memoryview of doubles; NULL where it is another, or was released. */
+    static double *sanic_ms_doubles(PyObject *view, Py_ssize_t *length) {
+        Py_buffer *buffer;
+        if (!PyMemoryView_Check(view)) return NULL;
+        if (((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) return NULL;
+        buffer = PyMemoryView_GET_BUFFER(view);
+        if (buffer->readonly || buffer->itemsize != sizeof(double) || buffer->ndim != 1)
+            return NULL;
+        if (buffer->format == NULL || buffer->format[0] != 'd' || buffer->format[1]) return NULL;
+        *length = buffer->len / (Py_ssize_t)sizeof(double);
+        return (double *)buffer->buf;
+    }
+    """
+    int64_t sanic_ms_nanoseconds()
+    double* sanic_ms_doubles(object view, Py_ssize_t* length)
+
+
+cdef type _RouteMetrics = RouteMetrics
+cdef Py_ssize_t IN_FLIGHT = slot(RouteMetrics, "in_flight")
+cdef Py_ssize_t VALUES = slot(RouteMetrics, "_values")
+cdef Py_ssize_t AT = slot(RouteMetrics, "_at")
+
+cdef type _RouteSpans = RouteSpans
+cdef Py_ssize_t FOREIGN = slot(RouteSpans, "foreign")
+cdef Py_ssize_t LEFT_OUT = slot(RouteSpans, "_left_out")
+
+cdef type _ServerSpan = ServerSpan
+cdef Py_ssize_t START = slot(ServerSpan, "_start")
+cdef Py_ssize_t ROUTE = slot(ServerSpan, "_route")
+cdef Py_ssize_t REQUEST = slot(ServerSpan, "_request")
+cdef Py_ssize_t SPAN = slot(ServerSpan, "_span")
+cdef Py_ssize_t IDS = slot(ServerSpan, "_ids")
+cdef Py_ssize_t PARENT = slot(ServerSpan, "_parent")
+cdef Py_ssize_t SAMPLED = slot(SpanHolder, "sampled")
+cdef Py_ssize_t LOG_IDS = slot(SpanHolder, "log_ids")
+
+cdef object _variable = context_variable
+cdef Py_ssize_t SUM = len(BOUNDS) + 1
+cdef double FIRST = BOUNDS[0]
+cdef object _bounds = BOUNDS
+cdef object _bisect = bisect_left
+
+
+cdef object begin_measuring(object meter):
+    """`RouteMetrics.begin`."""
+    if type(meter) is not _RouteMetrics:
+        return meter.begin()
+    put(meter, IN_FLIGHT, <long>get(meter, IN_FLIGHT) + 1)
+    return <double>sanic_ms_nanoseconds() / 1e9
+
+
+cdef int end_measuring(object meter, object started, object status) except -1:
+    """`RouteMetrics.end`."""
+    cdef double elapsed
+    cdef Py_ssize_t at, length = 0
+    cdef double* numbers
+    cdef PyObject* place
+    if type(meter) is _RouteMetrics:
+        numbers = sanic_ms_doubles(get(meter, VALUES), &length)
+        place = PyDict_GetItem(get(meter, AT), status)
+        if numbers is not NULL and place is not NULL:
+            at = <object>place
+            if 0 <= at < length - SUM:
+                elapsed = <double>sanic_ms_nanoseconds() / 1e9 - <double>started
+                put(meter, IN_FLIGHT, <long>get(meter, IN_FLIGHT) - 1)
+                numbers[at + SUM] += elapsed
+                if elapsed > FIRST:
+                    at += <Py_ssize_t>_bisect(_bounds, elapsed)
+                numbers[at] += 1.0
+                return 0
+    meter.end(started, status)
+    return 0
+
+
+cdef object begin_span(object spans, object request, bint untraced):
+    """`RouteSpans.begin`."""
+    cdef long left
+    if (
+        not untraced
+        or type(spans) is not _RouteSpans
+        or get(spans, FOREIGN) is not None
+        or not PyContextVar_CheckExact(_variable)
+    ):
+        return spans.begin(request, untraced)
+    left = get(spans, LEFT_OUT)
+    if not left:
+        return spans.begin(request, True)
+    put(spans, LEFT_OUT, left - 1)
+    span = make(_ServerSpan)
+    put(span, START, sanic_ms_nanoseconds())
+    put(span, ROUTE, spans)
+    put(span, REQUEST, request)
+    put(span, SPAN, None)
+    put(span, IDS, None)
+    put(span, PARENT, None)
+    put(span, LOG_IDS, None)
+    put(span, SAMPLED, False)
+    PyContextVar_Set(_variable, span)
+    return span
+
+
+cdef int end_span(object span, object status) except -1:
+    """`ServerSpan.end`."""
+    if type(span) is _ServerSpan and get(span, SAMPLED) is False and <long>status < 500:
+        put(span, REQUEST, None)
+    else:
+        span.end(status)
+    return 0
