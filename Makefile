@@ -27,6 +27,8 @@ INPUTS := pyproject.toml constraints.txt $(COMPILED)
 # What DB_URL, where it is set, needs beside the core.
 EXTRAS ?= $(if $(filter postgres%,$(DB_URL)),postgres)$(if $(filter mysql% mariadb%,$(DB_URL)),mysql)
 RUN_STAMP := $(VENV)/.run$(EXTRAS:%=-%)
+TELL_IF_PURE = "$(BIN)/sanic-ms" --version | grep -q 'compiled)' || echo 'note: nothing was compiled, \
+for want of a C compiler or of the headers of Python; requests cost more than twice as much'
 # The benchmarks' peers have an environment of their own, and Robyn one inside of it.
 BENCH := .venv-bench
 BENCH_INPUTS := benchmarks/requirements.txt benchmarks/requirements-robyn.txt pyproject.toml $(COMPILED)
@@ -53,11 +55,16 @@ help:
 run: $(RUN_STAMP)
 	@exec "$(BIN)/sanic-ms" up examples/users --migrate
 
+# The rooms of which something is compiled are tested once more without that.
+PURE_TESTS := tests/http tests/server/test_stopping.py tests/service tests/telemetry \
+	tests/test_compiled.py tests/test_loggers.py tests/wire
+
 # The tests start some hundreds of processes; each would compile all of the source where an image
 # forbids bytecode.
 test: $(VENV)/.dev
 	@"$(BIN)/python" -m compileall -q src  # once, and not by each of the processes that tests start
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
+	@$(if $(ARGS),,SANIC_MS_PURE=1 "$(BIN)/python" -m pytest -n auto --dist worksteal -q $(PURE_TESTS))
 
 # Apart from test, because measuring takes nearly as long again (on Python 3.11).
 coverage: override ARGS += --cov --cov-report=term --cov-report=html:reports/coverage
@@ -107,12 +114,14 @@ $(BIN)/python $(BENCH)/bin/python:
 $(RUN_STAMP): $(BIN)/python $(INPUTS)
 	@echo 'installing sanic-ms'
 	@$(PIP_INSTALL) -e '.$(EXTRAS:%=[%])'
+	@$(TELL_IF_PURE)
 	@touch "$@"
 
 # The other files too: this installs all that they do.
 $(VENV)/.dev: $(BIN)/python $(INPUTS)
 	@echo 'installing sanic-ms and what its checks need'
 	@$(PIP_INSTALL) -e '.[dev]'
+	@$(TELL_IF_PURE)
 	@touch "$@" "$(VENV)/.run" "$(VENV)/.run-postgres" "$(VENV)/.run-mysql"
 
 BENCH_PIP := -m pip --disable-pip-version-check -qq install

@@ -1,27 +1,23 @@
 """The compiled modules; everything else about the distribution stands in pyproject.toml.
 
-Where there is no C compiler they are left out, and the Python that they stand for is used.
+Where there is no C compiler they are left out, and the Python that they stand for is used. So it is
+on systems other than Linux, whose clocks they do not know.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import setup
 
-SOURCE = Path("src")
+SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*.pyx"))
 
-setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                ".".join(path.relative_to(SOURCE).with_suffix("").parts),
-                [path.as_posix()],
-                optional=True,
-            )
-            for path in sorted(SOURCE.rglob("*.pyx"))
-        ],
+extensions = []
+if sys.platform == "linux":
+    extensions = cythonize(
+        SOURCES,
         build_dir="build/cython",
         compiler_directives={
             "language_level": "3",
@@ -30,4 +26,7 @@ setup(
             "initializedcheck": False,
         },
     )
-)
+for extension in extensions:
+    extension.optional = True
+
+setup(ext_modules=extensions)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import importlib
 import os
+from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "is_compiled"]
+
+_PACKAGE = Path(__file__).parent
 
 
 def compiled(name: str) -> ModuleType | None:
     """A compiled module, or None where the Python that it stands for is to be used.
 
-    That is so where it was not built, since there was no C compiler, and for a process that is
+    That is so where it was not built, since there was no C compiler, and in a process that is
     started with ``SANIC_MS_PURE=1`` in its environment, to look for a fault without compiled code.
 
     Args:
         name: Its dotted name.
+
+    Raises:
+        ImportError: it was built and cannot be imported.
     """
-    if os.environ.get("SANIC_MS_PURE", "0") not in ("", "0"):
+    if _is_off():
         return None
     try:
         return importlib.import_module(name)
@@ -26,3 +33,12 @@ def compiled(name: str) -> ModuleType | None:
         if exc.name != name:
             raise
         return None
+
+
+def is_compiled() -> bool:
+    """Whether requests are served by compiled code; nothing is imported to tell."""
+    return not _is_off() and PathFinder.find_spec("_short", [str(_PACKAGE / "server")]) is not None
+
+
+def _is_off() -> bool:
+    return os.environ.get("SANIC_MS_PURE", "0") not in ("", "0")

@@ -10,6 +10,7 @@ from importlib import metadata
 import pytest
 import typer
 
+from sanic_ms._compiled import is_compiled
 from sanic_ms.cli import app, main
 from sanic_ms.cli._errors import CommandError, describe
 from sanic_ms.exception import LifecycleError
@@ -18,11 +19,12 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_version_names_what_a_report_needs(shell: Command) -> None:
-    """Ours, Sanic's and Python's."""
+    """Ours, Sanic's and Python's, and whether compiled code serves."""
     done = shell("--version")
     python = ".".join(map(str, sys.version_info[:3]))
     ours, sanic = metadata.version("sanic-ms"), metadata.version("sanic")
-    assert done.stdout == f"sanic-ms {ours} (Sanic {sanic}, Python {python})\n"
+    how = "compiled" if is_compiled() else "pure Python"
+    assert done.stdout == f"sanic-ms {ours} (Sanic {sanic}, Python {python}, {how})\n"
 
 
 @pytest.mark.parametrize("verb", ["run", "up", "config", "db", "openapi", "tests"])

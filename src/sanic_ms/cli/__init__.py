@@ -46,9 +46,11 @@ def _print_version(wanted: bool) -> None:
     from importlib.metadata import version
 
     from sanic_ms import __version__
+    from sanic_ms._compiled import is_compiled
 
     python = platform.python_version()
-    typer.echo(f"sanic-ms {__version__} (Sanic {version('sanic')}, Python {python})")
+    how = "compiled" if is_compiled() else "pure Python"
+    typer.echo(f"sanic-ms {__version__} (Sanic {version('sanic')}, Python {python}, {how})")
     raise typer.Exit
 
 

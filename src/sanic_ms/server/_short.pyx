@@ -98,6 +98,7 @@ cdef Py_ssize_t SPANS = slot(Plan, "spans")
 cdef Py_ssize_t STATUS = slot(Plan, "status")
 cdef Py_ssize_t TARGET_AT = slot(Plan, "target_at")
 
+cdef type _Request = Request
 cdef Py_ssize_t REQUEST_APP = slot(Request, "app")
 cdef Py_ssize_t REQUEST_BODY = slot(Request, "body")
 cdef Py_ssize_t REQUEST_HEAD = slot(Request, "head")
@@ -147,6 +148,7 @@ cdef bint take_known(object self, bytes data, bytes block) except -1:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), known = PyBytes_GET_SIZE(block)
     cdef Py_ssize_t at, end, length
     cdef const char* eol = <const char*>memchr(text, c"\r", size)
+    cdef bytes line
     cdef dict params
     if eol is NULL:
         return False
@@ -156,10 +158,15 @@ cdef bint take_known(object self, bytes data, bytes block) except -1:
     end = at + known - 4
     length = get(self, BLOCK_LENGTH)
     wire = get(self, WIRE)
-    if size != end + 4 + length or type(wire) is not _Wire or end > <Py_ssize_t>get(wire, MOST_HEAD):
+    if type(wire) is not _Wire:
         return False
     routes = get(wire, ROUTES)
-    if type(routes) is not _Routes:
+    if (
+        size != end + 4 + length
+        or end > <Py_ssize_t>get(wire, MOST_HEAD)
+        or get(wire, LAZY_REQUEST) is None
+        or type(routes) is not _Routes
+    ):
         return False
     line = PyBytes_FromStringAndSize(text, at)
     cdef PyObject* found = PyDict_GetItem(get(routes, PLANS), line)
@@ -225,6 +232,8 @@ cdef int begin(
     cdef Py_ssize_t target_at = get(plan, TARGET_AT), size = PyBytes_GET_SIZE(data)
     cdef const char* text = PyBytes_AS_STRING(data)
     if cls is not _last_class:
+        if not issubclass(cls, _Request):
+            raise TypeError(f"{cls.__name__} is no class of requests")
         _connection_at = slot(cls, "connection")
         _last_class = cls
     request = make(cls)
@@ -311,10 +320,12 @@ cdef bint deliver_(
     cdef Py_ssize_t size, length, at
     cdef char[24] digits
     cdef char* text
+    cdef bytes head, answer
     if (
         type(response) is not bytes
         or (size := PyBytes_GET_SIZE(response)) >= _COPIED
         or type(plan) is not _Plan
+        or type(wire) is not _Wire
         or get(plan, IS_DIRECT) is not True
         or get(plan, HAS_BODY) is not True
         or get(self, EXCHANGE) is not None
@@ -355,7 +366,11 @@ def account(self, request, plan, span, status, size):
 cdef int account_(
     object self, object request, object wire, object plan, object span, object status, object size
 ) except -1:
-    if type(plan) is not _Plan or get(wire, ACCESS_LOG) is not False and get(plan, LOGGED):
+    if (
+        type(plan) is not _Plan
+        or type(wire) is not _Wire
+        or get(wire, ACCESS_LOG) is not False and get(plan, LOGGED) is not False
+    ):
         _account(self, request, plan, span, status, size)
         return 0
     if span is not None:

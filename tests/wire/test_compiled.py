@@ -1,0 +1,361 @@
+"""The short way compiled and in Python: nobody can tell them apart by what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sanic.response import HTTPResponse, text
+
+from sanic_ms import Service
+from sanic_ms._compiled import compiled
+from sanic_ms.exception import NotFound
+from sanic_ms.http import endpoint
+from sanic_ms.server import HttpProtocol
+from sanic_ms.server.compiled import CompiledShortWay
+from sanic_ms.server.short import ShortWay
+from sanic_ms.types import Pagination
+
+if compiled("sanic_ms.server._short") is None:
+    pytest.skip("nothing was compiled, or SANIC_MS_PURE is set", allow_module_level=True)
+
+Connect = Callable[..., Awaitable[Any]]
+
+# What the compiled class has of its own, taken back.
+_OWN = sorted(set(vars(CompiledShortWay)) - {"__doc__", "__module__", "__slots__"})
+Pure: Any = type(
+    "Pure", (HttpProtocol,), {"__slots__": (), **{name: getattr(ShortWay, name) for name in _OWN}}
+)
+_names = (f"compiled-{n}" for n in itertools.count())
+_TRACE = re.compile(rb'"trace_id":"[0-9a-f]{32}"')
+
+
+class Item(TypedDict):
+    id: int
+    name: str
+
+
+class Order(msgspec.Struct):
+    item: int
+    count: int = 1
+
+
+def make(**settings: Any) -> Service:
+    """A service with a handler of each kind."""
+    app = Service(next(_names), configure_logging=False)
+    app.configure(docs=False, health=False, **{"access_log": False, **settings})
+
+    @app.get("/json")
+    async def plain(request: Any) -> Item:
+        return {"id": 1, "name": "é"}
+
+    @app.get("/more")
+    async def more(request: Any) -> Item:
+        return {"id": 1, "name": "a", "secret": True}  # type: ignore[typeddict-unknown-key]
+
+    @app.get("/items/<id:int>")
+    async def item(request: Any, id: int, least: int = 0) -> Item:
+        return {"id": id + least, "name": request.path}
+
+    @app.get("/names/<name>")
+    def named(request: Any, name: str) -> str:
+        return name
+
+    @app.get("/deep/<name>/in/<id:int>")
+    async def deep(request: Any, name: str, id: int) -> Any:
+        return [name, id]
+
+    @app.post("/orders")
+    async def order(request: Any, body: Order) -> Order:
+        return body
+
+    @app.route("/any", methods=["GET", "HEAD", "POST", "DELETE"])
+    async def any_method(request: Any) -> Any:
+        return {"method": request.method, "query": request.query_string, "len": len(request.body)}
+
+    @app.get("/waits/<id:int>")
+    async def waits(request: Any, id: int) -> Item:
+        await asyncio.sleep(0)
+        return {"id": id, "name": "later"}
+
+    @app.get("/page")
+    async def page(request: Any) -> Any:
+        return [1, 2], Pagination(1, 2, 2, 1)
+
+    @app.get("/none")
+    async def none(request: Any) -> None:
+        return None
+
+    @app.get("/large")
+    async def large(request: Any) -> str:
+        return "x" * 20_000
+
+    @app.get("/edge/<size:int>")
+    async def edge(request: Any, size: int) -> str:
+        return "x" * (size % 20_000)
+
+    @app.get("/response")
+    async def response(request: Any) -> HTTPResponse:
+        return text("mine", headers={"x-a": "b"})
+
+    @app.get("/missing")
+    async def missing(request: Any) -> None:
+        raise NotFound(error="no such thing")
+
+    @app.get("/broken")
+    async def broken(request: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    @app.get("/unfit")
+    async def unfit(request: Any) -> Any:
+        return {"a": object()}
+
+    @app.get("/stream")
+    async def stream(request: Any) -> Any:
+        return {"stream": request.stream is not None}
+
+    return app
+
+
+class Pair:
+    """Two connections: one to a service with the compiled code, one to the same without."""
+
+    def __init__(self, mine: Any, theirs: Any) -> None:
+        self.both = mine, theirs
+
+    async def say(self, *parts: bytes) -> tuple[Any, Any]:
+        """What each has written, and its state, when all has come to rest."""
+        found = []
+        for transport in self.both:
+            transport.written.clear()
+            transport.writes = 0
+            for part in parts:
+                if not transport.over:
+                    asyncio.get_running_loop().call_soon(transport.protocol.data_received, part)
+                for _ in range(40):
+                    await asyncio.sleep(0)
+            found.append((_TRACE.sub(b"", bytes(transport.written)), self.state(transport)))
+        return found[0], found[1]
+
+    @staticmethod
+    def state(transport: Any) -> tuple[Any, ...]:
+        """What a connection remembers, and what the service has counted."""
+        protocol = transport.protocol
+        slots = ("_block", "_block_flags", "_block_length", "_flags", "_served", "_stage", "lost")
+        metrics = protocol.app.metrics
+        metrics.sample()
+        counted = {
+            (name, labels): cell.value
+            for name in ("http_server_request_duration_seconds", "http_server_active_requests")
+            for labels, cell in metrics[name].cells.items()
+        }
+        held = [getattr(protocol, name) is None for name in ("_request", "_task", "exchange")]
+        rest = bytes(protocol.input), transport.over, transport.writes, counted
+        return *(getattr(protocol, name) for name in slots), *held, *rest
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, Service]:
+    """One whose endpoints are compiled, and one whose endpoints are Python. They count in files, as
+    services do that run."""
+    with pytest.MonkeyPatch.context() as patch:
+        mine = make()
+        patch.setattr(endpoint, "_compiled", None)
+        theirs = make()
+    for app in (mine, theirs):
+        app.metrics.open(tmp_path_factory.mktemp("metrics"))
+    return mine, theirs
+
+
+@pytest.fixture
+async def pair(services: tuple[Service, Service], memory_transport: Any) -> Pair:
+    """Fresh connections to both, which have seen each route before."""
+    loop = asyncio.get_running_loop()
+    fresh = []
+    for app, cls in zip(services, (HttpProtocol, Pure), strict=True):
+        if not app.state.is_started:
+            await app._startup()
+        connections: set[Any] = set()
+        for line in WARM:
+            transport = memory_transport(cls(loop=loop, app=app, connections=connections), loop)
+            transport.protocol.data_received(request(line))
+        fresh.append(memory_transport(cls(loop=loop, app=app, connections=connections), loop))
+    for _ in range(40):
+        await asyncio.sleep(0)
+    return Pair(*fresh)
+
+
+def request(line: str, *headers: str, body: bytes = b"") -> bytes:
+    """A request of HTTP/1.1."""
+    if body:
+        headers = (*headers, f"Content-Length: {len(body)}")
+    return "\r\n".join((f"{line} HTTP/1.1", "Host: a", *headers, "", "")).encode() + body
+
+
+LINES = [
+    *("GET /json", "GET /more", "GET /items/7", "GET /items/-7", "GET /items/07", "GET /items/x"),
+    *("GET /items/7?least=3", "GET /items/7?least=x", "GET /items/", "GET /items/7/"),
+    *(f"GET /items/{10**n}" for n in (18, 19, 30)),
+    *("GET /names/Ann", "GET /names/%C3%A9", "GET /names/a+b", "GET /names/a%2Fb"),
+    *("GET /names/a#b", "GET /deep/a/in/7", "GET /deep/a/in/x"),
+    *("GET /any", "GET /any?a=b", "GET /any?", "GET /any?#", "HEAD /any", "POST /any"),
+    *("DELETE /any", "PUT /any", "GET /waits/1", "GET /page", "GET /none", "GET /large"),
+    *("GET /edge/16383", "GET /edge/16384", "GET /edge/9", "GET /edge/99", "GET /response"),
+    *("GET /missing", "GET /broken", "GET /unfit", "GET /stream", "GET /nowhere"),
+    *("GET //json", "GET /json/", "GET http://a/json", "get /json", "OPTIONS *", "BREW /json"),
+]
+
+
+WARM = [line for line in LINES if line in ("GET /json", "GET /items/7", "GET /names/Ann")]
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("times", [1, 2, 4])
+async def test_a_request_again_and_again(pair: Pair, line: str, times: int) -> None:
+    """The first is parsed, the next ones have known headers; both ways end in the same state."""
+    for _ in range(times):
+        mine, theirs = await pair.say(request(line))
+        assert mine == theirs
+
+
+@pytest.mark.parametrize("line", LINES)
+async def test_after_another_request(pair: Pair, line: str) -> None:
+    """Its headers were judged in a request with another line, which also follows it."""
+    for known in (request("GET /json"), request(line), request("GET /json"), request(line)):
+        mine, theirs = await pair.say(known)
+        assert mine == theirs
+
+
+BODIES = [
+    b"{}",
+    b'{"item": 1}',
+    b'{"item": "x"}',
+    b'{"item": 1, "count": 2, "more": 3}',
+    b"[",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+async def test_bodies(pair: Pair, body: bytes) -> None:
+    """Valid ones and others, sent whole and in pieces."""
+    headers = "Content-Type: application/json"
+    raw = request("POST /orders", headers, body=body)
+    for parts in ([raw], [raw], [raw[:-1], raw[-1:]], [raw], [raw[:20], raw[20:]], [raw + raw]):
+        mine, theirs = await pair.say(*parts)
+        assert mine == theirs
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Connection: close"],
+        ["Connection: keep-alive"],
+        ["traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
+        ["b3: 0"],
+        ["Origin: http://x"],
+        ["X: " + "y" * 2000],
+        ["Expect: 100-continue"],
+        ["Transfer-Encoding: chunked"],
+    ],
+)
+async def test_headers_that_matter(pair: Pair, headers: list[str]) -> None:
+    """They are no part of what is served by compiled code, whatever stood before them."""
+    for lines in ([], headers, [], headers, headers):
+        mine, theirs = await pair.say(request("GET /items/3", *lines))
+        assert mine == theirs
+
+
+async def test_requests_in_one_piece_and_in_pieces(pair: Pair) -> None:
+    """Pipelined ones, a cut at each byte, and empty lines between."""
+    one, other = request("GET /json"), request("GET /items/3")
+    await pair.say(one)
+    for at in range(1, len(other)):
+        mine, theirs = await pair.say(other[:at], other[at:])
+        assert mine == theirs
+    for parts in ([one + other + one], [one, b"\r\n" + other], [one + b"GET /js", b"on" + one[9:]]):
+        mine, theirs = await pair.say(*parts)
+        assert mine == theirs
+
+
+@settings(suppress_health_check=list(HealthCheck), max_examples=150)
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.sampled_from(LINES),
+            st.text("/abi?#%1.-é \x00", max_size=12).map(lambda t: f"GET /{t}"),
+            st.text([chr(c) for c in range(1, 256)], max_size=6).map(lambda t: f"GET /items/{t}"),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+async def test_any_line(services: Any, memory_transport: Any, lines: list[str]) -> None:
+    """Whatever the path holds, after a request whose headers it shares."""
+    loop = asyncio.get_running_loop()
+    both = [
+        memory_transport(cls(loop=loop, app=app, connections=set()), loop)
+        for app, cls in zip(services, (HttpProtocol, Pure), strict=True)
+    ]
+    pair = Pair(*both)
+    await pair.say(request("GET /json"))
+    for line in lines:
+        mine, theirs = await pair.say(request(line))
+        assert mine == theirs
+
+
+async def test_a_full_send_buffer(pair: Pair) -> None:
+    """The next request waits until the client has read."""
+    await pair.say(request("GET /json"))
+    for transport in pair.both:
+        transport.protocol.pause_writing()
+    mine, theirs = await pair.say(request("GET /json"), request("GET /items/1"))
+    assert mine == theirs
+    for transport in pair.both:
+        transport.protocol.resume_writing()
+    mine, theirs = await pair.say()
+    assert mine == theirs
+
+
+async def test_a_server_that_stops(memory_transport: Any) -> None:
+    """Says so in its answer, and closes."""
+    loop = asyncio.get_running_loop()
+    both = []
+    for cls in (HttpProtocol, Pure):
+        app = make()
+        await app._startup()
+        both.append(memory_transport(cls(loop=loop, app=app, connections=set()), loop))
+    pair = Pair(*both)
+    await pair.say(request("GET /json"))
+    for transport in both:
+        transport.protocol.wire.drain()
+    mine, theirs = await pair.say(request("GET /json"))
+    assert mine == theirs
+    assert b"connection: close" in mine[0]
+    assert both[0].over
+
+
+ARGUMENTS = {"data_received": 1, "_open": 2, "_deliver": 4, "_account": 5}
+
+
+@pytest.mark.parametrize("name", _OWN)
+def test_nothing_but_a_connection_is_read_as_one(name: str) -> None:
+    """A slot is a place in memory: what has none is refused."""
+    with pytest.raises(TypeError, match="object is no connection"):
+        getattr(HttpProtocol, name)(object(), *[None] * ARGUMENTS[name])
+
+
+@pytest.mark.parametrize("name", ["_open", "_deliver", "_account"])
+async def test_a_plan_of_another_class_is_left_to_python(pair: Pair, name: str) -> None:
+    """Which looks attributes up, and does not find them."""
+    protocol = pair.both[0].protocol
+    arguments: list[Any] = [None, object(), None, b"", 1][: ARGUMENTS[name]]
+    with pytest.raises(AttributeError, match="'object' object has no attribute"):
+        getattr(protocol, name)(*arguments)
