@@ -93,7 +93,8 @@ def server(named_app: Callable[..., Sanic[Any, Any]], serve: Serve, cancelled: l
     def at_once(request: Request, path: dict[str, int]) -> HTTPResponse:
         return HTTPResponse(b"x" * path["size"])
 
-    setattr(once, DIRECT, Direct(once, at_once, waits=False))
+    unused: Any = None
+    setattr(once, DIRECT, Direct(once, unused, unused, at_once))
 
     return serve(app)
 

@@ -36,7 +36,7 @@ Endpoint = Callable[..., Awaitable[Any]]
 EMPTY_STATUSES = frozenset((204, 205, 304))
 """Statuses whose answers have no body (RFC 9110)."""
 
-_compiled = compiled("sanic_ms.http._at_once")
+_compiled = compiled("sanic_ms.http._endpoint")
 _RESPONSES = (BaseHTTPResponse, ResponseStream)
 
 
@@ -63,6 +63,10 @@ def compile_endpoint(
     shape = spec.produces if spec.produces is not None else signature.returns
     project = None if shape is None else projector(shape)
     answer = _compile_answer(spec, signature, envelope, call, project)
+    status, content_type = spec.produces_status, envelope.content_type
+    around = around_data(envelope)
+    if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
+        answer = _compiled.make_answer(answer, project, ENCODER.encode, *around)
     items = _compile_items(spec)
     arguments = _compile_arguments(signature)
     services = {
@@ -89,22 +93,20 @@ def compile_endpoint(
         return path
 
     reads = bool(items or arguments)
-    status, content_type = spec.produces_status, envelope.content_type
 
-    async def waiting(request: Request, path: dict[str, Any]) -> Any:
+    async def work(request: Request, path: dict[str, Any]) -> Any:
         if reads:
             path = read_all(request, path)
         if services:
             path = {**path, **await container.fill(services, request)}
         value = call(request, **path)
-        if is_async or inspect.isawaitable(value):
-            value = await value
-        return answer(request, value)
+        return await value if is_async or inspect.isawaitable(value) else value
+
+    def begin(request: Request, path: dict[str, Any]) -> Any:
+        return call(request, **(read_all(request, path) if reads else path))
 
     def at_once(request: Request, path: dict[str, Any]) -> Any:
-        if reads:
-            path = read_all(request, path)
-        value = call(request, **path)
+        value = begin(request, path)
         if is_async:
             value = result_of(value)
         elif inspect.isawaitable(value):
@@ -115,19 +117,18 @@ def compile_endpoint(
         return answer(request, await value)
 
     async def endpoint(request: Request, **path: Any) -> Any:
-        made = await waiting(request, path)
+        made = answer(request, await work(request, path))
         return endpoint_response(made, status, content_type) if type(made) is bytes else made
 
-    direct: Callable[..., Any] = waiting
+    without_task: Callable[..., Any] | None = None
     if not services and not needs_task(call):
-        direct = at_once
-        around = around_data(envelope)
-        if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
-            direct = _compiled.make_at_once(
-                call, is_async, read_all if reads else None, answer_later, answer,
-                project, ENCODER.encode, *around,
-            )  # fmt: skip
-    setattr(endpoint, DIRECT, Direct(endpoint, direct, direct is waiting, status, content_type))
+        without_task = at_once
+        if _compiled is not None:
+            read = read_all if reads else None
+            without_task = _compiled.make_at_once(call, is_async, read, answer_later, answer)
+    waiting = begin if is_async and not services else work  # one coroutine less where it can be
+    direct = Direct(endpoint, waiting, answer, without_task, status, content_type)
+    setattr(endpoint, DIRECT, direct)
     return endpoint
 
 

@@ -77,8 +77,8 @@ class Plan:
         route, handler, params: As Sanic's router resolved them.
         at_once: What is called in the handler's place, and without a task (see `Direct`); None: it
             needs one.
-        waiting: What is called in the handler's place in a task; None: the handler itself.
-        is_direct: Whether there is one of the two, so that the body may come as bytes.
+        begin, answer: What is called in its place in a task; None: the handler itself.
+        is_direct: Whether they are there, so that the body comes as bytes.
         status, content_type: Of the usual answer then.
         has_body: Whether that is sent with its body.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
@@ -90,7 +90,9 @@ class Plan:
     __slots__ = (
         "_head",
         "_heads",
+        "answer",
         "at_once",
+        "begin",
         "content_type",
         "handler",
         "has_body",
@@ -105,7 +107,6 @@ class Plan:
         "spans",
         "status",
         "target_at",
-        "waiting",
     )
 
     def __init__(
@@ -125,16 +126,13 @@ class Plan:
         self.handler = handler
         self.params = params
         self.at_once: Callable[[Request, dict[str, Any]], Any] | None = None
-        self.waiting: Callable[[Request, dict[str, Any]], Awaitable[Any]] | None = None
+        self.begin: Callable[[Request, dict[str, Any]], Awaitable[Any]] | None = None
+        self.answer: Callable[[Request, Any], Any] | None = None
         self.status, self.content_type = 200, None
         direct: Direct | None = getattr(handler, DIRECT, None)
         self.is_direct = direct is not None and direct.endpoint is handler
         if direct is not None and self.is_direct:
-            self.status, self.content_type = direct.status, direct.content_type
-            if direct.waits:
-                self.waiting = direct.call
-            else:
-                self.at_once = direct.call
+            _, self.begin, self.answer, self.at_once, self.status, self.content_type = direct
         self.has_body = method != "HEAD" and self.status not in BODILESS
         self._heads: ResponseHeads | None = None
         self._head = b""

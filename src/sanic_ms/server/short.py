@@ -85,12 +85,12 @@ class ShortWay(Receiver):
         response: Any = None
         failure: BaseException | None = None
         try:
-            if plan.waiting is None:
+            if plan.begin is None or plan.answer is None:
                 response = plan.handler(request, **params)
                 if isawaitable(response):
                     response = await response
             else:
-                response = await plan.waiting(request, params)
+                response = plan.answer(request, await plan.begin(request, params))
             if self._deliver(request, plan, span, response):
                 if self._paused_at:
                     await self._go_on()

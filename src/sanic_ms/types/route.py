@@ -6,7 +6,7 @@ it. Shapes stand in it as the user gave them; `sanic_ms.types.shape` says what t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -34,17 +34,20 @@ class Direct(NamedTuple):
     Attributes:
         endpoint: The endpoint. Whoever wraps it with `functools.wraps` copies the attribute too,
             which counts for the endpoint alone.
-        call: ``call(request, path)`` with the parameters of the path, a dict of its own. It gives
-            the body of the usual answer as bytes, or a response.
-        waits: Whether ``call`` is a coroutine function, for a task. Else it is called without one,
-            and may also give a coroutine that gives one of the two.
+        begin: ``await begin(request, path)``, with the parameters of the path as a dict of its own,
+            gives what the handler gives.
+        answer: ``answer(request, value)`` makes of that the body of the usual answer, as bytes, or
+            gives a response that the handler itself has made.
+        at_once: ``at_once(request, path)`` does both without a task, where the handler needs none.
+            It may also give a coroutine that gives one of the two. None: it needs one.
         status: Of the usual answer.
         content_type: Of its body.
     """
 
     endpoint: Any
-    call: Callable[[Any, dict[str, Any]], Any]
-    waits: bool
+    begin: Callable[[Any, dict[str, Any]], Awaitable[Any]]
+    answer: Callable[[Any, Any], Any]
+    at_once: Callable[[Any, dict[str, Any]], Any] | None = None
     status: int = 200
     content_type: str | None = "application/json"
 

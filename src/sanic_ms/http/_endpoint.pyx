@@ -1,7 +1,7 @@
-"""The plain function of an endpoint that needs no task, compiled: the handler's call, and the body.
+"""What is called of an endpoint, compiled: the call of a handler without a task, and the body.
 
-It does what ``at_once`` in `sanic_ms.http.endpoint` does, where it is explained, and leaves what is
-not as usual to the functions that it is given.
+`sanic_ms.http.endpoint` has functions of the same names that do the same, and explains them. What is
+not as usual is left to these.
 """
 
 from inspect import isawaitable
@@ -32,23 +32,43 @@ cdef tuple _unfit = (TypeError, ValueError, msgspec.MsgspecError)
 cdef object _isawaitable = isawaitable, _result_of = result_of, _waits = waits
 
 
-def make_at_once(
-    call, bint is_async, read_all, answer_later, answer, project, encode, bytes before, bytes after
-):
-    """The function of `sanic_ms.types.route.Direct`.
+def make_answer(answer, project, encode, bytes before, bytes after):
+    """`Direct.answer`.
 
     Args:
-        call: The handler.
-        is_async: Whether it is a coroutine function.
-        read_all: Reads what the handler takes besides the path; None: it takes nothing.
-        answer_later: The body for what a plain handler's awaitable gives.
-        answer: Gives the body for a value, or what the handler itself answers with.
+        answer: The same in Python, for what is not as usual.
         project: Leaves of a value what its shape declares; None: all.
         encode: Writes a value as JSON.
         before, after: What stands around it in the body.
     """
     # Whether a dict has none but the declared keys; None: its values have to be looked at, too.
     fits = getattr(project, "fits", None)
+    python = answer
+
+    def answer(request, value):
+        cls = type(value)
+        if cls is tuple or value is None or cls is not dict and isinstance(value, _responses):
+            return python(request, value)
+        try:
+            if project is None or cls is dict and fits is not None and fits(value):
+                return between(before, encode(value), after)
+            return between(before, encode(project(value)), after)
+        except _unfit:
+            return python(request, value)  # which says what is wrong with it
+
+    return answer
+
+
+def make_at_once(call, bint is_async, read_all, answer_later, answer):
+    """`Direct.at_once`.
+
+    Args:
+        call: The handler.
+        is_async: Whether it is a coroutine function.
+        read_all: Reads what the handler takes besides the path; None: it takes nothing.
+        answer_later: Answers with what a plain handler's awaitable gives.
+        answer: `Direct.answer`.
+    """
 
     def at_once(request, dict path not None):
         cdef PyObject* given = <PyObject*>request
@@ -59,15 +79,7 @@ def make_at_once(
             value = result_now(value)
         elif _isawaitable(value):
             return answer_later(request, value)
-        cls = type(value)
-        if cls is tuple or value is None or cls is not dict and isinstance(value, _responses):
-            return answer(request, value)
-        try:
-            if project is None or cls is dict and fits is not None and fits(value):
-                return between(before, encode(value), after)
-            return between(before, encode(project(value)), after)
-        except _unfit:
-            return answer(request, value)  # which says what is wrong with it
+        return answer(request, value)
 
     return at_once
 
