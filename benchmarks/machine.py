@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from sanic_ms._compiled import is_compiled
+
 __all__ = [
     "Cores",
     "busy_share",
@@ -118,6 +120,10 @@ def first_line(*command: str) -> str | None:
     return lines[0].strip() if lines else None
 
 
+def _how() -> str:
+    return "compiled" if is_compiled() else "pure Python"
+
+
 def facts(cores: Cores) -> dict[str, str]:
     """What does not change from case to case: processor, kernel, versions."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -128,7 +134,7 @@ def facts(cores: Cores) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release()}",
         "cores": f"server {cores.server}, load {cores.load}, databases and services {others}",
         "Python": platform.python_version(),
-        "sanic-ms": metadata.version("sanic-ms"),
+        "sanic-ms": f"{metadata.version('sanic-ms')}, {_how()}",
         "Go": first_line("go", "version"),
         "wrk": (first_line("wrk", "-v") or "").partition(" Copyright")[0] or None,
     }
