@@ -4,9 +4,12 @@ A class with ``__slots__`` keeps each attribute at a fixed place in its instance
 the slot tells which (`PyMemberDescrObject`, part of CPython's public headers). To read there costs a
 hundredth of what looking the attribute up does. Whoever reads must know that the object is of the
 class, or of one that is made from it.
+
+``make(cls)`` gives an instance with empty slots, of a class of which ``is_made_plainly(cls)``: it has
+no ``__new__`` and no ``__init__`` but object's.
 """
 
-from cpython.object cimport PyObject, PyTypeObject
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 
 
@@ -22,15 +25,18 @@ cdef extern from *:
         return member->type == T_OBJECT_EX ? member->offset : -1;
     }
 
-    static int sanic_ms_is_made_plainly(PyTypeObject *cls) {
-        return cls->tp_new == PyBaseObject_Type.tp_new && cls->tp_init == PyBaseObject_Type.tp_init;
+    static int sanic_ms_is_made_plainly(PyObject *cls) {
+        return ((PyTypeObject *)cls)->tp_new == PyBaseObject_Type.tp_new
+            && ((PyTypeObject *)cls)->tp_init == PyBaseObject_Type.tp_init;
     }
 
-    static PyObject *sanic_ms_make(PyTypeObject *cls) { return cls->tp_alloc(cls, 0); }
+    static PyObject *sanic_ms_make(PyObject *cls) {
+        return ((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, 0);
+    }
     """
     Py_ssize_t sanic_ms_slot_at(object slot)
-    bint sanic_ms_is_made_plainly(PyTypeObject* cls)
-    object sanic_ms_make(PyTypeObject* cls)
+    bint is_made_plainly "sanic_ms_is_made_plainly" (object cls)
+    object make "sanic_ms_make" (object cls)
 
 
 cdef inline Py_ssize_t slot(type cls, str name) except -1:
@@ -65,10 +71,3 @@ cdef inline void put(object owner, Py_ssize_t at, object value) noexcept:
     place[0] = <PyObject*>value
     Py_XDECREF(before)
 
-
-cdef inline object make(type cls):
-    """An instance with empty slots, of a class without ``__new__`` and ``__init__`` of its own;
-    of another one as it makes them."""
-    if sanic_ms_is_made_plainly(<PyTypeObject*>cls):
-        return sanic_ms_make(<PyTypeObject*>cls)
-    return cls()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import re
+from abc import ABC
 from collections.abc import Awaitable, Callable
 from typing import Any, TypedDict
 
@@ -18,6 +20,7 @@ from sanic_ms import Service
 from sanic_ms._compiled import compiled
 from sanic_ms.exception import NotFound
 from sanic_ms.http import endpoint
+from sanic_ms.http.request import Request
 from sanic_ms.server import HttpProtocol
 from sanic_ms.server.compiled import CompiledShortWay
 from sanic_ms.server.short import ShortWay
@@ -47,9 +50,26 @@ class Order(msgspec.Struct):
     count: int = 1
 
 
-def make(**settings: Any) -> Service:
+class Locked:
+    """A mapping whose first look fails, as a connection that was lost does."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def keys(self) -> list[str]:
+        """Its keys."""
+        return ["id"]
+
+    def __getitem__(self, key: str) -> int:
+        self.looks += 1
+        if self.looks == 1:
+            raise ValueError("the row is locked")
+        return self.looks
+
+
+def make(request_class: Any = None, **settings: Any) -> Service:
     """A service with a handler of each kind."""
-    app = Service(next(_names), configure_logging=False)
+    app = Service(next(_names), configure_logging=False, request_class=request_class)
     app.configure(docs=False, health=False, **{"access_log": False, **settings})
 
     @app.get("/json")
@@ -79,6 +99,14 @@ def make(**settings: Any) -> Service:
     @app.route("/any", methods=["GET", "HEAD", "POST", "DELETE"])
     async def any_method(request: Any) -> Any:
         return {"method": request.method, "query": request.query_string, "len": len(request.body)}
+
+    @app.get("/files/<path:path>")
+    async def files(request: Any, path: str) -> Any:
+        return [path, request.query_string, request.match_info]
+
+    @app.get("/locked")
+    async def locked(request: Any) -> Item:
+        return Locked()  # type: ignore[return-value]
 
     @app.get("/waits/<id:int>")
     async def waits(request: Any, id: int) -> Item:
@@ -208,12 +236,13 @@ LINES = [
     *("GET /any", "GET /any?a=b", "GET /any?", "GET /any?#", "HEAD /any", "POST /any"),
     *("DELETE /any", "PUT /any", "GET /waits/1", "GET /page", "GET /none", "GET /large"),
     *("GET /edge/16383", "GET /edge/16384", "GET /edge/9", "GET /edge/99", "GET /response"),
+    *("GET /files/a", "GET /files/a/b", "GET /files/a?x=1", "GET /locked"),
     *("GET /missing", "GET /broken", "GET /unfit", "GET /stream", "GET /nowhere"),
     *("GET //json", "GET /json/", "GET http://a/json", "get /json", "OPTIONS *", "BREW /json"),
 ]
 
 
-WARM = [line for line in LINES if line in ("GET /json", "GET /items/7", "GET /names/Ann")]
+WARM = ("GET /json", "GET /items/7", "GET /names/Ann", "GET /files/a")
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -359,3 +388,109 @@ async def test_a_plan_of_another_class_is_left_to_python(pair: Pair, name: str) 
     arguments: list[Any] = [None, object(), None, b"", 1][: ARGUMENTS[name]]
     with pytest.raises(AttributeError, match="'object' object has no attribute"):
         getattr(protocol, name)(*arguments)
+
+
+class Shouting(Request):
+    """Bodies are changed when they are set."""
+
+    __slots__ = ("_shouted",)
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return self._shouted
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        self._shouted = body.upper()
+
+
+class Slotted(Request):
+    """It has a slot of its own in the place of Sanic's."""
+
+    __slots__ = ("head",)
+
+
+class Noting(Request):
+    """It sees what is set."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "body":
+            super().__setattr__("failure", len(value))
+
+
+class Made(Request):
+    """It is not made as other objects are."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        made = super().__new__(cls)
+        made["made"] = True
+        return made
+
+
+class Abstract(Request, ABC):
+    """It has a metaclass."""
+
+
+class Larger(Request):
+    """More slots than Sanic's."""
+
+    __slots__ = tuple(f"s{n}" for n in range(100))
+
+
+@pytest.mark.parametrize("cls", [Shouting, Slotted, Noting, Made, Abstract, Larger])
+async def test_request_classes(cls: Any, memory_transport: Any) -> None:
+    """An application's own class of requests works the same, whatever it has of its own."""
+    loop = asyncio.get_running_loop()
+    both = []
+    for protocol in (HttpProtocol, Pure):
+        app = make(cls)
+
+        @app.post("/own")
+        async def own(request: Any) -> Any:
+            found = request.body.decode(), request.head.decode(), getattr(request, "failure", None)
+            return (
+                *found,
+                request.get("made"),
+                request.connection is not None,
+                request.path,
+            )
+
+        await app._startup()
+        both.append(memory_transport(protocol(loop=loop, app=app, connections=set()), loop))
+    pair = Pair(*both)
+    for _ in range(4):
+        mine, theirs = await pair.say(request("POST /own", body=b"abc"))
+        assert mine == theirs
+        assert mine[0].startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("most", [1, 2.5, 1e6, 10**20, float("inf")])
+async def test_limits_that_are_no_c_number(
+    most: float, memory_transport: Any, named_app: Callable[..., Any]
+) -> None:
+    """A bare Sanic application may have set anything that can be compared."""
+    loop = asyncio.get_running_loop()
+    both = []
+    for protocol in (HttpProtocol, Pure):
+        app = named_app(KEEP_ALIVE_REQUESTS=most, REQUEST_MAX_HEADER_SIZE=most + 1000)
+
+        async def root(request: Any) -> HTTPResponse:
+            return text("ok")
+
+        app.add_route(root, "/")
+        await app._startup()
+        both.append(memory_transport(protocol(loop=loop, app=app, connections=set()), loop))
+    for _ in range(4):
+        found = []
+        for transport in both:
+            transport.written.clear()
+            if not transport.over:
+                loop.call_soon(transport.protocol.data_received, request("GET /"))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            found.append((bytes(transport.written), transport.over))
+        assert found[0] == found[1]
+    assert both[0].over is (most < 4)
+    assert both[0].protocol._served == math.ceil(min(most, 4))

@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
+from sanic_ms.exception import ServerError
 from sanic_ms.http.waiting import result_of, waits
 
 
@@ -28,15 +29,16 @@ cdef extern from "Python.h":
 
 
 cdef tuple _responses = (BaseHTTPResponse, ResponseStream)
-cdef tuple _unfit = (TypeError, ValueError, msgspec.MsgspecError)
+cdef tuple _refusals = (TypeError, ValueError, msgspec.MsgspecError)
 cdef object _isawaitable = isawaitable, _result_of = result_of, _waits = waits
 
 
-def make_answer(answer, project, encode, bytes before, bytes after):
+def make_answer(answer, unfit, project, encode, bytes before, bytes after):
     """`Direct.answer`.
 
     Args:
         answer: The same in Python, for what is not as usual.
+        unfit: Says of an error why the value cannot become an answer.
         project: Leaves of a value what its shape declares; None: all.
         encode: Writes a value as JSON.
         before, after: What stands around it in the body.
@@ -53,8 +55,8 @@ def make_answer(answer, project, encode, bytes before, bytes after):
             if project is None or cls is dict and fits is not None and fits(value):
                 return between(before, encode(value), after)
             return between(before, encode(project(value)), after)
-        except _unfit:
-            return python(request, value)  # which says what is wrong with it
+        except _refusals as exc:
+            raise ServerError(message="Internal Server Error") from unfit(exc)
 
     return answer
 

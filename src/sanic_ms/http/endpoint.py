@@ -62,11 +62,17 @@ def compile_endpoint(
     """
     shape = spec.produces if spec.produces is not None else signature.returns
     project = None if shape is None else projector(shape)
-    answer = _compile_answer(spec, signature, envelope, call, project)
+
+    def unfit(exc: Exception) -> Exception:
+        reason = TypeError(f"{where(call)} returned what cannot become an answer: {exc}")
+        reason.__cause__ = exc
+        return reason
+
+    answer = _compile_answer(spec, signature, envelope, project, unfit)
     status, content_type = spec.produces_status, envelope.content_type
     around = around_data(envelope)
     if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
-        answer = _compiled.make_answer(answer, project, ENCODER.encode, *around)
+        answer = _compiled.make_answer(answer, unfit, project, ENCODER.encode, *around)
     items = _compile_items(spec)
     arguments = _compile_arguments(signature)
     services = {
@@ -159,8 +165,8 @@ def _compile_answer(
     spec: RouteSpec,
     signature: Signature,
     envelope: Envelope,
-    call: Callable[..., Any],
     project: Projector | None,
+    unfit: Callable[[Exception], Exception],
 ) -> Callable[[Any, Any], Any]:
     is_empty = spec.produces_status in EMPTY_STATUSES
     # What a handler is annotated to return is believed; one that says nothing may return a dict for
@@ -183,12 +189,6 @@ def _compile_answer(
                 return success_page(rows if project is None else project(rows), pagination)
             return success(value if project is None else project(value))
         except (TypeError, ValueError, msgspec.MsgspecError) as exc:
-            raise ServerError(message="Internal Server Error") from _unfit(call, exc)
+            raise ServerError(message="Internal Server Error") from unfit(exc)
 
     return answer
-
-
-def _unfit(call: Callable[..., Any], exc: Exception) -> Exception:
-    reason = TypeError(f"{where(call)} returned what cannot become an answer: {exc}")
-    reason.__cause__ = exc
-    return reason

@@ -187,9 +187,12 @@ def around_data(envelope: Envelope) -> tuple[bytes, bytes] | None:
     """What stands before and after the data in the body of a success; None where a subclass writes
     it in a way of its own."""
     success = getattr(envelope.success, "__func__", None)
-    if success is PlainEnvelope.success:
+    if success is _PLAIN:
         return b"", b""
-    return (_BEFORE, _AFTER) if success is Envelope.success else None
+    return (_BEFORE, _AFTER) if success is _USUAL else None
+
+
+_USUAL, _PLAIN = Envelope.success, PlainEnvelope.success
 
 
 def named_envelope(name: str) -> Envelope:

@@ -18,7 +18,7 @@ from cpython.dict cimport PyDict_Copy, PyDict_GetItem
 from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from libc.string cimport memchr, memcmp, memcpy
 
-from sanic_ms._slots cimport get, make, put, slot
+from sanic_ms._slots cimport get, is_made_plainly, make, put, slot
 from sanic_ms.telemetry._observer cimport (
     begin_measuring,
     begin_span,
@@ -64,6 +64,7 @@ cdef Py_ssize_t ACCESS_LOG = slot(Wire, "access_log")
 cdef Py_ssize_t DRAINING = slot(Wire, "draining")
 cdef Py_ssize_t HEADS = slot(Wire, "heads")
 cdef Py_ssize_t HEADS_BY_ORIGIN = slot(Wire, "heads_by_origin")
+cdef Py_ssize_t MOLD = slot(Wire, "mold")
 cdef Py_ssize_t LAZY_REQUEST = slot(Wire, "lazy_request")
 cdef Py_ssize_t MOST_HEAD = slot(Wire, "most_head")
 cdef Py_ssize_t MOST_REQUESTS = slot(Wire, "most_requests")
@@ -98,7 +99,9 @@ cdef Py_ssize_t SPANS = slot(Plan, "spans")
 cdef Py_ssize_t STATUS = slot(Plan, "status")
 cdef Py_ssize_t TARGET_AT = slot(Plan, "target_at")
 
-cdef type _Request = Request
+cdef tuple WRITTEN = (
+    "app", "body", "head", "method", "_match_info", "route", "transport", "raw_url"
+)
 cdef Py_ssize_t REQUEST_APP = slot(Request, "app")
 cdef Py_ssize_t REQUEST_BODY = slot(Request, "body")
 cdef Py_ssize_t REQUEST_HEAD = slot(Request, "head")
@@ -120,9 +123,37 @@ cdef object _Task = Task
 cdef bytes VERSION = b" HTTP/1.1"
 cdef bytes KEPT = b"\r\nconnection: keep-alive\r\n\r\n"
 
-# Where the lazy subclass of the last request has the slot that it adds; one application has one.
-cdef type _last_class = type(None)
-cdef Py_ssize_t _connection_at = 0
+
+cdef class Mold:
+    """What is known of a class of requests, once for each server.
+
+    A class of the application's own may make its instances in its own way, or have a property where
+    Sanic has a slot: of such a class no request is made here.
+    """
+
+    cdef object cls
+    cdef Py_ssize_t connection_at  # where its slot of that name lies; -1: none is made here
+
+    def __cinit__(self, cls):
+        self.cls = cls
+        self.connection_at = -1
+        if (
+            type(cls) is type
+            and issubclass(cls, Request)
+            and is_made_plainly(cls)
+            and cls.__setattr__ is object.__setattr__
+            and all(getattr(cls, name) is getattr(Request, name) for name in WRITTEN)
+        ):
+            self.connection_at = slot(cls, "connection")
+
+
+cdef Mold mold_of(object wire):
+    mold = get(wire, MOLD)
+    cls = get(wire, LAZY_REQUEST)
+    if type(mold) is not Mold or (<Mold>mold).cls is not cls:
+        mold = Mold(cls)
+        put(wire, MOLD, mold)
+    return mold
 
 
 cdef int check(object connection) except -1:
@@ -149,7 +180,8 @@ cdef bint take_known(object self, bytes data, bytes block) except -1:
     cdef Py_ssize_t at, end, length
     cdef const char* eol = <const char*>memchr(text, c"\r", size)
     cdef bytes line
-    cdef dict params
+    cdef dict params = None
+    cdef Mold mold
     if eol is NULL:
         return False
     at = eol - text - PyBytes_GET_SIZE(VERSION)
@@ -164,16 +196,16 @@ cdef bint take_known(object self, bytes data, bytes block) except -1:
     if (
         size != end + 4 + length
         or end > <Py_ssize_t>get(wire, MOST_HEAD)
-        or get(wire, LAZY_REQUEST) is None
         or type(routes) is not _Routes
     ):
+        return False
+    mold = mold_of(wire)
+    if mold.connection_at < 0:
         return False
     line = PyBytes_FromStringAndSize(text, at)
     cdef PyObject* found = PyDict_GetItem(get(routes, PLANS), line)
     if found is not NULL:
         plan = <object>found
-        known_params = get(plan, PARAMS) if type(plan) is _Plan else None
-        params = PyDict_Copy(known_params) if known_params else {}
     else:
         params = {}
         plan = match(routes, text, at, params)
@@ -183,8 +215,11 @@ cdef bint take_known(object self, bytes data, bytes block) except -1:
         or (length and get(plan, IGNORES_BODY) is not False)
     ):
         return False
+    if not params:
+        known_params = get(plan, PARAMS)
+        params = PyDict_Copy(known_params) if known_params else {}
     put(self, DISCARDED, _zero)
-    begin(self, data, end, line, wire, plan, params)
+    begin(self, data, end, line, wire, plan, params, mold.cls, mold.connection_at)
     return True
 
 
@@ -224,23 +259,24 @@ cdef object match(object routes, const char* text, Py_ssize_t size, dict params)
 
 
 cdef int begin(
-    object self, bytes data, Py_ssize_t end, bytes line, object wire, object plan, dict params
+    object self,
+    bytes data,
+    Py_ssize_t end,
+    bytes line,
+    object wire,
+    object plan,
+    dict params,
+    object cls,
+    Py_ssize_t connection_at,
 ) except -1:
     """`Receiver._begin`."""
-    global _last_class, _connection_at
-    cdef type cls = get(wire, LAZY_REQUEST)
     cdef Py_ssize_t target_at = get(plan, TARGET_AT), size = PyBytes_GET_SIZE(data)
     cdef const char* text = PyBytes_AS_STRING(data)
-    if cls is not _last_class:
-        if not issubclass(cls, _Request):
-            raise TypeError(f"{cls.__name__} is no class of requests")
-        _connection_at = slot(cls, "connection")
-        _last_class = cls
     request = make(cls)
     put(self, REQUEST, request)
     put(self, SERVED, <long>get(self, SERVED) + 1)
     put(request, REQUEST_APP, get(self, APP))
-    put(request, _connection_at, self)
+    put(request, connection_at, self)
     put(request, REQUEST_TRANSPORT, get(self, TRANSPORT))
     put(request, REQUEST_METHOD, get(plan, METHOD))
     put(

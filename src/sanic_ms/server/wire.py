@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import sys
 from contextvars import copy_context
@@ -83,6 +84,7 @@ class Wire:
         "lazy_request",
         "limits",
         "loop",
+        "mold",
         "most_connections",
         "most_head",
         "most_input",
@@ -107,11 +109,12 @@ class Wire:
         self.context = copy_context()
         self.draining = False
         self.limits = limits = Limits.of(app.config)
-        self.most_head = limits.request_max_header_size
+        # Numbers that compiled code can hold, whatever a bare Sanic application has set.
+        self.most_head = _whole(limits.request_max_header_size)
         # A head, or a line of a chunked body, must fit in: reading stops when this much is unused.
         self.most_input = max(limits.request_buffer_size, 2 * limits.request_max_header_size)
         # After how many requests a connection is closed: the one number that an answer looks at.
-        most = limits.keep_alive_requests or sys.maxsize
+        most = _whole(limits.keep_alive_requests or sys.maxsize)
         self.most_requests = most if limits.keep_alive else 0
         self._headers = DefaultHeaders.of(app.config)
         self._seen = False
@@ -122,6 +125,7 @@ class Wire:
         self.access_log: bool = app.config.ACCESS_LOG
         self.request_class: type[Request] = app.request_class or Request
         self.lazy_request = lazy(self.request_class)
+        self.mold: Any = None  # what compiled code knows of it
         observer: Observer | None = getattr(app, "observer", None)
         self.routes = Routes(app, observer, plain=self.lazy_request is not None)
         self.framer = Framer()
@@ -232,6 +236,10 @@ class Wire:
         if self.connections:
             tick = _QUICK if self.draining else self.limits.tick
             self._timer = self.loop.call_later(tick, self._sweep)
+
+
+def _whole(number: float) -> int:
+    return math.ceil(min(number, sys.maxsize))
 
 
 # By the identity of the set of connections, which Sanic makes for each server: an application
