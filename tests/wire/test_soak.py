@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -93,15 +93,21 @@ class Item(TypedDict):
     name: str
 
 
+@pytest.fixture
+def no_lines() -> Iterator[None]:
+    """pytest keeps each line that is logged, and they are not what is looked for here."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc/self/statm")
 async def test_memory_of_a_service_stays_flat(
-    memory_transport: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory_transport: Any, tmp_path: Path, no_lines: None
 ) -> None:
     """The same with the endpoints, metrics and spans of a service: of each kind of answer nothing
     is left behind, neither by compiled code nor by Python."""
-    # pytest keeps each line, and they are not what is looked for here.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     app = Service("soak", configure_logging=False)
     app.configure(docs=False, health=False, access_log=False)
     app.configure(zipkin_server="http://127.0.0.1:9", trace_sample=0.5, trace_queue_size=100)
