@@ -7,6 +7,7 @@ on systems other than Linux, whose clocks they do not know.
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -28,5 +29,7 @@ if sys.platform == "linux":
     )
 for extension in extensions:
     extension.optional = True
+for source in SOURCES:  # what cannot be built anew must not stay as it was
+    Path(source).with_suffix(sysconfig.get_config_var("EXT_SUFFIX")).unlink(missing_ok=True)
 
 setup(ext_modules=extensions)

@@ -47,6 +47,27 @@ def test_python_stands_in_where_nothing_was_built() -> None:
     assert compiled("sanic_ms.server._not_built") is None
 
 
+def test_a_compiled_module_that_does_not_fit_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot is no longer there, as after an update of Sanic: Python serves, and it is told."""
+    monkeypatch.delenv("SANIC_MS_PURE", raising=False)
+    (tmp_path / "old_extension.py").write_text("raise ImportError('Request.body is no slot')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.warns(RuntimeWarning, match=r"old_extension is not used.*Request\.body is no slot"):
+        assert compiled("old_extension") is None
+
+
+def test_a_compiled_module_that_stands_on_one_that_was_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is not there either."""
+    monkeypatch.delenv("SANIC_MS_PURE", raising=False)
+    (tmp_path / "upper_extension.py").write_text("import sanic_ms._lower_extension\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert compiled("upper_extension") is None
+
+
 def test_a_compiled_module_that_is_broken_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

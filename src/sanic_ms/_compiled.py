@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -23,21 +24,30 @@ def compiled(name: str) -> ModuleType | None:
         name: Its dotted name.
 
     Raises:
-        ImportError: it was built and cannot be imported.
+        ModuleNotFoundError: a library that it stands on is not there.
+
+    A module that does not fit the classes that it reads from (it is older than they are, or a new
+    release of Sanic has changed them) is not used either, and a `RuntimeWarning` says so.
     """
     if _is_off():
         return None
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:
-        if exc.name != name:
+        if not (exc.name or "").startswith("sanic_ms."):
             raise
-        return None
+    except ImportError as exc:
+        message = f"{name} is not used, and Python is in its place: {exc}. Install sanic-ms anew."
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return None
 
 
 def is_compiled() -> bool:
-    """Whether requests are served by compiled code; nothing is imported to tell."""
-    return not _is_off() and PathFinder.find_spec("_short", [str(_PACKAGE / "server")]) is not None
+    """Whether all that can be compiled was, and is used; nothing is imported to tell."""
+    sources = list(_PACKAGE.rglob("*.pyx"))
+    return not _is_off() and all(
+        PathFinder.find_spec(source.stem, [str(source.parent)]) for source in sources
+    )
 
 
 def _is_off() -> bool:

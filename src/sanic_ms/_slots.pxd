@@ -43,11 +43,11 @@ cdef inline Py_ssize_t slot(type cls, str name) except -1:
     """Where the slot lies that this very class defines.
 
     Raises:
-        TypeError: it defines none of that name.
+        ImportError: it defines none of that name; found at the import of who asks.
     """
     cdef Py_ssize_t at = sanic_ms_slot_at(cls.__dict__.get(name))
     if at < 0:
-        raise TypeError(f"{cls.__name__}.{name} is no slot")
+        raise ImportError(f"{cls.__name__}.{name} is no slot")
     return at
 
 

@@ -22,7 +22,6 @@ from sanic_ms.exception import NotFound
 from sanic_ms.http import endpoint
 from sanic_ms.http.request import Request
 from sanic_ms.server import HttpProtocol
-from sanic_ms.server.compiled import CompiledShortWay
 from sanic_ms.server.short import ShortWay
 from sanic_ms.types import Pagination
 
@@ -32,7 +31,7 @@ if compiled("sanic_ms.server._short") is None:
 Connect = Callable[..., Awaitable[Any]]
 
 # What the compiled class has of its own, taken back.
-_OWN = sorted(set(vars(CompiledShortWay)) - {"__doc__", "__module__", "__slots__"})
+_OWN = ["_account", "_deliver", "_open", "data_received"]
 Pure: Any = type(
     "Pure", (HttpProtocol,), {"__slots__": (), **{name: getattr(ShortWay, name) for name in _OWN}}
 )
@@ -193,13 +192,19 @@ class Pair:
 def services(tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, Service]:
     """One whose endpoints are compiled, and one whose endpoints are Python. They count in files, as
     services do that run."""
+    mine, theirs = make(), make()
     with pytest.MonkeyPatch.context() as patch:
-        mine = make()
+        asyncio.run(start(mine))
         patch.setattr(endpoint, "_compiled", None)
-        theirs = make()
+        asyncio.run(start(theirs))
     for app in (mine, theirs):
         app.metrics.open(tmp_path_factory.mktemp("metrics"))
     return mine, theirs
+
+
+async def start(app: Service) -> None:
+    """Its endpoints are made now."""
+    await app._startup()
 
 
 @pytest.fixture
@@ -208,8 +213,6 @@ async def pair(services: tuple[Service, Service], memory_transport: Any) -> Pair
     loop = asyncio.get_running_loop()
     fresh = []
     for app, cls in zip(services, (HttpProtocol, Pure), strict=True):
-        if not app.state.is_started:
-            await app._startup()
         connections: set[Any] = set()
         for line in WARM:
             transport = memory_transport(cls(loop=loop, app=app, connections=connections), loop)
@@ -494,3 +497,33 @@ async def test_limits_that_are_no_c_number(
         assert found[0] == found[1]
     assert both[0].over is (most < 4)
     assert both[0].protocol._served == math.ceil(min(most, 4))
+
+
+def test_a_subclass_with_ways_of_its_own_is_served_by_python() -> None:
+    """What compiled code reads from a slot, or calls past the class, it may have otherwise; what it
+    adds does no harm."""
+
+    class Added(HttpProtocol):
+        __slots__ = ("more",)
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+
+    class Own(HttpProtocol):
+        __slots__ = ()
+
+        @property
+        def transport(self) -> Any:  # type: ignore[override]
+            """Another than the one in the slot."""
+
+    class Accounts(HttpProtocol):
+        __slots__ = ()
+
+        def _account(self, *_: Any) -> None:
+            """Counts nothing."""
+
+    assert Added.data_received is HttpProtocol.data_received
+    for cls in (Own, Accounts):
+        assert cls.data_received is ShortWay.data_received
+        assert cls._open is ShortWay._open
+    assert Accounts._account is not ShortWay._account

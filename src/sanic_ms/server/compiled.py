@@ -8,6 +8,9 @@ from sanic_ms.server.short import ShortWay
 __all__ = ["CompiledShortWay"]
 
 _short = compiled("sanic_ms.server._short")
+_OWN = {"data_received", "_open", "_deliver", "_account"}
+_SLOTS = {name for cls in ShortWay.__mro__ for name in getattr(cls, "__slots__", ())}
+_BELOW = _OWN | _SLOTS | {"_take", "_take_known", "_begin", "_serve_at_once", "_next"}
 
 
 class CompiledShortWay(ShortWay):
@@ -20,3 +23,11 @@ class CompiledShortWay(ShortWay):
         _open = _short.open_request
         _deliver = _short.deliver
         _account = _short.account
+
+        def __init_subclass__(cls) -> None:
+            """What compiled code reads and calls past its class is not for a subclass to have in
+            another way: it is served by Python."""
+            super().__init_subclass__()
+            if not _BELOW.isdisjoint(vars(cls)):
+                for name in _OWN - vars(cls).keys():
+                    setattr(cls, name, getattr(ShortWay, name))
