@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import asyncpg
 from asyncpg import connect_utils
@@ -21,6 +21,7 @@ from sanic_ms.db.base import (
     Arguments,
     Driver,
     Lane,
+    Reads,
     Row,
     Rows,
     Session,
@@ -29,13 +30,17 @@ from sanic_ms.db.base import (
 )
 from sanic_ms.db.deadlines import Deadline, Deadlines
 from sanic_ms.db.drivers.postgres_errors import translate
-from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane
+from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane, _core, pipeline
 from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.placeholders import Dialect
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.statement import Statement, StatementCache
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
 from sanic_ms.types import DatabaseURL
+
+if TYPE_CHECKING:
+    from sanic_ms.db.metrics import PoolMetrics
+    from sanic_ms.db.sessions import Sessions
 
 __all__ = ["PostgresDriver", "PostgresRows", "PostgresSession", "make_driver"]
 
@@ -101,6 +106,15 @@ class PostgresDriver(Driver):
                 raise
             raise DatabaseUnavailable(error.detail, sqlstate=error.sqlstate) from exc
         return PostgresSession(raw, self._lanes, keep_prepared=self._keep_prepared)
+
+    def reads(
+        self, sessions: Sessions, statements: StatementCache, metrics: PoolMetrics | None
+    ) -> Reads | None:
+        """The compiled way of plain reads."""
+        if _core is None or not self.pipelines:
+            return None
+        reads: Reads = _core.Reads(sessions.sharing, sessions, statements, metrics, PostgresSession)
+        return reads
 
 
 class _ProtocolLoop:
@@ -289,26 +303,26 @@ class PostgresSession(Session):
         prepared = self._prepared.get(statement.text)
         if prepared is None or self.retired or not self._is_connected():
             return None
-        pipeline = self._pipeline
-        if pipeline is None:
-            pipeline = self._pipeline = Pipeline(
+        shared = self._pipeline
+        if shared is None:
+            shared = self._pipeline = pipeline(
                 self._raw,
                 self._lanes,
                 partial(sharer.rested, self),
                 partial(sharer.stalled, self),
                 partial(setattr, self, "unsettled", True),
             )
-        elif pipeline.count >= (pipeline.depth if pressed else pipeline.together):
+        elif shared.count >= (shared.depth if pressed else shared.together):
             return None
-        return pipeline.admit(statement, prepared._state)
+        return shared.admit(statement, prepared._state)
 
     def drop_reads(self) -> Statement | None:
         """Tell all who wait for an answer."""
-        pipeline = self._pipeline
+        shared = self._pipeline
         statement = None
-        if pipeline is not None:
-            statement = pipeline.late
-            pipeline.give_up()
+        if shared is not None:
+            statement = shared.late
+            shared.give_up()
         return statement
 
     async def kill(self) -> None:
@@ -317,8 +331,8 @@ class PostgresSession(Session):
         A request to cancel may be forgotten by the server, and nothing tells; so it is repeated
         until the server is heard.
         """
-        raw, pipeline = self._raw, self._pipeline
-        heard = raw._loop.create_future() if pipeline is None else pipeline.silence
+        raw, shared = self._raw, self._pipeline
+        heard = raw._loop.create_future() if shared is None else shared.silence
         for pause in _CANCEL_PAUSES:
             with suppress(OSError):
                 await connect_utils._cancel(
