@@ -31,6 +31,7 @@ cimport cython
 from sanic_ms._slots cimport get, put, slot
 
 from asyncio import get_running_loop
+from socket import AF_INET, AF_INET6
 
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.statement import Statement
@@ -42,6 +43,14 @@ from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
 cdef extern from *:
     """
     #include <time.h>
+    #ifdef __linux__
+    #include <sys/socket.h>
+    static void sanic_ms_wake_at(int file, int length) {
+        setsockopt(file, SOL_SOCKET, SO_RCVLOWAT, &length, sizeof length);
+    }
+    #else
+    static void sanic_ms_wake_at(int file, int length) {}
+    #endif
 
     #ifndef SANIC_MS_ASYNCPG
     #define SANIC_MS_ASYNCPG ""
@@ -64,10 +73,14 @@ cdef extern from *:
     """
     int PyContextVar_Get(object variable, PyObject* default, PyObject** value) except -1
     const char* SANIC_MS_ASYNCPG
+    void sanic_ms_wake_at(int file, int length)
     int64_t sanic_ms_nanoseconds()
     int32_t sanic_ms_int32(const char* at)
     void sanic_ms_put_int32(char* at, uint32_t value)
 
+
+# Seconds.
+PULSE = 0.002
 
 BUILT_FOR = (<bytes>SANIC_MS_ASYNCPG).decode()
 if asyncpg.__version__ != BUILT_FOR:
@@ -81,6 +94,7 @@ cdef Py_ssize_t SLOW = slot(Statement, "slow")
 cdef Py_ssize_t COUNT = slot(Statement, "count")
 cdef Py_ssize_t WORD = slot(Statement, "word")
 cdef Py_ssize_t TEXT = slot(Statement, "text")
+cdef Py_ssize_t ANSWERED = slot(Statement, "answered")
 cdef Py_ssize_t TOGETHER = slot(Statement, "together")
 
 cdef object _variable = context_variable
@@ -93,6 +107,12 @@ cdef enum:
     VALUE = 2
     # As in `postgres_pipeline`.
     MOST_HELD = 32
+    # The shortest answer: BindComplete, a row without columns, PortalSuspended and ReadyForQuery.
+    SHORTEST = 5 + 7 + 5 + 6
+    # So many must be under way, and so many may be where nobody is kept waiting, before this process
+    # waits for more than the first byte of an answer.
+    FEWEST = 8
+    PROMPT = 16
     # Names of columns that one pipeline remembers.
     MOST_NAMES = 512
     # What the messages of one statement take beside its name and its arguments.
@@ -240,6 +260,8 @@ cdef class Core:
     cdef public Py_ssize_t _batch
     cdef public double _when
     cdef public double _used
+    cdef public object _watched
+    cdef public Py_ssize_t _before
     cdef public Py_ssize_t _answered
     cdef public Py_ssize_t _seen
     cdef public Py_ssize_t _prepared
@@ -251,6 +273,12 @@ cdef class Core:
     cdef char* _unsent
     cdef Py_ssize_t _length
     cdef Py_ssize_t _size
+    # The socket, -1: not known; and after how many bytes it wakes this process.
+    cdef int _file
+    cdef readonly Py_ssize_t _wakes_at
+    # While it is not woken at the first byte: looks whether answers come; and how many had by then.
+    cdef object _pulse
+    cdef Py_ssize_t _pulsed
     # The pieces of a message that has come in part, how long they are, and how long it is at least.
     cdef list _pieces
     cdef Py_ssize_t _have
@@ -259,6 +287,8 @@ cdef class Core:
     def __init__(self, loop):
         self._loop = loop
         self._create_future = loop.create_future
+        self._file = -1
+        self._wakes_at = 1
         self._names = {}
         turns = deque()
         self._follow(turns)
@@ -277,6 +307,7 @@ cdef class Core:
         turns = self.turns
         self._follow(deque())
         self._length = self._held = 0
+        self.wake()
         return turns
 
     def admit(self, statement, PreparedStatementState state not None):
@@ -363,6 +394,58 @@ cdef class Core:
         self._transport.write(data)
         if not self._batch:
             self._begin_batch()
+        self.wake()
+
+    cdef int wake(self) except -1:
+        """Have this process woken when a part of the answers is here and not at their first byte,
+        where several come at once. So many bytes come in any case."""
+        cdef Py_ssize_t under_way = len(self.turns) - self._held
+        cdef Py_ssize_t coming
+        if under_way < FEWEST or self.together < PROMPT or self._is_over:
+            return self.wake_at(1)
+        coming = SHORTEST * under_way
+        if self._pieces is not None:
+            coming -= self._have
+        if coming // 4 <= self._wakes_at <= coming:
+            return 0
+        self.wake_at(max(coming // 2, 1))
+        if self._pulse is None and self._wakes_at > 1:
+            self._pulsed = self._answered
+            self._pulse = self._loop.call_later(PULSE, self._beat, context=self._context)
+        return 0
+
+    cdef int wake_at(self, Py_ssize_t length) except -1:
+        if length == self._wakes_at:
+            return 0
+        if self._file == -1:
+            self._file = self.file_of()
+        # The number of a socket that was closed may be another one's.
+        if self._file >= 0 and not self._transport.is_closing():
+            sanic_ms_wake_at(self._file, <int>length)
+            self._wakes_at = length
+        return 0
+
+    def _beat(self):
+        """Where nothing has come for a while, one of them takes long: those before it are not to
+        wait for it."""
+        self._pulse = None
+        if self._wakes_at == 1:
+            return
+        if self._answered == self._pulsed:
+            self.wake_at(1)
+        else:
+            self._pulsed = self._answered
+            self._pulse = self._loop.call_later(PULSE, self._beat, context=self._context)
+
+    cdef int file_of(self) except? -1:
+        """The number of the socket, -2: of none that is known to be TCP and not encrypted."""
+        transport = self._transport
+        found = transport.get_extra_info("socket")
+        if found is None or transport.get_extra_info("sslcontext") is not None:
+            return -2
+        if found.family not in (AF_INET, AF_INET6):
+            return -2
+        return found.fileno()
 
     cdef dict dict_of(self, PreparedStatementState state, object record):
         cdef tuple names
@@ -439,10 +522,13 @@ cdef class Core:
             at += size
         if count:
             self._answered += count
+            if type(statement) is _Statement:
+                put(statement, ANSWERED, <Py_ssize_t>get(statement, ANSWERED) + count)
             if self._held and not self._is_flushing:
                 self.flush_later()
             if self._batch:
                 self._judge(statement, count)
+            self.wake()
             self.let_go(count)
 
 
@@ -543,20 +629,21 @@ cdef class Reads:
         """`Sharing.lane`."""
         cdef CompiledLane lane
         cdef Py_ssize_t count, turn
+        count = len(self._busy)
+        if not len(self._idle):
+            if not count or self._queue:
+                return None
+            self._sessions.grow()
+        for turn in range(count):
+            lane = self.behind(self._busy[turn], statement, False)
+            if lane is not None:
+                return lane
         if len(self._idle):
-            if len(self._busy):
-                lane = self.behind(self._busy[len(self._busy) - 1], statement, False)
-                if lane is not None:
-                    return lane
             found = self._sharing.lane(statement)
             if found is not None and type(found) is not CompiledLane:
                 found.settle(found.uses)
                 return None
             return found
-        count = len(self._busy)
-        if not count or self._queue:
-            return None
-        self._sessions.grow()
         turn = get(self._sharing, self._turn_at)
         for _ in range(count):
             turn = (turn + 1) % count

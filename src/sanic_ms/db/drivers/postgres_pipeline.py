@@ -55,11 +55,13 @@ _SECOND_LOOK: Final = 0.005
 
 # How many statements are sent behind one another while another connection is idle: twice as many
 # as before where all were answered within _PROMPT seconds, of which the loop had nothing to do for
-# less than _IDLE, else half as many. So few connections are kept busy as long as the server
-# answers sooner than this process asks, and nobody waits for long behind another.
+# less than _IDLE, or than _IDLE_EACH for each answer that came meanwhile on any connection; else
+# half as many. So few connections are kept busy as long as the server answers about as soon as this
+# process asks, and nobody waits for long behind another.
 _MOST_TOGETHER: Final = 32
 _PROMPT: Final = 0.01
 _IDLE: Final = 0.0005
+_IDLE_EACH: Final = 0.000015
 
 # How many may be under way where no connection is idle: _AHEAD times as many as were answered in
 # the last _PATIENCE seconds. Who comes later waits in the pool, where waiting has a limit.
@@ -181,8 +183,8 @@ class PostgresLane(Lane):
 
 
 class PipelineWatch:
-    """What a pipeline does with its lanes as a whole: it lets them go, watches over their answers, and
-    gives up. What is done for each statement and with each message is that of its two classes.
+    """What a pipeline does with its lanes as a whole: it lets them go, watches over their answers,
+    and gives up. What is done for each statement and with each message is that of its two classes.
 
     Args:
         raw: asyncpg's connection.
@@ -200,8 +202,6 @@ class PipelineWatch:
         depth: How many there may be where none is idle.
         silence: Ends when the server says something after `give_up`: it is done with a statement.
     """
-
-    __slots__ = ()
 
     # What both classes have, each in slots of its own.
     turns: deque[PostgresLane]
@@ -223,6 +223,8 @@ class PipelineWatch:
     _batch: int
     _when: float
     _used: float
+    _watched: Statement | None
+    _before: int
     _answered: int
     _seen: int
     _prepared: int
@@ -250,6 +252,8 @@ class PipelineWatch:
         # none are watched; when that was; and the processor time that this thread had used by then.
         self._batch = 0
         self._when = self._used = 0.0
+        self._watched = None
+        self._before = 0
         self._timer = None
         # Not that of the request which happens to set the timer: it would be kept alive.
         self._context = Context()
@@ -323,6 +327,8 @@ class PipelineWatch:
     def _begin_batch(self) -> None:
         """Some were sent, while no others are watched."""
         self._batch = len(self.turns)
+        self._watched = watched = self.turns[0].statement
+        self._before = 0 if watched is None else watched.answered
         self._when, self._used = monotonic(), thread_time()
 
     def _judge(self, statement: Statement | None, count: int) -> None:
@@ -332,10 +338,18 @@ class PipelineWatch:
             return
         self._batch = 0
         passed = monotonic() - self._when
-        if passed < _PROMPT and passed - (thread_time() - self._used) < _IDLE:
+        idle = passed - (thread_time() - self._used)
+        answered = statement.answered - self._before if statement is self._watched else 0
+        if passed < _PROMPT and idle < max(_IDLE, _IDLE_EACH * answered):
             statement.together = min(statement.together * 2, _MOST_TOGETHER)
         else:
             statement.together = max(statement.together // 2, 1)
+        if self.together != statement.together:
+            # The least of those that are under way.
+            self.together = min(
+                (lane.statement.together for lane in self.turns if lane.statement is not None),
+                default=_MOST_TOGETHER,
+            )
 
     def _begin_watch(self) -> None:
         """One was sent, while no answer was missing."""
@@ -366,10 +380,11 @@ class PipelineWatch:
 class Pipeline(PipelineWatch, asyncio.Protocol):
     """The pipeline of one connection: what is done for each statement and with each message."""
 
-    __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_flushing",
-                 "_is_last", "_is_over", "_lanes", "_loop", "_missing", "_prepared", "_protocol",
-                 "_rested", "_seen", "_stalled", "_timer", "_transport", "_unsent", "_unsynced", "_used", "_when",
-                 "count", "depth", "silence", "together", "turns")  # fmt: skip
+    __slots__ = ("_answered", "_batch", "_before", "_context", "_doubted", "_header",
+                 "_is_flushing", "_is_last", "_is_over", "_lanes", "_loop", "_missing", "_prepared",
+                 "_protocol", "_rested", "_seen", "_stalled", "_timer", "_transport", "_unsent",
+                 "_unsynced", "_used", "_watched", "_when", "count", "depth", "silence",
+                 "together", "turns")  # fmt: skip
 
     def __init__(
         self,
@@ -483,6 +498,8 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
         count -= len(turns)
         if count:
             self._answered += count
+            if statement is not None:
+                statement.answered += count
             if self._unsent and not self._is_flushing:
                 self._flush_later()
             if self._batch:
@@ -495,8 +512,6 @@ _Core: Any = asyncio.Protocol if _core is None else _core.Core
 
 class _CompiledPipeline(_Core, PipelineWatch):  # type: ignore[misc]
     """`Pipeline` with lanes that are compiled, and are no protocol objects of asyncpg."""
-
-    __slots__ = ()
 
     def __init__(
         self,
