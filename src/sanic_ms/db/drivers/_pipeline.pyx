@@ -180,12 +180,13 @@ cdef class CompiledLane:
             raise RuntimeError("a lane is used once")
         if pipeline._is_over:
             raise ConnectionResetError("the connection was lost before the statement was sent")
+        future = pipeline._create_future()
+        found = [] if kind == ROWS else None
+        # From here on nothing may fail: what is written is sent, and its answer is this lane's.
         pipeline.write(self._state, args, 0 if kind == ROWS else 1)
         self._kind = kind
         self._column = column
-        if kind == ROWS:
-            self._found = []
-        future = pipeline._create_future()
+        self._found = found
         self._future = future
         pipeline._turns_append(self)
         pipeline.sent()

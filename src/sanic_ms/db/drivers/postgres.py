@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import asyncpg
 from asyncpg import connect_utils
@@ -33,14 +33,12 @@ from sanic_ms.db.drivers.postgres_errors import translate
 from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane, _core, pipeline
 from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.placeholders import Dialect
+from sanic_ms.db.sessions import Sessions
 from sanic_ms.db.statement import Statement, StatementCache
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
 from sanic_ms.types import DatabaseURL
-
-if TYPE_CHECKING:
-    from sanic_ms.db.metrics import PoolMetrics
-    from sanic_ms.db.sessions import Sessions
 
 __all__ = ["PostgresDriver", "PostgresRows", "PostgresSession", "make_driver"]
 
@@ -111,10 +109,10 @@ class PostgresDriver(Driver):
         self, sessions: Sessions, statements: StatementCache, metrics: PoolMetrics | None
     ) -> Reads | None:
         """The compiled way of plain reads."""
-        if _core is None or not self.pipelines:
-            return None
-        reads: Reads = _core.Reads(sessions.sharing, sessions, statements, metrics, PostgresSession)
-        return reads
+        made: Reads | None = None
+        if _core is not None:
+            made = _core.Reads(sessions.sharing, sessions, statements, metrics, PostgresSession)
+        return made
 
 
 class _ProtocolLoop:
@@ -318,11 +316,10 @@ class PostgresSession(Session):
 
     def drop_reads(self) -> Statement | None:
         """Tell all who wait for an answer."""
-        shared = self._pipeline
-        statement = None
-        if shared is not None:
-            statement = shared.late
-            shared.give_up()
+        if (shared := self._pipeline) is None:
+            return None
+        statement = shared.late
+        shared.give_up()
         return statement
 
     async def kill(self) -> None:
