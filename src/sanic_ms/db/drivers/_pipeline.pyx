@@ -35,7 +35,7 @@ from socket import AF_INET, AF_INET6
 
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.statement import Statement
-from sanic_ms.telemetry.metrics import Histogram
+from sanic_ms.telemetry.metrics.cells import Cell, Histogram
 from sanic_ms.telemetry.trace import recording_parent
 from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
 
@@ -62,6 +62,18 @@ cdef extern from *:
         clock_gettime(CLOCK_MONOTONIC, &now);
         return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     }
+    /* The numbers of a memoryview of doubles; NULL where it is another, or was released. */
+    static double *sanic_ms_doubles(PyObject *view, Py_ssize_t *length) {
+        Py_buffer *buffer;
+        if (!PyMemoryView_Check(view)) return NULL;
+        if (((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) return NULL;
+        buffer = PyMemoryView_GET_BUFFER(view);
+        if (buffer->readonly || buffer->itemsize != sizeof(double) || buffer->ndim != 1)
+            return NULL;
+        if (buffer->format == NULL || buffer->format[0] != 'd' || buffer->format[1]) return NULL;
+        *length = buffer->len / (Py_ssize_t)sizeof(double);
+        return (double *)buffer->buf;
+    }
     static int32_t sanic_ms_int32(const char *at) {
         const unsigned char *b = (const unsigned char *)at;
         return (int32_t)((uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
@@ -75,6 +87,7 @@ cdef extern from *:
     const char* SANIC_MS_ASYNCPG
     void sanic_ms_wake_at(int file, int length)
     int64_t sanic_ms_nanoseconds()
+    double* sanic_ms_doubles(object view, Py_ssize_t* length)
     int32_t sanic_ms_int32(const char* at)
     void sanic_ms_put_int32(char* at, uint32_t value)
 
@@ -96,6 +109,12 @@ cdef Py_ssize_t WORD = slot(Statement, "word")
 cdef Py_ssize_t TEXT = slot(Statement, "text")
 cdef Py_ssize_t ANSWERED = slot(Statement, "answered")
 cdef Py_ssize_t TOGETHER = slot(Statement, "together")
+
+cdef type _Histogram = Histogram
+cdef Py_ssize_t VALUES = slot(Cell, "_values")
+cdef Py_ssize_t AT = slot(Cell, "_at")
+cdef Py_ssize_t SUM_AT = slot(Histogram, "_sum_at")
+cdef Py_ssize_t BOUNDS = slot(Histogram, "_bounds")
 
 cdef object _variable = context_variable
 cdef type _SpanHolder = SpanHolder
@@ -219,9 +238,7 @@ cdef class CompiledLane:
                 future.set_exception(Unanswered())
             else:
                 if self._cell is not None:
-                    self._cell.observe(
-                        <double>sanic_ms_nanoseconds() / 1e9 - <double>self._started / 1e9
-                    )
+                    observe(self._cell, <double>(sanic_ms_nanoseconds() - self._started) / 1e9)
                 if self._kind == VALUE and found is not None:
                     found = (<tuple>found)[0]
                 future.set_result(found)
@@ -270,7 +287,7 @@ cdef class Core:
     cdef dict _names
     # What is to be sent at the end of a turn of the loop, and of how many statements it is.
     cdef bint _is_flushing
-    cdef Py_ssize_t _held
+    cdef readonly Py_ssize_t _held
     cdef char* _unsent
     cdef Py_ssize_t _length
     cdef Py_ssize_t _size
@@ -679,6 +696,27 @@ cdef class Reads:
         if type(state) is not PreparedStatementState:
             return None
         return pipeline.lane(statement, state)
+
+
+cdef int observe(object cell, double value) except -1:
+    """`Histogram.observe` of seconds."""
+    cdef Py_ssize_t at, sum_at, length = 0
+    cdef double* numbers
+    if type(cell) is _Histogram and value >= 0.0:
+        numbers = sanic_ms_doubles(get(cell, VALUES), &length)
+        at = get(cell, AT)
+        sum_at = get(cell, SUM_AT)
+        if numbers is not NULL and 0 <= at < sum_at < length:
+            for bound in <tuple?>get(cell, BOUNDS):
+                if value <= <double>bound:
+                    break
+                at += 1
+            if at < sum_at:
+                numbers[sum_at] += value
+                numbers[at] += 1.0
+                return 0
+    cell.observe(value)
+    return 0
 
 
 cdef bint is_recorded() except -1:
