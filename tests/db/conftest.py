@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from sanic_ms.db import ConnectionPool
+from sanic_ms.db.drivers import postgres, postgres_pipeline
 from sanic_ms.types import DatabaseURL
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
@@ -191,3 +192,15 @@ async def proxy(request: pytest.FixtureRequest) -> AsyncIterator[Proxy]:
     await relay.up()
     yield relay
     await relay.end()
+
+
+@pytest.fixture(params=["compiled", "python"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which pipelines the pools of a test get; the name of it."""
+    name: str = request.param
+    if name == "python":
+        monkeypatch.setattr(postgres_pipeline, "_core", None)
+        monkeypatch.setattr(postgres, "_core", None)
+    elif postgres_pipeline._core is None:
+        pytest.skip("it was not compiled")
+    return name

@@ -26,6 +26,8 @@ MakePool = Callable[..., Awaitable[ConnectionPool]]
 MakeTable = Callable[..., Awaitable[str]]
 Settled = Callable[[ConnectionPool], Awaitable[None]]
 
+pytestmark = pytest.mark.usefixtures("way")
+
 ECHO = "SELECT $1::int AS id, repeat($2, $1) AS text"
 # Takes seconds; a plain read all the same.
 LONG = "SELECT count(*) FROM (SELECT generate_series(1, $1::bigint)) AS a"

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
 from sanic_ms.db.placeholders import Dialect
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.statement import Statement, StatementCache
+
+if TYPE_CHECKING:
+    from sanic_ms.db.metrics import PoolMetrics
+    from sanic_ms.db.sessions import Sessions
 
 __all__ = [
     "Arguments",
@@ -24,6 +28,7 @@ __all__ = [
     "FetchedRows",
     "Isolation",
     "Lane",
+    "Reads",
     "Row",
     "Rows",
     "Session",
@@ -109,6 +114,25 @@ class Lane(ABC):
         Args:
             uses: What was noted. Another one has the lane where that is not true any more.
         """
+
+
+class Reads(Protocol):
+    """A short way of one pool's plain reads, up to what is awaited, which counts the durations too.
+
+    Each gives None, and has done nothing, where the usual way has to be taken; an awaitable that
+    raises an `Exception` has to be followed by the usual way, too.
+    """
+
+    def fetch(self, statement: object, args: tuple[Any, ...]) -> Awaitable[list[Row]] | None:
+        """Every row."""
+
+    def fetchrow(self, statement: object, args: tuple[Any, ...]) -> Awaitable[Row | None] | None:
+        """The first row."""
+
+    def fetchval(
+        self, statement: object, args: tuple[Any, ...], column: int
+    ) -> Awaitable[Any] | None:
+        """One value of the first row."""
 
 
 class Sharer(Protocol):
@@ -315,6 +339,12 @@ class Driver(ABC):
         Raises:
             DatabaseUnavailable: it cannot be reached or refuses. The text says why.
         """
+
+    def reads(
+        self, sessions: Sessions, statements: StatementCache, metrics: PoolMetrics | None
+    ) -> Reads | None:
+        """A short way for plain reads, where the driver has one."""
+        return None
 
     async def close(self) -> None:
         """Give back what belongs to no session. All sessions are closed before."""

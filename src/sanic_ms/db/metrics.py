@@ -87,8 +87,13 @@ class PoolMetrics:
         """Count what began at ``started``, by `time.perf_counter`, and has ended well now."""
         cell = self._cells.get(word)
         if cell is None:
-            cell = self._cells[word] = self._cell(word, "ok")
+            cell = self.cell(word)
         cell.observe(perf_counter() - started)
+
+    def cell(self, word: str) -> Histogram:
+        """Where durations of statements that ended well are counted."""
+        cell = self._cells[word] = self._cell(word, "ok")
+        return cell
 
     def failed(self, word: str, started: float, exc: BaseException) -> None:
         """Count what began at ``started`` and has raised ``exc`` now."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
-from sanic_ms.db.base import Arguments, Lane, Row, Session
+from sanic_ms.db.base import Arguments, Lane, Reads, Row, Session
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.metrics import PoolMetrics
@@ -133,6 +133,7 @@ class ConnectionPool(Component):
         # The same while the pool runs, and None otherwise.
         self.lending: Sessions | None = None
         self._sharing: Sharing | None = None
+        self._reads: Reads | None = None
         self._pid = 0
 
     # --- life ------------------------------------------------------------------------------------
@@ -185,6 +186,7 @@ class ConnectionPool(Component):
         self.lending = self._sessions
         if self.pipeline and driver.pipelines:
             self._sharing = self._sessions.sharing
+            self._reads = driver.reads(self._sessions, self.statements, self._metrics)
 
     async def stop(self) -> None:
         """Close every connection: the idle ones now, those in use when they are released, and
@@ -195,7 +197,7 @@ class ConnectionPool(Component):
         if self.state is not State.RUNNING or self._sessions is None:
             return
         self.state = State.STOPPING
-        self.lending = self._sharing = None
+        self.lending = self._sharing = self._reads = None
         try:
             await self._sessions.drain(self.stop_timeout)
         finally:
@@ -203,7 +205,7 @@ class ConnectionPool(Component):
 
     async def _shut(self) -> None:
         self.state = State.STOPPED
-        self.lending = self._sharing = None
+        self.lending = self._sharing = self._reads = None
         sessions, self._sessions = self._sessions, None
         if sessions is not None:
             await sessions.shut()
@@ -308,7 +310,16 @@ class ConnectionPool(Component):
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
         """`Connection.fetch` by itself: on a connection of its own, or, where it is a plain read,
         behind those of other callers."""
-        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+        if (
+            timeout is None
+            and (reads := self._reads) is not None
+            and (asked := reads.fetch(statement, args)) is not None
+        ):
+            try:
+                return await asked
+            except Exception:
+                pass  # what went wrong, a connection of its own will tell
+        elif timeout is None and (read := self._plain_read(statement, args)) is not None:
             rows = await self._together(read, _rows)
             if rows is not _Undone.UNDONE:
                 return rows
@@ -319,7 +330,16 @@ class ConnectionPool(Component):
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
         """`Connection.fetchrow` by itself, like `fetch`."""
-        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+        if (
+            timeout is None
+            and (reads := self._reads) is not None
+            and (asked := reads.fetchrow(statement, args)) is not None
+        ):
+            try:
+                return await asked
+            except Exception:
+                pass  # what went wrong, a connection of its own will tell
+        elif timeout is None and (read := self._plain_read(statement, args)) is not None:
             row = await self._together(read, _row)
             if row is not _Undone.UNDONE:
                 return row
@@ -330,7 +350,16 @@ class ConnectionPool(Component):
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
     ) -> Any:
         """`Connection.fetchval` by itself, like `fetch`."""
-        if timeout is None and (read := self._plain_read(statement, args)) is not None:
+        if (
+            timeout is None
+            and (reads := self._reads) is not None
+            and (asked := reads.fetchval(statement, args, column)) is not None
+        ):
+            try:
+                return await asked
+            except Exception:
+                pass  # what went wrong, a connection of its own will tell
+        elif timeout is None and (read := self._plain_read(statement, args)) is not None:
             value = await self._together(read, lambda lane, args: lane.fetchval(args, column))
             if value is not _Undone.UNDONE:
                 return value

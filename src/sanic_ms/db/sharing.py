@@ -46,25 +46,29 @@ class Sharing:
         self._turn = 0
 
     def lane(self, read: Statement) -> Lane | None:
-        """A way for a plain read at once: on the session that was begun last if nobody is kept
-        waiting by that, on an idle session, or on any busy one.
+        """A way for a plain read at once: on the first busy session where nobody is kept waiting by
+        that, on an idle session, or on any busy one.
 
         Returns:
             None: it has to `wait` for one.
         """
         sessions = self._sessions
         busy, idle = self._busy, sessions.idle
-        if idle:
-            if busy and (lane := busy[-1].lane(read, self, pressed=False)) is not None:
-                return lane
-            lane = self.begin(idle[-1], read)
+        if not idle:
+            if sessions.waiters.queue or not busy:
+                return None
+            sessions.grow()
+        # Those that were begun first are filled first, so that the others can rest.
+        for session in busy:
+            lane = session.lane(read, self, pressed=False)
             if lane is not None:
-                idle.pop()
-            return lane
-        if sessions.waiters.queue or not busy:
-            return None
-        sessions.grow()
-        return self._behind(read)
+                return lane
+        if not idle:
+            return self._behind(read)
+        lane = self.begin(idle[-1], read)
+        if lane is not None:
+            idle.pop()
+        return lane
 
     async def wait(self, read: Statement, timeout: float, limit: float | None) -> Lane | None:
         """A way for a plain read, for which the next session that is free prepares it if need be.

@@ -66,6 +66,7 @@ class Statement:
         slow: It was seen to take long, which a driver or the pool remembers here.
         together: How many plain reads may be under way on one session, this one among them, while
             another one is idle. A driver's own use.
+        answered: How many plain reads were answered that were sent together, about. A driver's own.
         alone_for: Seconds for which it had a session of its own when it last took long, for the
             pool's use.
         traced, batched: For the pool's `watch`: make its spans, with one row of values and with
@@ -75,8 +76,9 @@ class Statement:
         StatementError: it is empty, or its placeholders are not numbered without gaps.
     """
 
-    __slots__ = ("alone_for", "batched", "changes_session", "count", "order", "plain", "selects",
-                 "slow", "sql", "text", "together", "traced", "word", "writes")  # fmt: skip
+    __slots__ = ("alone_for", "answered", "batched", "changes_session", "count", "order", "plain",
+                 "selects", "slow", "sql", "text", "together", "traced", "word",
+                 "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect) -> None:
         found = scan(sql, dialect)
@@ -111,6 +113,7 @@ class Statement:
         )
         self.slow = False
         self.together = 1
+        self.answered = 0
         self.alone_for = 0.0
         self.traced: ChildSpans | None = None
         self.batched: ChildSpans | None = None

@@ -21,6 +21,7 @@ from sanic_ms.db.base import (
     Arguments,
     Driver,
     Lane,
+    Reads,
     Row,
     Rows,
     Session,
@@ -29,11 +30,13 @@ from sanic_ms.db.base import (
 )
 from sanic_ms.db.deadlines import Deadline, Deadlines
 from sanic_ms.db.drivers.postgres_errors import translate
-from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane
+from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane, _core, pipeline
 from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.placeholders import Dialect
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.sessions import Sessions
+from sanic_ms.db.statement import Statement, StatementCache
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
 from sanic_ms.types import DatabaseURL
 
@@ -101,6 +104,15 @@ class PostgresDriver(Driver):
                 raise
             raise DatabaseUnavailable(error.detail, sqlstate=error.sqlstate) from exc
         return PostgresSession(raw, self._lanes, keep_prepared=self._keep_prepared)
+
+    def reads(
+        self, sessions: Sessions, statements: StatementCache, metrics: PoolMetrics | None
+    ) -> Reads | None:
+        """The compiled way of plain reads."""
+        made: Reads | None = None
+        if _core is not None:
+            made = _core.Reads(sessions.sharing, sessions, statements, metrics, PostgresSession)
+        return made
 
 
 class _ProtocolLoop:
@@ -289,26 +301,25 @@ class PostgresSession(Session):
         prepared = self._prepared.get(statement.text)
         if prepared is None or self.retired or not self._is_connected():
             return None
-        pipeline = self._pipeline
-        if pipeline is None:
-            pipeline = self._pipeline = Pipeline(
+        shared = self._pipeline
+        if shared is None:
+            shared = self._pipeline = pipeline(
                 self._raw,
                 self._lanes,
                 partial(sharer.rested, self),
                 partial(sharer.stalled, self),
                 partial(setattr, self, "unsettled", True),
             )
-        elif pipeline.count >= (pipeline.depth if pressed else pipeline.together):
+        elif shared.count >= (shared.depth if pressed else shared.together):
             return None
-        return pipeline.admit(statement, prepared._state)
+        return shared.admit(statement, prepared._state)
 
     def drop_reads(self) -> Statement | None:
         """Tell all who wait for an answer."""
-        pipeline = self._pipeline
-        statement = None
-        if pipeline is not None:
-            statement = pipeline.late
-            pipeline.give_up()
+        if (shared := self._pipeline) is None:
+            return None
+        statement = shared.late
+        shared.give_up()
         return statement
 
     async def kill(self) -> None:
@@ -317,8 +328,8 @@ class PostgresSession(Session):
         A request to cancel may be forgotten by the server, and nothing tells; so it is repeated
         until the server is heard.
         """
-        raw, pipeline = self._raw, self._pipeline
-        heard = raw._loop.create_future() if pipeline is None else pipeline.silence
+        raw, shared = self._raw, self._pipeline
+        heard = raw._loop.create_future() if shared is None else shared.silence
         for pause in _CANCEL_PAUSES:
             with suppress(OSError):
                 await connect_utils._cancel(

@@ -23,25 +23,21 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from time import monotonic, thread_time
-from types import SimpleNamespace
 from typing import Any, Final
 
-import asyncpg
-from asyncpg.protocol import NO_TIMEOUT, Protocol
-
-from sanic_ms.db.base import Arguments, Lane, Row
-from sanic_ms.db.drivers.values import value_at
+from sanic_ms._compiled import compiled
+from sanic_ms.db.base import Lane
+from sanic_ms.db.drivers.postgres_lane import PostgresLane
 from sanic_ms.db.statement import Statement
 
-__all__ = ["Pipeline", "PostgresLane"]
+__all__ = ["Pipeline", "PipelineWatch", "PostgresLane", "pipeline"]
+
+_core: Any = compiled("sanic_ms.db.drivers._pipeline")
+if _core is not None:
+    Lane.register(_core.CompiledLane)
 
 _HEADER: Final = struct.Struct("!BI")  # the kind of a message; its length without the kind
-_BIND: Final = ord("B")
 _READY_FOR_QUERY: Final = ord("Z")
-
-# What a server says to who may enter: AuthenticationOk, BackendKeyData, ReadyForQuery.
-_WELCOME: Final = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\0\0\0\0\0Z\0\0\0\x05I"
-_NOBODY: Final = SimpleNamespace(user="", password=None, database="", server_settings=None)
 
 # Seconds without an answer after which the statement whose turn it is counts as slow, and seconds
 # after which that is looked at again: the answer may have been waiting while the loop was busy.
@@ -50,128 +46,28 @@ _SECOND_LOOK: Final = 0.005
 
 # How many statements are sent behind one another while another connection is idle: twice as many
 # as before where all were answered within _PROMPT seconds, of which the loop had nothing to do for
-# less than _IDLE, else half as many. So few connections are kept busy as long as the server
-# answers sooner than this process asks, and nobody waits for long behind another.
+# less than _IDLE, or than _IDLE_EACH for each answer that came meanwhile on any connection; else
+# half as many. So few connections are kept busy as long as the server answers about as soon as this
+# process asks, and nobody waits for long behind another.
 _MOST_TOGETHER: Final = 32
 _PROMPT: Final = 0.01
 _IDLE: Final = 0.0005
+_IDLE_EACH: Final = 0.000015
 
 # How many may be under way where no connection is idle: _AHEAD times as many as were answered in
 # the last _PATIENCE seconds. Who comes later waits in the pool, where waiting has a limit.
 _AHEAD: Final = 5
 _FEWEST, _AT_FIRST, _MOST = 16, 64, 1000
 
-
-class PostgresLane(Lane):
-    """A protocol object of asyncpg, without a connection of its own.
-
-    To that object it is the transport and the connection: it has what asyncpg asks of both.
-
-    Attributes:
-        statement: What is asked, None: nothing.
-        is_spoiled: It cannot be used again.
-    """
-
-    __slots__ = ("__weakref__", "_bind_execute", "_pipeline", "_protocol", "_state", "is_spoiled",
-                 "statement", "uses")  # fmt: skip
-
-    # What asyncpg asks its connection for.
-    _config = SimpleNamespace(command_timeout=None)
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._pipeline: Pipeline | None = None
-        self._state: Any = None
-        self.statement: Statement | None = None
-        self.is_spoiled = False
-        self.uses = 0
-        self._protocol = Protocol(("", 0), loop.create_future(), _NOBODY, asyncpg.Record, loop)
-        self._protocol.set_connection(self)
-        self._protocol.connection_made(self)
-        self._protocol.data_received(_WELCOME)
-        self._bind_execute = self._protocol.bind_execute
-
-    def enter(self, pipeline: Pipeline, statement: Statement, state: Any) -> None:
-        """Be the way of one statement.
-
-        Args:
-            pipeline: Of the connection.
-            statement: What will be asked.
-            state: asyncpg's own object of it, prepared on that connection.
-        """
-        self._pipeline = pipeline
-        self.statement = statement
-        self._state = state
-
-    def leave(self) -> None:
-        """Be nobody's."""
-        self._pipeline = self.statement = self._state = None
-        self.uses += 1
-
-    async def fetch(self, args: Arguments) -> list[Row]:
-        """Every row."""
-        rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
-        return [dict(row.items()) for row in rows]
-
-    async def fetchrow(self, args: Arguments) -> Row | None:
-        """The first row."""
-        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
-        return dict(rows[0].items()) if rows else None
-
-    async def fetchval(self, args: Arguments, column: int) -> Any:
-        """One value of the first row."""
-        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
-        return value_at(rows[0], column) if rows else None
-
-    def settle(self, uses: int) -> None:
-        """After an error, or instead of a statement: where nothing was sent, no answer comes."""
-        pipeline = self._pipeline
-        if uses == self.uses and pipeline is not None and self not in pipeline.turns:
-            self.leave()
-            pipeline.withdraw()
-
-    def receive(self, data: bytes) -> None:
-        """A part of the answer."""
-        self._protocol.data_received(data)
-
-    def lose(self, exc: Exception | None) -> None:
-        """No answer will come."""
-        self.leave()
-        self._protocol.connection_lost(exc)
-
-    # --- what asyncpg calls ----------------------------------------------------------------------
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        """Nothing is known of a socket."""
-        return default
-
-    def write(self, data: memoryview) -> None:
-        """Send: the whole of a statement, in one piece. What else asyncpg says, its request to be
-        let in and its goodbye, goes nowhere."""
-        if self._pipeline is not None and data[0] == _BIND:
-            self._pipeline.send(self, data)
-
-    def abort(self) -> None:
-        """The real connection is not the lane's to close."""
-
-    def _cancel_current_command(
-        self, sent: asyncio.Future[None], ended: asyncio.Future[None]
-    ) -> None:
-        # The caller has gone. The answer comes all the same and is thrown away; the object, which
-        # waits to hear of a cancellation, goes with it.
-        self.is_spoiled = True
-
-    def _cleanup(self) -> None:
-        pass
-
-    def _process_log_message(self, fields: object, query: object) -> None:
-        pass
-
-    def _process_notification(self, pid: object, channel: object, payload: object) -> None:
-        pass
+# What is sent waits in this process as long as there is less of it than what the server has yet to
+# do on that connection: then each message carries more, for both sides, and the server never has
+# nothing to do because of it. So many never wait.
+_MOST_HELD: Final = 32
 
 
-class Pipeline(asyncio.Protocol):
-    """What stands between the lanes and the transport of one connection.
+class PipelineWatch:
+    """What a pipeline does with its lanes as a whole: it lets them go, watches over their answers,
+    and gives up. What is done for each statement and with each message is that of its two classes.
 
     Args:
         raw: asyncpg's connection.
@@ -190,12 +86,33 @@ class Pipeline(asyncio.Protocol):
         silence: Ends when the server says something after `give_up`: it is done with a statement.
     """
 
-    __slots__ = ("_answered", "_batch", "_context", "_doubted", "_header", "_is_last", "_is_over",
-                 "_lanes", "_loop", "_missing", "_prepared", "_protocol", "_rested", "_seen",
-                 "_stalled", "_timer", "_transport", "_unsent", "_unsynced", "_used", "_when",
-                 "count", "depth", "silence", "together", "turns")  # fmt: skip
+    # What both classes have, each in slots of its own.
+    turns: deque[PostgresLane]
+    count: int
+    together: int
+    depth: int
+    silence: asyncio.Future[None]
+    _protocol: Any
+    _transport: Any
+    _loop: asyncio.AbstractEventLoop
+    _lanes: list[PostgresLane]
+    _rested: Callable[[], None]
+    _stalled: Callable[[], None]
+    _unsynced: Callable[[], None]
+    _timer: asyncio.TimerHandle | None
+    _context: Context
+    _is_over: bool
+    _doubted: bool
+    _batch: int
+    _when: float
+    _used: float
+    _watched: Statement | None
+    _before: int
+    _answered: int
+    _seen: int
+    _prepared: int
 
-    def __init__(
+    def _begin(
         self,
         raw: Any,
         lanes: list[PostgresLane],
@@ -205,42 +122,31 @@ class Pipeline(asyncio.Protocol):
     ) -> None:
         self._protocol = raw._protocol
         self._transport = raw._transport
-        self._loop = asyncio.get_running_loop()
         self._lanes = lanes
         self._rested = rested
         self._stalled = stalled
         self._unsynced = unsynced
-        self.turns: deque[PostgresLane] = deque()
         self.count = 0
         self.together = _MOST_TOGETHER
         self.depth = _AT_FIRST
-        self._unsent: list[memoryview] = []
         self._is_over = False
-        self.silence: asyncio.Future[None] = self._loop.create_future()
-        # Of the message that is cut at the end of what was received: its header, as far as it is
-        # here; or how many bytes are missing, and whether it is a ReadyForQuery.
-        self._header = b""
-        self._missing = 0
-        self._is_last = False
+        self.silence = self._loop.create_future()
         # Of the statements that were sent at once and are watched: how many answers are missing, 0:
         # none are watched; when that was; and the processor time that this thread had used by then.
         self._batch = 0
         self._when = self._used = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._watched = None
+        self._before = 0
+        self._timer = None
         # Not that of the request which happens to set the timer: it would be kept alive.
         self._context = Context()
         self._answered = self._seen = self._prepared = 0
         self._doubted = False
         self._transport.set_protocol(self)
 
-    def admit(self, statement: Statement, state: Any) -> PostgresLane:
-        """A lane for a statement; the caller uses it, or calls its `settle`."""
-        lane = self._lanes.pop() if self._lanes else PostgresLane(self._loop)
-        lane.enter(self, statement, state)
-        self.count += 1
-        if statement.together < self.together:
-            self.together = statement.together
-        return lane
+    def _take_turns(self) -> deque[PostgresLane]:
+        """All who wait, who are then forgotten, with what was to be sent."""
+        raise NotImplementedError
 
     def prepared(self) -> None:
         """A statement was prepared on the connection."""
@@ -259,23 +165,6 @@ class Pipeline(asyncio.Protocol):
             self.together = _MOST_TOGETHER
             self._rested()
 
-    def send(self, lane: PostgresLane, data: memoryview) -> None:
-        """Send a statement, together with what else is to be sent in this turn of the loop.
-
-        Raises:
-            ConnectionResetError: no answer would come.
-        """
-        if self._is_over:
-            raise ConnectionResetError("the connection was lost before the statement was sent")
-        self.turns.append(lane)
-        if not self._unsent:
-            self._loop.call_soon(self._flush, context=self._context)
-        self._unsent.append(data)
-        if self._timer is None:
-            self._seen = self._answered
-            self._doubted = False
-            self._watch(_PATIENCE)
-
     @property
     def late(self) -> Statement | None:
         """The statement whose answer is late, None where answers come."""
@@ -289,8 +178,7 @@ class Pipeline(asyncio.Protocol):
     def give_up(self, exc: Exception | None = None) -> None:
         """Wait for no more answers: all callers are told that the connection is lost."""
         self._is_over = True
-        turns, self.turns = self.turns, deque()
-        self._unsent.clear()
+        turns = self._take_turns()
         for lane in turns:
             lane.lose(exc)
         if self._timer is not None:
@@ -299,14 +187,151 @@ class Pipeline(asyncio.Protocol):
         if turns:
             self.let_go(len(turns))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell all."""
+        # First the connection itself, whose session is asked how it is when the last lane has left.
+        self._protocol.connection_lost(exc)
+        self.give_up(exc)
+
+    def eof_received(self) -> bool | None:
+        """The server says no more: the transport is to close."""
+        return None
+
+    def pause_writing(self) -> None:
+        """The server reads slowly. What is sent waits in the transport."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self._protocol.resume_writing()
+
+    # --- the watch over the answers --------------------------------------------------------------
+
+    def _begin_batch(self) -> None:
+        """Some were sent, while no others are watched."""
+        self._batch = len(self.turns)
+        self._watched = watched = self.turns[0].statement
+        self._before = 0 if watched is None else watched.answered
+        self._when, self._used = monotonic(), thread_time()
+
+    def _judge(self, statement: Statement | None, count: int) -> None:
+        """So many answers have come, the first of them to this statement."""
+        self._batch -= count
+        if self._batch > 0 or statement is None:
+            return
+        self._batch = 0
+        passed = monotonic() - self._when
+        idle = passed - (thread_time() - self._used)
+        answered = statement.answered - self._before if statement is self._watched else 0
+        if passed < _PROMPT and idle < max(_IDLE, _IDLE_EACH * answered):
+            statement.together = min(statement.together * 2, _MOST_TOGETHER)
+        else:
+            statement.together = max(statement.together // 2, 1)
+        if self.together != statement.together:
+            # The least of those that are under way.
+            self.together = min(
+                (lane.statement.together for lane in self.turns if lane.statement is not None),
+                default=_MOST_TOGETHER,
+            )
+
+    def _begin_watch(self) -> None:
+        """One was sent, while no answer was missing."""
+        self._seen = self._answered
+        self._doubted = False
+        self._watch(_PATIENCE)
+
+    def _watch(self, delay: float) -> None:
+        self._timer = self._loop.call_later(delay, self._look, context=self._context)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self.turns:
+            return
+        if self._answered != self._seen and not self.is_deserted:
+            pace = self._answered - self._seen
+            self.depth = min(max(pace * _AHEAD, _FEWEST), _MOST)
+            self._seen = self._answered
+            self._doubted = False
+            self._watch(_PATIENCE)
+        elif not self._doubted:
+            self._doubted = True
+            self._watch(_SECOND_LOOK)
+        else:
+            self._stalled()
+
+
+class Pipeline(PipelineWatch, asyncio.Protocol):
+    """The pipeline of one connection: what is done for each statement and with each message."""
+
+    __slots__ = ("_answered", "_batch", "_before", "_context", "_doubted", "_header",
+                 "_is_flushing", "_is_last", "_is_over", "_lanes", "_loop", "_missing", "_prepared",
+                 "_protocol", "_rested", "_seen", "_stalled", "_timer", "_transport", "_unsent",
+                 "_unsynced", "_used", "_watched", "_when", "count", "depth", "silence",
+                 "together", "turns")  # fmt: skip
+
+    def __init__(
+        self,
+        raw: Any,
+        lanes: list[PostgresLane],
+        rested: Callable[[], None],
+        stalled: Callable[[], None],
+        unsynced: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.turns = deque()
+        self._unsent: list[memoryview] = []
+        self._is_flushing = False
+        # Of the message that is cut at the end of what was received: its header, as far as it is
+        # here; or how many bytes are missing, and whether it is a ReadyForQuery.
+        self._header = b""
+        self._missing = 0
+        self._is_last = False
+        self._begin(raw, lanes, rested, stalled, unsynced)
+
+    def admit(self, statement: Statement, state: Any) -> PostgresLane:
+        """A lane for a statement; the caller uses it, or calls its `settle`."""
+        lane = self._lanes.pop() if self._lanes else PostgresLane(self._loop)
+        lane.enter(self, statement, state)
+        self.count += 1
+        if statement.together < self.together:
+            self.together = statement.together
+        return lane
+
+    def _take_turns(self) -> deque[PostgresLane]:
+        turns, self.turns = self.turns, deque()
+        self._unsent.clear()
+        return turns
+
+    def send(self, lane: PostgresLane, data: memoryview) -> None:
+        """Send a statement, together with what else is to be sent in this turn of the loop.
+
+        Raises:
+            ConnectionResetError: no answer would come.
+        """
+        if self._is_over:
+            raise ConnectionResetError("the connection was lost before the statement was sent")
+        self.turns.append(lane)
+        self._unsent.append(data)
+        if not self._is_flushing:
+            self._flush_later()
+        if self._timer is None:
+            self._begin_watch()
+
+    def _flush_later(self) -> None:
+        self._is_flushing = True
+        self._loop.call_soon(self._flush, context=self._context)
+
     def _flush(self) -> None:
+        self._is_flushing = False
+        unsent = self._unsent
+        # While the server has more to do than what waits here, that can wait for more.
+        if not unsent or len(unsent) < min(len(self.turns) - len(unsent), _MOST_HELD):
+            return
+        self._unsent = []
         # uvloop would write each of them by itself.
-        unsent, self._unsent = self._unsent, []
-        if unsent:
-            self._transport.write(b"".join(unsent))
-            if not self._batch:
-                self._batch = len(self.turns)
-                self._when, self._used = monotonic(), thread_time()
+        self._transport.write(b"".join(unsent))
+        if not self._batch:
+            self._begin_batch()
 
     # --- what the transport calls ----------------------------------------------------------------
 
@@ -356,57 +381,41 @@ class Pipeline(asyncio.Protocol):
         count -= len(turns)
         if count:
             self._answered += count
+            if statement is not None:
+                statement.answered += count
+            if self._unsent and not self._is_flushing:
+                self._flush_later()
             if self._batch:
                 self._judge(statement, count)
             self.let_go(count)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all."""
-        # First the connection itself, whose session is asked how it is when the last lane has left.
-        self._protocol.connection_lost(exc)
-        self.give_up(exc)
 
-    def eof_received(self) -> bool | None:
-        """The server says no more: the transport is to close."""
-        return None
+_Core: Any = asyncio.Protocol if _core is None else _core.Core
 
-    def pause_writing(self) -> None:
-        """The server reads slowly. What is sent waits in the transport."""
-        self._protocol.pause_writing()
 
-    def resume_writing(self) -> None:
-        """It has read."""
-        self._protocol.resume_writing()
+class _CompiledPipeline(_Core, PipelineWatch):  # type: ignore[misc]
+    """`Pipeline` with lanes that are compiled, and are no protocol objects of asyncpg."""
 
-    # --- the watch over the answers --------------------------------------------------------------
+    def __init__(
+        self,
+        raw: Any,
+        lanes: list[PostgresLane],
+        rested: Callable[[], None],
+        stalled: Callable[[], None],
+        unsynced: Callable[[], None],
+    ) -> None:
+        super().__init__(asyncio.get_running_loop())
+        self._begin(raw, lanes, rested, stalled, unsynced)
 
-    def _judge(self, statement: Statement | None, count: int) -> None:
-        """So many answers have come, the first of them to this statement."""
-        self._batch -= count
-        if self._batch > 0 or statement is None:
-            return
-        self._batch = 0
-        passed = monotonic() - self._when
-        if passed < _PROMPT and passed - (thread_time() - self._used) < _IDLE:
-            statement.together = min(statement.together * 2, _MOST_TOGETHER)
-        else:
-            statement.together = max(statement.together // 2, 1)
 
-    def _watch(self, delay: float) -> None:
-        self._timer = self._loop.call_later(delay, self._look, context=self._context)
-
-    def _look(self) -> None:
-        self._timer = None
-        if not self.turns:
-            return
-        if self._answered != self._seen and not self.is_deserted:
-            pace = self._answered - self._seen
-            self.depth = min(max(pace * _AHEAD, _FEWEST), _MOST)
-            self._seen = self._answered
-            self._doubted = False
-            self._watch(_PATIENCE)
-        elif not self._doubted:
-            self._doubted = True
-            self._watch(_SECOND_LOOK)
-        else:
-            self._stalled()
+def pipeline(
+    raw: Any,
+    lanes: list[PostgresLane],
+    rested: Callable[[], None],
+    stalled: Callable[[], None],
+    unsynced: Callable[[], None],
+) -> Pipeline:
+    """The pipeline of a connection, compiled where it can be."""
+    kind: Any = Pipeline if _core is None else _CompiledPipeline
+    made: Pipeline = kind(raw, lanes, rested, stalled, unsynced)
+    return made
