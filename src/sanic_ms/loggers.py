@@ -408,8 +408,9 @@ def _like(
     names = code.co_varnames[: count + only]
     begin, finish, end = call.steps()
     known = {"_begin": begin, "_finish": finish, "_end": end, "_function": function}
-    if not known.keys().isdisjoint(names) or {"running", "value", "exc"} & set(names):
+    if not {*known, "running", "value", "exc", "BaseException"}.isdisjoint(names):
         return None
+    known["__name__"] = __name__
     parameters, arguments = list(names[:count]), list(names[:count])
     if code.co_posonlyargcount:
         parameters.insert(code.co_posonlyargcount, "/")
@@ -419,15 +420,20 @@ def _like(
     text = _LIKE.format(
         kind=kind, wait=wait, parameters=", ".join(parameters), arguments=", ".join(arguments)
     )
-    exec(_compile(text), known)
-    wrapper: Any = known["wrapper"]
-    wrapper.__defaults__, wrapper.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
-    return wrapper  # type: ignore[no-any-return]
+    # A copy for each: the interpreter remembers in the code itself what it calls.
+    wrapper = FunctionType(
+        _compiled_like(text).replace(co_name=code.co_name), known, None, function.__defaults__
+    )
+    wrapper.__kwdefaults__ = function.__kwdefaults__
+    return wrapper
 
 
 @functools.lru_cache(256)
-def _compile(text: str) -> CodeType:
-    return compile(text, "<@logger>", "exec")
+def _compiled_like(text: str) -> CodeType:
+    (found,) = (
+        part for part in compile(text, "<@logger>", "exec").co_consts if isinstance(part, CodeType)
+    )
+    return found
 
 
 def _generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from libc.string cimport memchr, memcmp
 
+from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport put, sanic_ms_make, slot
 
 from uuid import UUID, SafeUUID
@@ -18,20 +19,12 @@ from sanic.request import Request
 
 cdef extern from *:
     """
-    /* A number of 128 bits, of which those are set that make it a UUID of version 4. */
-    static PyObject *sanic_ms_version_4(PyObject *bits) {
-        unsigned char bytes[16];
-    #if PY_VERSION_HEX < 0x030D0000
-        if (_PyLong_AsByteArray((PyLongObject *)bits, bytes, 16, 0, 0) < 0) return NULL;
-    #else
-        if (_PyLong_AsByteArray((PyLongObject *)bits, bytes, 16, 0, 0, 1) < 0) return NULL;
-    #endif
-        bytes[6] = 0x40 | (bytes[6] & 0x0f);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        return _PyLong_FromByteArray(bytes, 16, 0, 0);
+    /* A number of so many bytes, the big end first. */
+    static PyObject *sanic_ms_number(const unsigned char *bytes, size_t size) {
+        return _PyLong_FromByteArray(bytes, size, 0, 0);
     }
     """
-    object sanic_ms_version_4(object bits)
+    object sanic_ms_number(const unsigned char* data, size_t size)
 
 
 cdef type _Request = Request
@@ -70,18 +63,18 @@ cdef bint may_have_id(bytes head) noexcept:
             return True
 
 
-def make_reader(read, generate, bits):
+def make_reader(read, generate):
     """What reads the id of a request.
 
     Args:
         read: The same in Python.
         generate: The function that makes an id, unless the application has put its own in its place.
-        bits: Gives an integer of so many random bits.
     """
 
     def id(self):
         cdef PyObject* found
         cdef PyObject* config
+        cdef unsigned char[16] data
         if not PyObject_TypeCheck(self, <PyTypeObject*>_Request):
             return read(self)
         found = at(self, ID)
@@ -105,11 +98,11 @@ def make_reader(read, generate, bits):
         config = PyDict_GetItem(settings, "REQUEST_ID_HEADER") if isinstance(settings, dict) else NULL
         if config is NULL or <object>config != USUAL:
             return read(self)
-        number = bits(128)
-        if type(number) is not int:
-            return read(self)
+        random_bytes(data, 16)
+        data[6] = 0x40 | (data[6] & 0x0F)  # RFC 9562: version 4
+        data[8] = 0x80 | (data[8] & 0x3F)
         made = sanic_ms_make(<PyTypeObject*>_UUID)  # without its __init__
-        put(made, UUID_INT, sanic_ms_version_4(number))
+        put(made, UUID_INT, sanic_ms_number(data, 16))
         put(made, UUID_IS_SAFE, _unknown)
         put(self, ID, made)
         return made

@@ -226,5 +226,5 @@ if _compiled is not None:
     # `Request.id` once more, for the usual request.
     _read: Any = vars(Request)["id"].fget
     Request.id = property(  # type: ignore[assignment]
-        _compiled.make_reader(_read, Request.generate_id, _bits), doc=_read.__doc__
+        _compiled.make_reader(_read, Request.generate_id), doc=_read.__doc__
     )

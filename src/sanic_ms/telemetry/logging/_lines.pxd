@@ -10,7 +10,10 @@ cdef const char* stamp(int64_t moment) noexcept
 cdef int generation() noexcept
 cdef bytes encoded(object text)
 cdef object ids_text(object formatter, object ids, object request_id)
-cdef object known_ids_of(object holder)
+cdef object ids_of(object holder)
+cdef object current_context()
+cdef bint is_request(object context) noexcept
+cdef bint ids_are_known(object holder) except -1
 cdef Block open_block(object writer)
 cdef int rouse(object writer) except -1
 cdef char* copy(char* to, bytes text) noexcept

@@ -14,6 +14,7 @@ from libc.math cimport rint
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport get, put, slot
 from sanic_ms.telemetry.logging._block cimport Block, Packed
 from sanic_ms.telemetry.logging._way cimport Way
@@ -170,7 +171,9 @@ cdef bytes encoded(object text):
 
 
 cdef Block open_block(object writer):
-    """What the next line is added to; None: no room is left. ``writer`` is a `LogWriter`."""
+    """What the next line is added to; None: no room is left, or it is no `LogWriter`."""
+    if type(writer) is not _LogWriter:
+        return None
     packed = get(writer, PACKED)
     if type(packed) is not Packed:
         return None
@@ -235,7 +238,25 @@ cdef char* copy_milliseconds(char* to, int64_t microseconds, bint exact) noexcep
     return to
 
 
-# --- the ids of a request --------------------------------------------------------------------------
+# --- what belongs to a request ----------------------------------------------------------------------
+
+
+cdef object current_context():
+    """What is current; None: nothing was ever made so, or it is kept elsewhere."""
+    cdef PyObject* found = NULL
+    if _variable is None or not PyContextVar_CheckExact(_variable):
+        return None
+    PyContextVar_Get(_variable, NULL, &found)
+    if found is NULL:
+        return None
+    context = <object>found
+    Py_DECREF(context)
+    return context
+
+
+cdef bint is_request(object context) noexcept:
+    """Whether that is the `ServerSpan` of a request, made by our own provider."""
+    return type(context) is _ServerSpan
 
 
 cdef char* copy_hexadecimal(char* to, const unsigned char* data, Py_ssize_t size) noexcept:
@@ -260,14 +281,10 @@ cdef object ids_of(object holder):
         or type(route) is not _RouteSpans
     ):
         return holder.ids
-    provider = get(route, ROUTE_PROVIDER)
-    if type(provider) is not _Provider:
+    if type(get(route, ROUTE_PROVIDER)) is not _Provider:
         return holder.ids
-    bits = provider.bits(192)
-    if type(bits) is not int:
-        return holder.ids
-    sanic_ms_bytes_of(bits, data, 24)
-    data[23] |= 1
+    random_bytes(data, 24)
+    data[23] |= 1  # not all digits of the span's id are 0
     trace_id = sanic_ms_letters(32, &text)
     copy_hexadecimal(text, data, 16)
     span_id = sanic_ms_letters(16, &text)
@@ -277,15 +294,13 @@ cdef object ids_of(object holder):
     return ids
 
 
-cdef object known_ids_of(object holder):
-    """`known_ids` for a `ServerSpan`."""
-    if (
-        get(holder, SPAN_IDS) is None
-        and get(holder, SPAN_PARENT) is None
-        and get(holder, SAMPLED) is False
-    ):
-        return None
-    return ids_of(holder)
+cdef bint ids_are_known(object holder) except -1:
+    """`ServerSpan.known`."""
+    return (
+        get(holder, SPAN_IDS) is not None
+        or get(holder, SPAN_PARENT) is not None
+        or get(holder, SAMPLED) is not False
+    )
 
 
 cdef bint is_ascii(object text, Py_ssize_t size) except -1:
@@ -368,7 +383,7 @@ cdef class CallLines:
     cdef bytes _start, _middle, _end, _last
     cdef Py_ssize_t _size
 
-    def __init__(self, call):
+    def __cinit__(self, call):
         self._begin = call.begin_within
         self._finish = call.finish
         self._site = call.site
@@ -383,12 +398,10 @@ cdef class CallLines:
     def begin(self, args=(), kwargs=None):
         """`_Call.begin_within`, which needs no arguments either."""
         if self._tracing:
-            holder = current_holder()
-            if holder is None or get(holder, SAMPLED) is not False:
+            holder = current_context()
+            if not is_request(holder) or get(holder, SAMPLED) is not False:
                 return self._begin()
-        if not self._way.known():
-            return self._begin()
-        if not self._way.enabled:
+        if not self._way.is_enabled():
             return None
         return <double>clock() / 1e9
 
@@ -406,10 +419,11 @@ cdef class CallLines:
         cdef const char* text
         cdef const char* when
         cdef char* to
-        holder = current_holder()
-        if holder is None or not 0 <= micro < LONGEST or not self._way.known():
+        holder = current_context()
+        if not is_request(holder) or not 0 <= micro < LONGEST:
             return False
-        formatter = self._way.formatter
+        self._way.ask()
+        writer, formatter = self._way.writer, self._way.formatter
         if formatter is None:
             return False
         if self._formatter is not formatter or self._generation != _generation:
@@ -417,13 +431,14 @@ cdef class CallLines:
         ids = get(holder, LOG_IDS)
         if ids is None:
             ids = log_ids_of(holder, formatter)
-            if ids is None or not self._way.holds():  # what gave the id may have done anything
+            self._way.ask()  # what gave the id may have done anything
+            if ids is None or self._way.formatter is not formatter:
                 return False
+            writer = self._way.writer
         if type(ids) is not str:
             return False
         text = PyUnicode_AsUTF8AndSize(ids, &size)
         duration = <int64_t>micro
-        writer = self._way.writer
         block = open_block(writer)
         if block is None:
             return False
@@ -456,17 +471,6 @@ cdef class CallLines:
         return 0
 
 
-cdef object current_holder():
-    """The current context where it is that of a request, made by our own provider; else None."""
-    cdef PyObject* found = NULL
-    PyContextVar_Get(_variable, NULL, &found)
-    if found is NULL:
-        return None
-    holder = <object>found
-    Py_DECREF(holder)
-    return holder if type(holder) is _ServerSpan else None
-
-
 def lines_of(call):
     """A `CallLines`; None where it has to be done otherwise."""
     if _variable is None or not PyContextVar_CheckExact(_variable) or call.signature is not None:
@@ -488,6 +492,8 @@ def written_milliseconds(int64_t microseconds):
 
 def written_time(int64_t milliseconds):
     """A time."""
+    if not 0 <= milliseconds < 253_402_300_800_000:
+        raise ValueError("a time of the years 1970 to 9999 is needed")
     return sanic_ms_stamp(milliseconds)[:STAMP].decode("ascii")
 
 
@@ -499,3 +505,18 @@ def written_ids(formatter, ids, request_id):
 def time_of_day():
     """Seconds since the epoch."""
     return sanic_ms_moment(clock()) / 1e9
+
+
+def write_line(writer, bytes line not None):
+    """A line as compiled code writes it; whether there was room."""
+    if type(writer) is not _LogWriter:
+        raise TypeError("a LogWriter is needed")
+    cdef Block block = open_block(writer)
+    if block is None:
+        return False
+    block.reserve(len(line) + 1)
+    copy(block.data + block.size, line)[0] = c"\n"
+    block.size += len(line) + 1
+    block.lines += 1
+    rouse(writer)
+    return True

@@ -13,7 +13,7 @@ cdef class Way:
     cdef readonly bint enabled
     cdef readonly object writer, formatter
     cdef list _kept
-    cdef int _dicts, _lists, _types
+    cdef int _dicts, _lists, _types, _in_vain
     cdef PyObject* _owner[MOST]
     cdef PyTypeObject* _owner_type[MOST]
     cdef PyObject* _dict[MOST]
@@ -25,7 +25,8 @@ cdef class Way:
     cdef unsigned int _type_version[MOST]
 
     cdef bint holds(self) noexcept
-    cdef bint known(self) except -1
+    cdef bint is_enabled(self) except -1
+    cdef int ask(self) except -1
     cdef int look(self) except -1
     cdef bint remember(self, log) except -1
     cdef bint watch_object(self, owner) except -1

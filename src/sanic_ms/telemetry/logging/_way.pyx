@@ -4,7 +4,7 @@
 above it, filters, levels and the library's own functions. What it asks stands in the dictionaries
 of a few objects, in a few lists and in classes. CPython 3.11 gives each dictionary and each class a
 number that is another one after every change, so that to compare numbers is to ask again. Later
-versions do not keep such a number for all of them: there it is really asked again.
+versions keep no such number that could be relied on: there it is really asked again, each time.
 """
 
 cimport cython
@@ -70,25 +70,33 @@ cdef class Way:
         formatter: The `JSONFormatter` that makes them then.
     """
 
-    def __init__(self, log, level):
+    def __cinit__(self, log, level):
         self.log = log
         self.level = level
 
     @property
     def remembered(self):
-        """Whether what is known still holds; for tests."""
+        """Whether it is remembered, and nothing has changed; for tests."""
         return self.holds()
 
-    def is_known(self):
-        """Whether the attributes say how it is; for tests."""
-        return self.known()
+    def refresh(self):
+        """Bring the attributes up to date; for tests."""
+        self.ask()
 
-    cdef bint known(self) except -1:
-        """Whether the attributes say how it is; False: ask the Python that this stands for."""
+    cdef bint is_enabled(self) except -1:
+        """Whether there are lines at present."""
         if self.holds():
-            return True
+            return self.enabled
+        if not SANIC_MS_VERSIONS or self._in_vain:
+            return self.log.isEnabledFor(self.level)
         self.look()
-        return self.holds()
+        return self.enabled
+
+    cdef int ask(self) except -1:
+        """Bring the attributes up to date. They hold until Python's own code runs."""
+        if not self.holds():
+            self.look()
+        return 0
 
     cdef bint holds(self) noexcept:
         """Whether nothing has changed since it was looked at."""
@@ -117,21 +125,22 @@ cdef class Way:
 
     cdef int look(self) except -1:
         """Look how it is, and remember what that depends on."""
+        log = self.log
         self._dicts = self._lists = self._types = 0
         self._kept = []
         self.writer = self.formatter = None
-        self.enabled = False
-        if not SANIC_MS_VERSIONS:
-            return 0
-        log = self.log
         self.enabled = log.isEnabledFor(self.level)
         handler = None if log.filters else sole_handler(log, self.level)
         if handler is not None and type(handler) is QueuedHandler:
-            if type(handler.formatter) is JSONFormatter and type(handler.writer) is LogWriter:
-                self.writer, self.formatter = handler.writer, handler.formatter
-        if not self.remember(log):
-            self._dicts = 0
-            self.writer = self.formatter = None
+            writer, formatter = handler.writer, handler.formatter
+            if type(writer) is LogWriter and type(formatter) is JSONFormatter:
+                self.writer, self.formatter = writer, formatter
+        if SANIC_MS_VERSIONS:
+            if self._in_vain:  # of loggers that are of another kind this is tried now and then
+                self._in_vain -= 1
+            elif not self.remember(log):
+                self._dicts = 0
+                self._in_vain = 100
         return 0
 
     cdef bint remember(self, log) except -1:
