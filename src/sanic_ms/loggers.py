@@ -393,9 +393,7 @@ _LIKE = """
 """
 
 
-def _like(
-    function: Any, call: _Call, kind: str = "", wait: str = ""
-) -> Callable[..., Any] | None:
+def _like(function: Any, call: _Call, kind: str = "", wait: str = "") -> Callable[..., Any] | None:
     """A wrapper with the very parameters of the function: to pass on whatever comes takes twice as
     long as all the rest of a wrapper. None where it takes any number of arguments, or these are to
     be logged."""

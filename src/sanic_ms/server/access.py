@@ -77,6 +77,7 @@ def _log_record(request: Request, access: Access) -> None:
     )
 
 
+in_python = log_answer
 _compiled: Any = compiled("sanic_ms.server._access")
 if _compiled is not None:
-    log_answer = _compiled.stand_for(log_answer)
+    log_answer = _compiled.stand_for(in_python)
