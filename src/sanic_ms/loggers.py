@@ -158,12 +158,16 @@ class _Call:
             if unknown:
                 raise TypeError(f"args={unknown[0]!r}: {name}{self.signature} takes no such thing")
 
-    def steps(self) -> tuple[Any, Any, Any]:
-        """What a wrapper calls: `begin_within`, `finish` and `end`."""
+    def steps(self, *, like: bool = False) -> tuple[Any, Any, Any]:
+        """What a wrapper calls: `begin_within`, `finish` and `end`.
+
+        Args:
+            like: Whether it is one of `_like`, and calls the first without arguments.
+        """
         lines = None if _lines is None else _lines.lines_of(self)
         if lines is None:
             return self.begin_within, self.finish, self.end
-        return lines.begin, lines.finish, self.end
+        return lines.begin if like else lines.begin_any, lines.finish, self.end
 
     def begin(self, args: Any, kwargs: Any) -> _Running | float | None:
         """Begin one call; None where nobody wants to know of it. The usual one, which has a line
@@ -404,7 +408,7 @@ def _like(function: Any, call: _Call, kind: str = "", wait: str = "") -> Callabl
         return None
     count, only = code.co_argcount, code.co_kwonlyargcount
     names = code.co_varnames[: count + only]
-    begin, finish, end = call.steps()
+    begin, finish, end = call.steps(like=True)
     known = {"_begin": begin, "_finish": finish, "_end": end, "_function": function}
     if not {*known, "running", "value", "exc", "BaseException"}.isdisjoint(names):
         return None

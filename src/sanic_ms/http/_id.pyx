@@ -23,7 +23,13 @@ cdef extern from *:
     static PyObject *sanic_ms_number(const unsigned char *bytes, size_t size) {
         return _PyLong_FromByteArray(bytes, size, 0, 0);
     }
+
+    /* Another number after each change of the class; 0: it has none. */
+    static unsigned int sanic_ms_class_version(PyTypeObject *cls) {
+        return PyType_HasFeature(cls, Py_TPFLAGS_VALID_VERSION_TAG) ? cls->tp_version_tag : 0;
+    }
     """
+    unsigned int sanic_ms_class_version(PyTypeObject* cls) noexcept
     object sanic_ms_number(const unsigned char* data, size_t size)
 
 
@@ -63,6 +69,22 @@ cdef bint may_have_id(bytes head) noexcept:
             return True
 
 
+# The class of the last request whose ids are made here, as it was then.
+cdef type _class = type(None)
+cdef unsigned int _version = 0
+
+
+cdef bint makes(type cls, object generate) except -1:
+    """Whether the class makes ids with this function."""
+    global _class, _version
+    if cls is _class and _version and _version == sanic_ms_class_version(<PyTypeObject*>cls):
+        return True
+    if cls.generate_id is not generate:
+        return False
+    _class, _version = cls, sanic_ms_class_version(<PyTypeObject*>cls)
+    return True
+
+
 def make_reader(read, generate):
     """What reads the id of a request.
 
@@ -88,7 +110,7 @@ def make_reader(read, generate):
             or type(<object>found) is not bytes
             or not <object>found
             or may_have_id(<bytes>found)
-            or type(self).generate_id is not generate
+            or not makes(type(self), generate)
         ):
             return read(self)
         found = at(self, APP)

@@ -7,7 +7,7 @@ record and that writes JSON. Everything else is left to those methods, before an
 
 cimport cython
 from cpython.contextvars cimport PyContextVar_CheckExact, PyContextVar_Get
-from cpython.object cimport PyObject
+from cpython.object cimport Py_SIZE, PyObject
 from cpython.ref cimport Py_DECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport rint
@@ -19,6 +19,7 @@ from sanic_ms._slots cimport get, put, slot
 from sanic_ms.telemetry.logging._block cimport Block, Packed
 from sanic_ms.telemetry.logging._way cimport Way
 
+from collections import deque
 from uuid import UUID
 
 from sanic_ms.context import current_request
@@ -100,6 +101,7 @@ cdef extern from *:
     int CLOCK_MONOTONIC
 
 
+cdef type _deque = deque
 cdef type _LogWriter = LogWriter
 cdef Py_ssize_t ASLEEP = slot(LogWriter, "_asleep")
 cdef Py_ssize_t ITEMS = slot(LogWriter, "_items")
@@ -180,7 +182,9 @@ cdef Block open_block(object writer):
     cdef Packed all = packed
     cdef Block block = all.block
     items = get(writer, ITEMS)
-    cdef long waiting = len(items) + all.closed + (0 if block is None else block.lines - 1)
+    if type(items) is not _deque:
+        return None
+    cdef long waiting = Py_SIZE(items) + all.closed + (0 if block is None else block.lines - 1)
     if waiting >= <long>get(writer, ROOM):
         return None
     if block is None:
@@ -395,8 +399,12 @@ cdef class CallLines:
         """Where its lines go; for tests."""
         return self._way
 
-    def begin(self, args=(), kwargs=None):
-        """`_Call.begin_within`, which needs no arguments either."""
+    def begin_any(self, args, kwargs):
+        """`_Call.begin_within`. What is not logged is not looked at."""
+        return self.begin()
+
+    def begin(self):
+        """The same for a wrapper that has no such arguments."""
         if self._tracing:
             holder = current_context()
             if not is_request(holder) or get(holder, SAMPLED) is not False:

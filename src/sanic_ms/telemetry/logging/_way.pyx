@@ -85,7 +85,15 @@ cdef class Way:
 
     cdef bint is_enabled(self) except -1:
         """Whether there are lines at present."""
-        if self.holds():
+        # The level is in the first two dictionaries, the logger's method in the first class.
+        if (
+            self._dicts
+            and sanic_ms_version(self._dict[0]) == self._version[0]
+            and sanic_ms_version(self._dict[1]) == self._version[1]
+            and sanic_ms_is_of(self._owner[1], self._owner_type[1])
+            and sanic_ms_dict_of(self._owner[1]) is self._dict[1]
+            and sanic_ms_type_version(self._type[0]) == self._type_version[0]
+        ):
             return self.enabled
         if not SANIC_MS_VERSIONS or self._in_vain:
             return self.log.isEnabledFor(self.level)
@@ -147,13 +155,16 @@ cdef class Way:
         """False: it depends on more than can be remembered."""
         if type(log).isEnabledFor is not _is_enabled_for or "isEnabledFor" in log.__dict__:
             return False
-        if not self.watch_list(log.filters) or not self.watch_dict(None, log._cache):
+        # These first: `is_enabled` looks no further.
+        if not self.watch_dict(None, log._cache) or not self.watch_object(log):
             return False
-        if not self.watch_dict(None, logging.__dict__):
+        if not self.watch_list(log.filters) or not self.watch_dict(None, logging.__dict__):
             return False
         above = log
         while above is not None:
-            if type(above) not in _loggers or not self.watch_object(above):
+            if type(above) not in _loggers:
+                return False
+            if above is not log and not self.watch_object(above):
                 return False
             handlers = above.handlers
             if not self.watch_list(handlers):
