@@ -10,7 +10,7 @@ from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from libc.string cimport memchr, memcmp
 
 from sanic_ms._random cimport random_bytes
-from sanic_ms._slots cimport put, sanic_ms_make, slot
+from sanic_ms._slots cimport put, slot
 
 from uuid import UUID, SafeUUID
 
@@ -24,11 +24,15 @@ cdef extern from *:
         return _PyLong_FromByteArray(bytes, size, 0, 0);
     }
 
+    /* An instance without its __init__, as UUID's own code makes them. */
+    static PyObject *sanic_ms_bare(PyTypeObject *cls) { return cls->tp_alloc(cls, 0); }
+
     /* Another number after each change of the class; 0: it has none. */
     static unsigned int sanic_ms_class_version(PyTypeObject *cls) {
         return PyType_HasFeature(cls, Py_TPFLAGS_VALID_VERSION_TAG) ? cls->tp_version_tag : 0;
     }
     """
+    object sanic_ms_bare(PyTypeObject* cls)
     unsigned int sanic_ms_class_version(PyTypeObject* cls) noexcept
     object sanic_ms_number(const unsigned char* data, size_t size)
 
@@ -123,7 +127,7 @@ def make_reader(read, generate):
         random_bytes(data, 16)
         data[6] = 0x40 | (data[6] & 0x0F)  # RFC 9562: version 4
         data[8] = 0x80 | (data[8] & 0x3F)
-        made = sanic_ms_make(<PyTypeObject*>_UUID)  # without its __init__
+        made = sanic_ms_bare(<PyTypeObject*>_UUID)
         put(made, UUID_INT, sanic_ms_number(data, 16))
         put(made, UUID_IS_SAFE, _unknown)
         put(self, ID, made)
