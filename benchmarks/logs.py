@@ -16,14 +16,20 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any, TextIO
+from uuid import UUID
 
 from sanic.log import access_logger
+from sanic.models.server_types import ConnInfo
 
 from sanic_ms.context import current_request
+from sanic_ms.http.request import Request
 from sanic_ms.loggers import logger
+from sanic_ms.server import HttpProtocol
 from sanic_ms.server.access import log_answer
+from sanic_ms.server.request import lazy
 from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter, access_log
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace import Provider, ServerSpans
@@ -52,8 +58,8 @@ class Case:
         for _ in range(LINES):
             call()
         spent = time.thread_time() - begin
-        writer._items.clear()
-        writer._asleep = True
+        writer._wake()
+        writer.flush(30)
         return spent / LINES
 
     def whole(self, call: Callable[[], object]) -> float:
@@ -72,16 +78,21 @@ def request() -> Any:
         parts=("users", "<id:int>"),
         defined_params={1: SimpleNamespace(name="id")},
     )
-    head = b"GET /users/7 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*"
-    return SimpleNamespace(
-        head=head,
-        _id=None,
-        id="5f0c9a4e",
-        method="GET",
-        raw_url=b"/users/7",
-        route=route,
-        ip="127.0.0.1",
-    )
+    found = lazy(Request)
+    assert found is not None
+    made = found()
+    made.head = b"GET /users/7 HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*"
+    made.method, made.raw_url, made.route = "GET", b"/users/7", route
+    made.body, made.transport, made._id = b"", None, UUID(int=7)
+    return made
+
+
+def connected() -> Any:
+    """What is read of a connection."""
+    connection = HttpProtocol.__new__(HttpProtocol)
+    connection._conn_info = ConnInfo.__new__(ConnInfo)
+    connection._conn_info.client_ip = "127.0.0.1"
+    return connection
 
 
 def main(rounds: int) -> None:
@@ -92,10 +103,10 @@ def main(rounds: int) -> None:
     access_log.use(put=json.handler.writer.put, forwarded=False)
     access_logger.setLevel(logging.INFO)
     asked = request()
-    connection: Any = SimpleNamespace(conn_info=SimpleNamespace(client_ip="127.0.0.1"))
+    connection = connected()
 
     def answered() -> None:
-        log_answer(connection, asked, 200, 153, 0.0)
+        log_answer(connection, asked, 200, 153, perf_counter())
 
     logging.getLogger(__name__).setLevel(logging.WARNING)
 
@@ -145,10 +156,10 @@ def main(rounds: int) -> None:
         ),
         "text, whole": lambda: text.whole(lambda: text.log.info("user %s logged in", 7)),
         "access line, caller": lambda: json.caller(
-            lambda: log_answer(connection, asked, 200, 153, 0.0)
+            lambda: log_answer(connection, asked, 200, 153, perf_counter())
         ),
         "access line, whole": lambda: json.whole(
-            lambda: log_answer(connection, asked, 200, 153, 0.0)
+            lambda: log_answer(connection, asked, 200, 153, perf_counter())
         ),
         "redaction of a usual line": lambda: json.caller(
             lambda: redactor.text("user 7 logged in from 10.0.0.4")

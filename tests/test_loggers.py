@@ -593,3 +593,69 @@ def test_what_is_no_function_is_refused(thing: Any) -> None:
     """A class has no calls to log."""
     with pytest.raises(TypeError, match="for functions and methods"):
         logger(thing)
+
+
+def _all_kinds(a: int, /, b: int, c: int = 3, *, d: int, e: int = 5) -> tuple[int, ...]:
+    return a, b, c, d, e
+
+
+def _shadowing(running: int, value: int, _function: int, BaseException: int) -> tuple[int, ...]:
+    return running, value, _function, BaseException
+
+
+def _any_number(*args: int, **kwargs: int) -> tuple[Any, ...]:
+    return args, kwargs
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "kwargs"),
+    [
+        (_all_kinds, (1, 2), {"d": 4}),
+        (_all_kinds, (1,), {"b": 2, "c": 0, "d": 4, "e": 0}),
+        (_shadowing, (1, 2), {"_function": 3, "BaseException": 4}),
+        (_any_number, (1, 2), {"running": 3}),
+        (lambda: 7, (), {}),
+    ],
+)
+async def test_parameters_of_every_kind(
+    lines: Lines, function: Any, args: tuple[int, ...], kwargs: dict[str, int]
+) -> None:
+    """Defaults, by name or by place, and whatever they are called."""
+
+    async def waits(*args: int, **kwargs: int) -> Any:
+        return function(*args, **kwargs)
+
+    expected = function(*args, **kwargs)
+    assert logger(function)(*args, **kwargs) == expected
+    assert await logger(waits)(*args, **kwargs) == expected
+    assert [record.__dict__["outcome"] for record in lines.records] == ["ok", "ok"]
+
+
+def test_arguments_that_do_not_fit_are_refused_as_by_the_function(lines: Lines) -> None:
+    """By the call, with the function's name."""
+
+    async def waits(order: int) -> None: ...
+
+    calls: list[Any] = [waits, logger(waits), logger(_all_kinds)]
+    for call in calls:
+        with pytest.raises(TypeError, match=rf"{call.__qualname__}\(\) missing"):
+            call()
+    assert lines.records == []
+
+
+async def test_functions_of_the_same_form_have_wrappers_of_their_own(lines: Lines) -> None:
+    """One does not call another's function, and a stack names each."""
+
+    @logger
+    async def first(number: int) -> int:
+        return number
+
+    @logger
+    async def second(number: int) -> Any:
+        raise ValueError(number)
+
+    assert await first(1) == 1
+    with pytest.raises(ValueError, match="2") as caught:
+        await second(2)
+    assert [entry.name for entry in caught.traceback][1:] == ["second", "second"]
+    assert await first(3) == 3

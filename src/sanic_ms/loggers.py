@@ -9,12 +9,14 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from time import perf_counter, time
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any, TypeVar, overload
 
 import msgspec
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 
+from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.logging.called import Called, CallSite
 from sanic_ms.telemetry.logging.format import JSONFormatter
@@ -29,6 +31,7 @@ __all__ = ["logger"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SCOPE = Scope("sanic_ms.loggers")
+_lines: Any = compiled("sanic_ms.telemetry.logging._lines")
 
 
 @overload
@@ -155,6 +158,17 @@ class _Call:
             if unknown:
                 raise TypeError(f"args={unknown[0]!r}: {name}{self.signature} takes no such thing")
 
+    def steps(self, *, like: bool = False) -> tuple[Any, Any, Any]:
+        """What a wrapper calls: `begin_within`, `finish` and `end`.
+
+        Args:
+            like: Whether it is one of `_like`, and calls the first without arguments.
+        """
+        lines = None if _lines is None else _lines.lines_of(self)
+        if lines is None:
+            return self.begin_within, self.finish, self.end
+        return lines.begin if like else lines.begin_any, lines.finish, self.end
+
     def begin(self, args: Any, kwargs: Any) -> _Running | float | None:
         """Begin one call; None where nobody wants to know of it. The usual one, which has a line
         and neither a span nor arguments to log, is no more than the time at which it began."""
@@ -183,6 +197,13 @@ class _Call:
             running.context = trace.set_span_in_context(span)
         return running
 
+    def begin_within(self, args: Any = (), kwargs: Any = MappingProxyType({})) -> Any:
+        """The same, and the call's span is current from now on."""
+        running = self.begin(args, kwargs)
+        if isinstance(running, _Running):
+            running.enter()
+        return running
+
     def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any] | None:
         assert self.signature is not None
         try:
@@ -199,6 +220,11 @@ class _Call:
         if isinstance(running, float):
             running = _Running(self, None, True, running)
         running.end(exc)
+
+    def finish(self, running: _Running | float) -> None:
+        """The call has gone well: the same."""
+        if not self.tell_usual(running):
+            self.end(running)
 
     def tell_usual(self, running: _Running | float) -> bool:
         """The line of a usual call that went well within a request that is not recorded, by the
@@ -308,57 +334,108 @@ def _decorate(function: Any, call: _Call) -> Any:
     if not inspect.isroutine(function):
         raise TypeError(f"@logger is for functions and methods, not for {function!r}")
     call.bind(function)
+    wrapper: Any
     if inspect.isasyncgenfunction(function):
         wrapper = _async_generator(function, call)
     elif inspect.iscoroutinefunction(function):
-        wrapper = _coroutine(function, call)
+        wrapper = _like(function, call, "async ", "await ") or _coroutine(function, call)
     elif inspect.isgeneratorfunction(function):
         wrapper = _generator(function, call)
     else:
-        wrapper = _plain(function, call)
+        wrapper = _like(function, call) or _plain(function, call)
     return functools.wraps(function)(wrapper)
 
 
 def _plain(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
-    begin, end, tell_usual = call.begin, call.end, call.tell_usual
+    begin, finish, end = call.steps()
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
         if running is None:
             return function(*args, **kwargs)
-        if not isinstance(running, float):
-            running.enter()
         try:
             value = function(*args, **kwargs)
         except BaseException as exc:
             end(running, exc)
             raise
-        if not tell_usual(running):
-            end(running)
+        finish(running)
         return value
 
     return wrapper
 
 
 def _coroutine(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
-    begin, end, tell_usual = call.begin, call.end, call.tell_usual
+    begin, finish, end = call.steps()
 
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         running = begin(args, kwargs)
         if running is None:
             return await function(*args, **kwargs)
-        if not isinstance(running, float):
-            running.enter()
         try:
             value = await function(*args, **kwargs)
         except BaseException as exc:
             end(running, exc)
             raise
-        if not tell_usual(running):
-            end(running)
+        finish(running)
         return value
 
     return wrapper
+
+
+_LIKE = """
+{kind}def wrapper({parameters}):
+    running = _begin()
+    if running is None:
+        return {wait}_function({arguments})
+    try:
+        value = {wait}_function({arguments})
+    except BaseException as exc:
+        _end(running, exc)
+        raise
+    _finish(running)
+    return value
+"""
+
+
+def _like(function: Any, call: _Call, kind: str = "", wait: str = "") -> Callable[..., Any] | None:
+    """A wrapper with the very parameters of the function: to pass on whatever comes takes twice as
+    long as all the rest of a wrapper. None where it takes any number of arguments, or these are to
+    be logged."""
+    if call.signature is not None or not isinstance(function, FunctionType):
+        return None
+    code = function.__code__
+    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return None
+    count, only = code.co_argcount, code.co_kwonlyargcount
+    names = code.co_varnames[: count + only]
+    begin, finish, end = call.steps(like=True)
+    known = {"_begin": begin, "_finish": finish, "_end": end, "_function": function}
+    if not {*known, "running", "value", "exc", "BaseException"}.isdisjoint(names):
+        return None
+    known["__name__"] = __name__
+    parameters, arguments = list(names[:count]), list(names[:count])
+    if code.co_posonlyargcount:
+        parameters.insert(code.co_posonlyargcount, "/")
+    if only:
+        parameters += ["*", *names[count:]]
+        arguments += [f"{name}={name}" for name in names[count:]]
+    text = _LIKE.format(
+        kind=kind, wait=wait, parameters=", ".join(parameters), arguments=", ".join(arguments)
+    )
+    # A copy for each: the interpreter remembers in the code itself what it calls.
+    wrapper = FunctionType(
+        _compiled_like(text).replace(co_name=code.co_name), known, None, function.__defaults__
+    )
+    wrapper.__kwdefaults__ = function.__kwdefaults__
+    return wrapper
+
+
+@functools.lru_cache(256)
+def _compiled_like(text: str) -> CodeType:
+    (found,) = (
+        part for part in compile(text, "<@logger>", "exec").co_consts if isinstance(part, CodeType)
+    )
+    return found
 
 
 def _generator(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:

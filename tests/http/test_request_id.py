@@ -91,3 +91,35 @@ def test_what_the_application_has_put_into_the_headers_counts() -> None:
 def test_the_header_may_have_another_name() -> None:
     """Sanic's REQUEST_ID_HEADER."""
     assert made("X-Trace: 17", header="X-Trace").id == 17
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"", b"\n", b"\nx-request-id", b"\nX-Request-I", b"a\r\nX-Request-ID", b"\n\n\n",
+        b"\nx-request-id-not: 1", b"\nx\rrequest\rid: 1", b"x-request-id: 1",
+    ],
+)  # fmt: skip
+def test_the_end_of_a_head_is_not_passed(head: bytes) -> None:
+    """However it breaks off; no such line has an id in it."""
+    request = made()
+    request.head = head
+    if head:
+        assert isinstance(request.id, uuid.UUID)
+        assert request.id is request.id
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "text", object()])
+def test_only_requests_have_an_id(wrong: Any) -> None:
+    """Whatever else asks gets an error."""
+    with pytest.raises(AttributeError):
+        vars(Request)["id"].fget(wrong)
+
+
+def test_an_id_that_is_nothing_is_replaced() -> None:
+    """An empty one, say, as in Sanic."""
+    request = made()
+    request._id = ""
+    assert isinstance(request.id, uuid.UUID)
+    request._id = "mine"
+    assert request.id == "mine"

@@ -6,17 +6,22 @@ import asyncio
 import io
 import json
 import logging
+import re
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sanic.log import access_logger
+from sanic.models.server_types import ConnInfo
 from sanic.response import text
 
 from sanic_ms import Service
-from sanic_ms.server import access
+from sanic_ms.http.request import Request
+from sanic_ms.server import HttpProtocol, access
+from sanic_ms.server.request import lazy
 from sanic_ms.telemetry.logging import (
     JSONFormatter,
     LogWriter,
@@ -297,3 +302,122 @@ def test_ids_of_a_trace_are_made_for_no_access_line_alone(
     assert called == trace
     assert f"{known}".encode() in answer.body
     assert [recorded] == [span.trace_id for span in spans]
+
+
+PATHS = [
+    b"/", b"/users/7", b"/users/7?page=2&token=hunter2", b"/a%20b", b'/"', b"/\xff", b"*",
+    b"/eyJhbGciOi", b"/" + b"x" * 4095, b"/" + b"x" * 4096,
+    b"/~!$&'()*+,;=:@-._", b"/token/hunter2",
+]  # fmt: skip
+
+
+class Route(SimpleNamespace):
+    """What is read of a route."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path, parts=tuple(path.split("/")), defined_params={})
+
+
+ROUTE = Route("users/caf\N{LATIN SMALL LETTER E WITH ACUTE}")
+
+
+def lines_of(log_answer: Any, answers: list[tuple[Any, ...]], **request: Any) -> list[str]:
+    """What a function writes of answers, without times."""
+    made = Lines()
+    access_log.use(put=made.handler.writer.put, forwarded=False)
+    connection: Any = HttpProtocol.__new__(HttpProtocol)
+    connection._conn_info = ConnInfo.__new__(ConnInfo)
+    connection._conn_info.client_ip = request.pop("client_ip", "127.0.0.1")
+    asked: Any = lazy(Request)()  # type: ignore[misc]
+    usual = {"head": b"GET / HTTP/1.1", "method": "GET", "raw_url": b"/", "route": ROUTE}
+    for name, value in {**usual, **request}.items():
+        setattr(asked, name, value)
+    asked.transport = None
+    for status, size, seconds in answers:
+        log_answer(connection, asked, status, size, time.perf_counter() - seconds)
+    made.handler.flush()
+    lines = made.stream.getvalue().splitlines()
+    assert all(json.loads(line)["duration_ms"] >= 0 for line in lines)
+    return [re.sub(r'("@timestamp":"|"duration_ms":)[0-9T:.Z-]+', r"\g<1>", line) for line in lines]
+
+
+def same(answers: Any = ((200, 3, 0.001),), **request: Any) -> None:
+    """Both functions write the same."""
+    access_logger.setLevel(logging.INFO)
+    try:
+        in_python = lines_of(access.in_python, answers, **request)
+        assert lines_of(access.log_answer, answers, **request) == in_python
+        assert lines_of(access.log_answer, answers, **request) == in_python
+        assert len(in_python) == len(answers)
+    finally:
+        access_log.use()
+        access_logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("target", PATHS)
+@pytest.mark.parametrize("route", [None, ROUTE, Route("users")], ids=["none", "one", "another"])
+def test_compiled_lines_are_the_same_of_any_path(target: bytes, route: Any) -> None:
+    """With a route or without."""
+    same(raw_url=target, route=route)
+
+
+def test_compiled_lines_are_the_same_of_any_answer() -> None:
+    """Of those that are not usual as well."""
+    sizes = (0, 9, 10, 123_456_789_012, "chunked")
+    same([(status, size, 0.0) for status in (101, 200, 304, 499, 500, "lost") for size in sizes])
+    same([(200, 1, seconds) for seconds in (0.0, 0.0005, 0.1, 1.0, 12.5, 5000.0)])
+    for method in ("POST", "QUERY", "A\N{SNOWMAN}"):
+        same(method=method)
+
+
+@pytest.mark.parametrize("client_ip", ["", "::1", "10.0.0.1", "a b", '"', "fe80::1%eth0"])
+def test_compiled_lines_are_the_same_of_any_client(client_ip: str) -> None:
+    """On a unix socket there is none."""
+    same(client_ip=client_ip)
+
+
+@pytest.mark.parametrize("id", [None, UUID(int=7), "r-1", 7])
+@pytest.mark.parametrize("ids", [True, False])
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nX-Request-ID: r-2", b"a: request-"])
+def test_compiled_lines_are_the_same_of_any_ids(id: Any, ids: bool, head: bytes) -> None:
+    """Those that are known."""
+    span = (
+        ServerSpans(Provider(lambda span: None, ratio=0.0))
+        .route("GET", "/")
+        .begin(SimpleNamespace(head=b"x", raw_url=b"/", transport=None, headers={}))
+    )
+    try:
+        if ids:
+            assert span.ids
+        same(head=head, **({} if id is None else {"_id": id}))
+    finally:
+        span.detach()
+
+
+def test_compiled_lines_are_the_same_of_a_recorded_request() -> None:
+    """Whose ids lead somewhere."""
+    span = (
+        ServerSpans(Provider(lambda span: None, ratio=1.0))
+        .route("GET", "/")
+        .begin(SimpleNamespace(head=b"x", raw_url=b"/", transport=None, headers={}))
+    )
+    try:
+        same()
+    finally:
+        span.detach()
+
+
+@pytest.mark.parametrize("wrong", [None, 7, object(), SimpleNamespace(), "text"])
+def test_no_wrong_argument_ends_the_process(wrong: Any, lines: Lines) -> None:
+    """It is an error of Python's."""
+    request: Any = lazy(Request)()  # type: ignore[misc]
+    connection: Any = HttpProtocol.__new__(HttpProtocol)
+    for arguments in (
+        (wrong, request, 200, 3, 0.0),
+        (connection, wrong, 200, 3, 0.0),
+        (connection, request, wrong, 3, 0.0),
+        (connection, request, 200, wrong, 0.0),
+        (connection, request, 200, 3, wrong),
+    ):
+        with pytest.raises((AttributeError, TypeError)):
+            access.log_answer(*arguments)

@@ -12,6 +12,7 @@ from sanic import Request as SanicRequest
 from sanic.cookies.request import CookieRequestParameters
 from sanic.request import RequestParameters
 
+from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
 from sanic_ms.exception import PayloadTooLarge
 from sanic_ms.http.decode import decode_json
@@ -218,3 +219,12 @@ class Request(SanicRequest):
         if self.parsed_json is None and self.body:
             self.parsed_json = decode_json(self.body)
         return self.parsed_json
+
+
+_compiled: Any = compiled("sanic_ms.http._id")
+if _compiled is not None:
+    # `Request.id` once more, for the usual request.
+    _read: Any = vars(Request)["id"].fget
+    Request.id = property(  # type: ignore[assignment]
+        _compiled.make_reader(_read, Request.generate_id), doc=_read.__doc__
+    )

@@ -30,6 +30,7 @@ from sanic.request import Request
 from sanic.server.protocols.base_protocol import SanicProtocol
 
 from sanic_ms.server import head as _heads, wire as _wire
+from sanic_ms.server.access import log_answer
 from sanic_ms.server.connection import Connection
 from sanic_ms.server.patterns import LONGEST as _LONGEST, Pattern, Patterns
 from sanic_ms.server.receiver import Receiver
@@ -116,6 +117,7 @@ cdef long KEEP_ALIVE = _heads.KEEP_ALIVE, UNTRACED = _heads.UNTRACED
 cdef Py_ssize_t _COPIED = COPIED, LONGEST = _LONGEST
 cdef object _stage_idle = IDLE, _stage_handler = HANDLER, _zero = 0, _never = 0.0
 cdef object _current = Request._current
+cdef object _log_answer = log_answer
 cdef object _receive = Receiver.data_received
 cdef object _open = ShortWay._open, _deliver = ShortWay._deliver, _account = ShortWay._account
 cdef object _Cancelled = CancelledError
@@ -402,13 +404,11 @@ def account(self, request, plan, span, status, size):
 cdef int account_(
     object self, object request, object wire, object plan, object span, object status, object size
 ) except -1:
-    if (
-        type(plan) is not _Plan
-        or type(wire) is not _Wire
-        or get(wire, ACCESS_LOG) is not False and get(plan, LOGGED) is not False
-    ):
+    if type(plan) is not _Plan or type(wire) is not _Wire:
         _account(self, request, plan, span, status, size)
         return 0
+    if get(wire, ACCESS_LOG) is not False and get(plan, LOGGED) is not False:
+        _log_answer(self, request, status, size, get(self, STARTED))
     if span is not None:
         end_span(span, status)
     meter = get(plan, METER)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sanic.log import access_logger
 from sanic.request import Request
 
+from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.logging.access import Access, access_log
 from sanic_ms.telemetry.trace import current_ids, known_ids
 
@@ -74,3 +75,9 @@ def _log_record(request: Request, access: Access) -> None:
             "duration": f" {1000 * access.duration:.1f}ms",
         },
     )
+
+
+in_python = log_answer
+_compiled: Any = compiled("sanic_ms.server._access")
+if _compiled is not None:
+    log_answer = _compiled.stand_for(in_python)

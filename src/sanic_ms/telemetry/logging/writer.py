@@ -17,6 +17,8 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Protocol
 
+from sanic_ms._compiled import compiled
+
 __all__ = ["LogWriter", "renew_after_fork"]
 
 _WHOLE = 4096  # bytes of one write: what POSIX lets a pipe take whole (PIPE_BUF of Linux)
@@ -24,6 +26,10 @@ _BLOCK = 65_536  # the same to a file
 _MADE = 16  # texts made before a write: the event loop waits for as long
 _LINGER = 0.01  # seconds in which the thread waits for more before it has to be woken
 _REPORT = 60.0  # seconds between two lines that say how many were lost
+
+_compiled: Any = compiled("sanic_ms.telemetry.logging._block")
+# Lines that compiled code has made, many at once. Where there is none, no item is of this class.
+_Block: Any = None if _compiled is None else _compiled.Block
 
 
 class LogWriter:
@@ -48,6 +54,30 @@ class LogWriter:
         dropped: Lines that were lost because too many waited, since the process started.
         failed: Lines that the stream refused.
     """
+
+    # Slots, as compiled code reads some of them for each line.
+    __slots__ = (
+        "__weakref__",
+        "_asleep",
+        "_bell",
+        "_fd",
+        "_hung",
+        "_items",
+        "_limit",
+        "_lock",
+        "_most",
+        "_packed",
+        "_render",
+        "_report",
+        "_room",
+        "_stream",
+        "_thread",
+        "_told",
+        "_told_at",
+        "_torn",
+        "dropped",
+        "failed",
+    )
 
     def __init__(
         self,
@@ -80,6 +110,7 @@ class LogWriter:
         """Everything that belongs to one process: what waits at a fork is the parent's to write,
         and its thread is not in the child."""
         self._items: deque[Any] = deque()
+        self._packed: Any = None if _compiled is None else _compiled.Packed()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.RLock()  # a signal handler may log as well
         self._thread: threading.Thread | None = None
@@ -88,11 +119,14 @@ class LogWriter:
 
     def put(self, item: Any) -> None:
         """Hand one over."""
-        items = self._items
-        if len(items) >= self._room:
+        items, packed = self._items, self._packed
+        if (len(items) if packed is None else len(items) + packed.waiting) >= self._room:
             self._no_room(item)
             return
-        items.append(item)
+        if packed is None:
+            items.append(item)
+        else:
+            packed.put(items, item)
         if self._asleep:
             self._wake()
 
@@ -108,7 +142,7 @@ class LogWriter:
     @property
     def waiting(self) -> int:
         """How many lines wait to be written."""
-        return len(self._items)
+        return len(self._items) + (0 if self._packed is None else self._packed.waiting)
 
     # --- the caller's side ---------------------------------------------------------------------
 
@@ -166,11 +200,17 @@ class LogWriter:
         while items:
             item = items.popleft()
             if type(item) is not str:
-                if type(item) is threading.Event:
+                kind = type(item)
+                if kind is _Block or kind is threading.Event:
                     self._write(part)
-                    self._tell_lost()
                     part, size, made = [], 0, 0
-                    item.set()
+                    if kind is _Block:
+                        self._packed.take(item)
+                        self._put_out(item)
+                        self._packed.give_back(item)
+                    else:
+                        self._tell_lost()
+                        item.set()
                     continue
                 item = self._text(item)
                 made += 1
@@ -201,33 +241,42 @@ class LogWriter:
             return f"a log line could not be made: {type(exc).__name__}"
 
     def _write(self, lines: list[str]) -> None:
-        if not lines:
-            return
-        data = _encoded("\n".join((*lines, "")))
+        if lines:
+            self._put_out(_encoded("\n".join((*lines, ""))))
+
+    def _put_out(self, data: Any) -> None:
+        """Write lines: bytes, or a block."""
         written = begin = 0
         try:
             if self._fd is None:
-                self._stream.write(data.decode())
+                self._stream.write(bytes(data).decode())
                 self._stream.flush()
                 return
             if self._stream.closed:  # its descriptor may be another file's by now
                 raise ValueError("closed")
             if self._torn:  # the line before broke off in its middle
-                data = b"\n" + data
+                data = b"\n" + bytes(data)
                 begin = 1
             while written < len(data):
                 try:
-                    written += os.write(self._fd, data[written:])
+                    written += self._push(self._fd, data, written)
                 except BlockingIOError:
                     # Somebody made it non-blocking, as a terminal's other side may.
                     select.select([], [self._fd], [])
                 except OSError:
                     if written:
-                        self._torn = data[written - 1] != 0x0A
+                        self._torn = bytes(data)[written - 1] != 0x0A
                     raise
             self._torn = False
         except Exception:  # a stream of the application's own may raise anything
-            self.failed += data.count(b"\n", max(begin, written))
+            self.failed += bytes(data).count(b"\n", max(begin, written))
+
+    def _push(self, descriptor: int, data: Any, begin: int) -> int:
+        """Write what comes from a place on, and give how many bytes that were."""
+        if type(data) is bytes:
+            return os.write(descriptor, data[begin:])
+        written: int = data.push(descriptor, begin, len(data) if self._most > _WHOLE else _WHOLE)
+        return written
 
 
 def _encoded(text: str) -> bytes:
