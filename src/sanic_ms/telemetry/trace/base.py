@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["Answer", "Format", "Sender", "listed"]
@@ -47,8 +47,9 @@ class Format(ABC):
         return start, stop
 
     @abstractmethod
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
-        """The spans as one body; ``encoded`` has what `span` gave for each, and may be changed."""
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> bytes:
+        """The spans as one body; ``encoded`` has what `span` gave for each, and may be changed.
+        That of a page is several texts with commas between them."""
 
     def rejected(self, answer: bytes) -> int:
         """How many spans the collector refused although it answered with success."""

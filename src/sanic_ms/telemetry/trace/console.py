@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from sanic_ms.telemetry.trace.base import Answer, Format, Sender
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["ConsoleFormat", "ConsoleSender"]
@@ -27,7 +27,7 @@ class ConsoleFormat(Format):
         line = f"{span.kind.name.lower():8} {span.name} {took:.3f} ms {place} {' '.join(said)}"
         return line.encode("utf-8", "backslashreplace")
 
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> bytes:
         return b"\n".join(encoded) + b"\n"
 
 

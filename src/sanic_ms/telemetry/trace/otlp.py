@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.telemetry.trace.base import Format, listed
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
 
 __all__ = ["OtlpFormat"]
@@ -87,7 +87,7 @@ class OtlpFormat(Format):
             start = 0
         return start, stop if stop > start else start
 
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> bytes:
         groups: dict[Scope, list[bytes]] = {}
         last, texts = None, []
         for span, text in zip(spans, encoded, strict=True):
