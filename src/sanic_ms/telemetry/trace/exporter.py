@@ -158,7 +158,7 @@ class Exporter(Component):
             await self._deliver(body, count)
         self._in_flight = 0
 
-    async def _encode(self, spans: list[Waiting]) -> tuple[bytes, int]:
+    async def _encode(self, spans: list[Waiting]) -> tuple[list[bytes], int]:
         offset = wall_offset()
         kept: list[Waiting] = []
         encoded: list[bytes] = []
@@ -183,7 +183,7 @@ class Exporter(Component):
                 log.debug("traces: %r cannot be written: %s", span, exc)
                 self._lose(1)
 
-    async def _deliver(self, body: bytes, count: int) -> None:
+    async def _deliver(self, body: list[bytes], count: int) -> None:
         """Send one body, up to so many times; what cannot be sent is counted."""
         for attempt in range(self._attempts):
             answer = await self._sender.send(body)
