@@ -352,6 +352,14 @@ cdef object ids_made():
     return made
 
 
+cdef object ids_of(object both):
+    """The same as two texts."""
+    trace_id, span_id = sanic_ms_new_ascii(32), sanic_ms_new_ascii(16)
+    memcpy(sanic_ms_ascii(trace_id), sanic_ms_ascii(both), 32)
+    memcpy(sanic_ms_ascii(span_id), sanic_ms_ascii(both) + 32, 16)
+    return trace_id, span_id
+
+
 cdef bint are_ids(object ids) noexcept:
     """Whether these are what a `ServerSpan` keeps as its ids."""
     return (
@@ -502,7 +510,11 @@ def write_child(spans, parent, start):
         return False
     usual = known
     if ids is None:
-        ids = parent.ids
+        if above is None and get(parent, REQUEST) is not None:
+            ids = ids_of(ids_made())
+            put(parent, IDS, ids)
+        else:
+            ids = parent.ids
     if not are_ids(ids):
         return False
     if writer.is_full():

@@ -48,8 +48,12 @@ class Format(ABC):
 
     @abstractmethod
     def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> list[bytes]:
-        """The spans as one body, in pieces; ``encoded`` has what `span` gave for each, and may be changed.
-        That of a page is several texts with commas between them."""
+        """The spans as one body, in pieces.
+
+        Args:
+            encoded: What `span` gave for each; of a page several such texts, with commas between
+                them. It may be changed.
+        """
 
     def rejected(self, answer: bytes) -> int:
         """How many spans the collector refused although it answered with success."""
@@ -109,7 +113,8 @@ class Sender(ABC):
 
     @abstractmethod
     async def send(self, body: Sequence[bytes]) -> Answer:
-        """One attempt to send a body, whose pieces follow each other. It raises nothing but `CancelledError`, and ends within a limit of time."""
+        """One attempt to send a body, whose pieces follow each other. It raises nothing but
+        `CancelledError`, and ends within a limit of time."""
 
     async def close(self) -> None:
         """Give back what is open. Calling it again does nothing."""

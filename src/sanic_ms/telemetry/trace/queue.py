@@ -86,7 +86,7 @@ class SpanQueue:
         while most > 0 and spans:
             count = 1
             if type(spans[0]) is PAGE:
-                count = spans[0].seal()  # type: ignore[union-attr]
+                count = spans[0].seal()
                 if count > most and taken:
                     break
                 self._further -= count - 1
@@ -97,4 +97,4 @@ class SpanQueue:
 
 def spans_in(waited: Iterable[Waiting]) -> int:
     """How many spans they are."""
-    return sum(one.count if type(one) is PAGE else 1 for one in waited)  # type: ignore[union-attr]
+    return sum(one.count if type(one) is PAGE else 1 for one in waited)

@@ -17,8 +17,8 @@ from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.trace.attributes import is_plain_path, safe_path, safe_query
 from sanic_ms.telemetry.trace.base import Format
 from sanic_ms.telemetry.trace.child import ChildRecord
-from sanic_ms.telemetry.trace.queue import PAGE, SpanQueue, Waiting
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
+from sanic_ms.telemetry.trace.queue import PAGE, SpanQueue, Waiting
 from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.span import RecordedSpan
 from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
@@ -67,7 +67,7 @@ class Templates:
             if type(one) is RequestRecord
             else child(one, offset)
             if type(one) is ChildRecord
-            else one.text()  # type: ignore[union-attr]
+            else one.text()
             if type(one) is PAGE
             else span(one, offset)  # type: ignore[arg-type]
             for one in ended
@@ -82,13 +82,14 @@ class Templates:
         if template is None or child.state:
             return self._format.span(child.span(), offset)
         first, second = self._times(child.start + offset, child.stop + offset)
-        return template % (
+        text: bytes = template % (
             child.trace_id.encode(),
             child.span_id.encode(),
             first,
             second,
             child.parent_id.encode(),
         )
+        return text
 
     def _request(self, request: RequestRecord, offset: int) -> bytes:
         path, mark, query = request.url.partition(b"?")
@@ -120,9 +121,7 @@ class Templates:
     def _learn(self, kind: tuple[Any, ...], request: RequestRecord) -> bytes | None:
         if len(self._known) >= MOST_TEMPLATES:
             self._known.clear()
-        template = self._known[kind] = _template(
-            self._format, request.span(), PATH, QUERY
-        )
+        template = self._known[kind] = _template(self._format, request.span(), PATH, QUERY)
         return template
 
 
