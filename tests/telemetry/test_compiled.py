@@ -362,6 +362,15 @@ def test_what_is_none_of_ours_is_left_alone() -> None:
     for parent in (tuple.__new__(Parent, ()), (), "x", CALLER._replace(span_id="")):
         span._parent = parent  # type: ignore[assignment]
         assert not _writer.end_request(span, 200)
+    span._parent = None
+    statement = ChildSpans(Scope("a"), "b", {})
+    assert _writer.write_child(statement, span, 1)
+    for usual in (_writer.Usual(), *statement.templates.values(), 1):
+        route._usual = usual
+        assert _writer.end_request(Context().run(route.begin, FakeRequest()), 200)
+    for usual in (_writer.Usual(), route._usual, 1):
+        statement.templates = dict.fromkeys(statement.templates, usual)
+        assert not _writer.write_child(statement, span, 1)
     with pytest.raises(TypeError):
         _writer.Writer([], ZipkinFormat(RESOURCE))
     with pytest.raises(TypeError):

@@ -425,6 +425,7 @@ cdef bint write_request(object span, object status) except -1:
     if (
         usual is None
         or usual.writer is not writer
+        or not usual.has_path
         or usual.status != code
         or usual.secure != secure
         or usual.has_parent != (parent is not None)
@@ -509,6 +510,8 @@ def write_child(spans, parent, start):
     if type(known) is not Usual:
         return False
     usual = known
+    if usual.writer is not writer or usual.has_path or not usual.has_parent:
+        return False
     if ids is None:
         if above is None and get(parent, REQUEST) is not None:
             ids = ids_of(ids_made())
