@@ -402,11 +402,11 @@ def test_pages_have_a_bound_and_are_taken_whole(form: Format) -> None:
     waited = queue.take(600)
     assert spans_in(waited) == 512
     waited += queue.take(10)
-    assert spans_in(waited) == 768
-    assert spans_in(queue.take(10_000)) == 232
+    assert spans_in(waited) == 640
+    assert spans_in(queue.take(10_000)) == 360
     body = b"".join(form.body(waited, Templates(form).write(waited, 0)))
     paths = re.findall(rb'"(/\d+)"', body)
-    assert paths == [b"/%d" % number for number in range(768)]
+    assert paths == [b"/%d" % number for number in range(640)]
     json.loads(body)
 
 

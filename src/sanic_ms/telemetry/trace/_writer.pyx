@@ -136,8 +136,10 @@ cdef object _is_secure = is_secure, _wall_offset = wall_offset, _cut = cut, _sco
 cdef Py_ssize_t _MOST_PATH = MOST_TEXT, _MOST_TEMPLATES = MOST_TEMPLATES
 
 cdef enum:
-    FULL = 256  # spans of a page: the exporter takes whole pages
-    LARGE = 131072  # bytes after which a page is full as well
+    # Spans of a page, and bytes after which it is full as well. The exporter takes whole pages;
+    # from 128 kB on malloc would ask the kernel for the memory of each.
+    FULL = 128
+    LARGE = 65536
     SECOND = 1000000000
 
 # The letters of a path that is written as it came.
