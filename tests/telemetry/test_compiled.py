@@ -1,8 +1,8 @@
 """Compiled code of telemetry against the Python that it stands for: same results, no crash.
 
-A small extension is not built for the tests: `_observer` is called by other compiled code alone, so
-requests are served in memory by `HttpProtocol` and by the methods, and what they leave is compared.
-`_writer` has functions of Python's as well.
+`_observer` is called by other compiled code alone: requests are served in memory by `HttpProtocol`
+and by the methods that it stands for, and what both leave is compared. `_writer` has functions that
+Python can call as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context
 from itertools import count
+from time import perf_counter_ns
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ from tests.telemetry.trace.conftest import SPAN, TRACE, FakeRequest
 from sanic_ms import Service
 from sanic_ms._compiled import compiled
 from sanic_ms.server import HttpProtocol
+from sanic_ms.server.receiver import Receiver
+from sanic_ms.server.short import ShortWay
+from sanic_ms.telemetry.metrics.server import BOUNDS
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace import (
     ChildSpans,
@@ -38,6 +42,7 @@ from sanic_ms.telemetry.trace import (
 )
 from sanic_ms.telemetry.trace.base import Format
 from sanic_ms.telemetry.trace.console import ConsoleFormat
+from sanic_ms.telemetry.trace.context import get_context
 from sanic_ms.telemetry.trace.headers import Parent
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.queue import PAGE, spans_in
@@ -188,6 +193,80 @@ def test_what_requests_leave_is_the_same(
     )
     plain, _ = asked(targets, lines, secure, trace_sample=1.0)
     assert sorted(bare(plain)) == sorted(bare(written))
+
+
+class Plain(HttpProtocol):
+    """A connection that is served by Python alone."""
+
+    __slots__ = ()
+    data_received = Receiver.data_received
+    _open = ShortWay._open
+    _deliver = ShortWay._deliver
+    _account = ShortWay._account
+
+
+def observed(connection: type[HttpProtocol], ratio: float, lines: bytes) -> list[Any]:
+    """What handlers see of the spans of some requests, and what is counted and left of them."""
+
+    async def run() -> list[Any]:
+        app = Service(f"compiled-{next(_numbers)}")
+        app.configure(access_log=False, zipkin_server="http://127.0.0.1:9", trace_sample=ratio)
+        seen: list[Any] = []
+        spans: list[Any] = []
+
+        @app.get("/fine")
+        async def fine(request: Any) -> dict[str, int]:
+            span = get_context()
+            spans.append(span)
+            seen.append((type(span), span.sampled, span.log_ids, span._parent, span._ids))
+            seen.append((span._request is request, type(span._start), span._span, span.known))
+            return {"a": 1}
+
+        @app.get("/fails")
+        async def fails(request: Any) -> dict[str, int]:
+            spans.append(get_context())
+            raise KeyError("x")
+
+        await app._startup()
+        loop = asyncio.get_running_loop()
+        wire = Wire(loop)
+        served = connection(loop=loop, app=app, connections=set())
+        served.connection_made(wire)
+        for number, target in enumerate((b"/fine", b"/fine", b"/fails", b"/fine", b"/none")):
+            served.data_received(b"GET %b HTTP/1.1\r\nHost: a\r\n%b\r\n" % (target, lines))
+            while len(wire.written) <= number:  # noqa: ASYNC110 - it ends within a few steps
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert app.tracing is not None
+        assert app.tracing.queue is not None
+        seen += [len(app.tracing.queue), app.tracing.queue.dropped]
+        seen += [(span.sampled, span._request, type(span._span)) for span in spans]
+        seen += [span._route._left_out for span in spans if span._route._ratio in (0.0, 1.0)]
+        for span in spans:
+            assert span._start < perf_counter_ns()
+        buckets = len(BOUNDS) + 1
+        for plan in served.wire.routes.plans.values():
+            meter: Any = plan.meter
+            assert meter.in_flight == 0
+            for status, at in sorted(meter._at.items()):
+                seen.append((status, sum(meter._values[at : at + buckets])))
+                assert 0.0 < meter._values[at + buckets] < 60.0
+        return seen
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+@pytest.mark.parametrize("lines", [b"", b"traceparent: 00-%b-%b-00\r\n", b"x-b3-sampled: 1\r\n"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_request_is_observed_alike(ratio: float, lines: bytes) -> None:
+    """Compiled or not: what the handler finds current, what is recorded, what is let go."""
+    if b"%b" in lines:
+        lines %= (TRACE.encode(), SPAN.encode())
+    seen = observed(HttpProtocol, ratio, lines)
+    assert seen == observed(Plain, ratio, lines)
+    assert (200, 3.0) in seen
+    assert (500, 1.0) in seen
 
 
 LOOKS: dict[str, Callable[[], Any]] = {
