@@ -3,10 +3,12 @@
 The ways take turns within every round, so that a busy machine slows all of them; each way's figure
 is the median of its rounds in processor time, less that of the empty loop. "unsampled" is the usual
 request of a service that records few traces, or none. "sampled" includes the hand-over to the
-queue, which is emptied between rounds, and not the encoding, which the exporter's task does later:
-"encode" is that, for each of the two formats. A statement runs at once and is recorded; a "child"
-is a span in full, as other calls make. "looked at" are requests whose span was asked for, as
-a child or a log line does. Every round runs in a context of its own.
+queue, which is emptied between rounds, and not the encoding, which the exporter's task does
+later: "encode" is that, for each of the two formats. "written" is what compiled code does in place
+of both, where there is any: the end of a request, or a statement, as text in the queue. A statement
+runs at once and is recorded; a "child" is a span in full, as other calls make. "looked at" are
+requests whose span was asked for, as a child or a log line does. Every round runs in a context of
+its own.
 
 --collectors compares instead what requests cost while the collector, a process of its own on the
 loopback, answers, hangs, resets connections, answers 500 or is absent: tasks with a recorded server
@@ -35,6 +37,7 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from benchmarks.collector import KINDS
+from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.trace import (
     ChildSpans,
     end_child,
@@ -48,9 +51,9 @@ from sanic_ms.telemetry.trace.http import HttpSender
 from sanic_ms.telemetry.trace.otlp import OtlpFormat
 from sanic_ms.telemetry.trace.provider import Provider
 from sanic_ms.telemetry.trace.queue import SpanQueue
-from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpans
+from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan, ServerSpans
 from sanic_ms.telemetry.trace.span import Scope, wall_offset
-from sanic_ms.telemetry.trace.template import Templates
+from sanic_ms.telemetry.trace.template import Templates, taker
 from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
 
 HEAD = (
@@ -81,6 +84,18 @@ def calling(route: RouteSpans, request: Request) -> Callable[[int], None]:
     def run(calls: int) -> None:
         for _ in range(calls):
             begin(request).end(200)
+
+    return run
+
+
+def writing(
+    route: RouteSpans, request: Request, end: Callable[[ServerSpan, int], bool]
+) -> Callable[[int], None]:
+    begin = route.begin
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            end(begin(request), 200)
 
     return run
 
@@ -160,6 +175,7 @@ def empty(calls: int) -> None:
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     kept: list[Any] = []
+    queues: dict[str, SpanQueue] = {}
 
     def route(ratio: float) -> RouteSpans:
         provider = Provider(kept.append, put_record=kept.append, ratio=ratio)
@@ -176,6 +192,15 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
         "child of a sampled one": children(route(1.0)),
         "statement of a sampled one": statements(route(1.0)),
     }
+    writer = compiled("sanic_ms.telemetry.trace._writer")
+    if writer is not None:
+        for form in (ZipkinFormat, OtlpFormat):
+            short = form.__name__.removesuffix("Format").lower()
+            queue = queues[short] = SpanQueue(10 * calls)
+            put = taker(queue, form({"service.name": "shop"}))
+            written = ServerSpans(Provider(queue.put, put_record=put)).route("GET", "/users/<id>")
+            ways[f"written, {short}"] = writing(written, Request(HEAD), writer.end_request)
+            ways[f"written statement, {short}"] = statements(written)
     requests = partial(calling, request=Request(HEAD))
     for name, way in (("", requests), (" statement", statements), (" child", children)):
         for form in (ZipkinFormat, OtlpFormat):
@@ -190,6 +215,8 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
             context.run(ways[name], calls)
             took = time.process_time_ns() - began
             kept.clear()
+            for queue in queues.values():
+                queue.take(queue.limit)
             if number:  # the first round warms up
                 results[name].append(took / calls)
     return results
@@ -223,7 +250,7 @@ async def requests(url: str, limit: int, calls: int) -> tuple[float, int]:
     sender = HttpSender(f"{url}/api/v2/spans", timeout=1.0)
     exporter = Exporter(queue, ZipkinFormat({}), sender, interval=0.05, stop_timeout=0.01)
     put = (queue.put if limit else lambda span: None) if url else None
-    provider = Provider(put, put_record=put)
+    provider = Provider(put, put_record=exporter.put_record if limit else put)
     route = ServerSpans(provider).route("GET", "/users/<id>")
     request, scope = Request(HEAD), Scope("benchmark")
     most = 0

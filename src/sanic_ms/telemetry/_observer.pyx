@@ -14,6 +14,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from sanic_ms._slots cimport get, make, put, slot
+from sanic_ms.telemetry.trace._writer cimport write_request
 
 from sanic_ms.telemetry.metrics.server import BOUNDS, RouteMetrics
 from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
@@ -56,6 +57,7 @@ cdef Py_ssize_t AT = slot(RouteMetrics, "_at")
 cdef type _RouteSpans = RouteSpans
 cdef Py_ssize_t FOREIGN = slot(RouteSpans, "foreign")
 cdef Py_ssize_t LEFT_OUT = slot(RouteSpans, "_left_out")
+cdef Py_ssize_t RATIO = slot(RouteSpans, "_ratio")
 
 cdef type _ServerSpan = ServerSpan
 cdef Py_ssize_t START = slot(ServerSpan, "_start")
@@ -108,6 +110,7 @@ cdef int end_measuring(object meter, object started, object status) except -1:
 cdef object begin_span(object spans, object request, bint untraced):
     """`RouteSpans.begin`."""
     cdef long left
+    cdef bint sampled
     if (
         not untraced
         or type(spans) is not _RouteSpans
@@ -116,9 +119,11 @@ cdef object begin_span(object spans, object request, bint untraced):
     ):
         return spans.begin(request, untraced)
     left = get(spans, LEFT_OUT)
-    if not left:
+    sampled = left == 0
+    if not sampled:
+        put(spans, LEFT_OUT, left - 1)
+    elif <double>get(spans, RATIO) < 1.0:  # else the next one is recorded as well
         return spans.begin(request, True)
-    put(spans, LEFT_OUT, left - 1)
     span = make(_ServerSpan)
     put(span, START, sanic_ms_nanoseconds())
     put(span, ROUTE, spans)
@@ -127,7 +132,7 @@ cdef object begin_span(object spans, object request, bint untraced):
     put(span, IDS, None)
     put(span, PARENT, None)
     put(span, LOG_IDS, None)
-    put(span, SAMPLED, False)
+    put(span, SAMPLED, sampled)
     PyContextVar_Set(_variable, span)
     return span
 
@@ -136,6 +141,6 @@ cdef int end_span(object span, object status) except -1:
     """`ServerSpan.end`."""
     if type(span) is _ServerSpan and get(span, SAMPLED) is False and <long>status < 500:
         put(span, REQUEST, None)
-    else:
+    elif not write_request(span, status):
         span.end(status)
     return 0

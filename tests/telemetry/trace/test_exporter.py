@@ -7,7 +7,7 @@ import gc
 import logging
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -55,7 +55,7 @@ class Scripted(Sender):
         self.contexts: list[otel.Context] = []
         self.closed = False
 
-    async def send(self, body: bytes) -> Answer:
+    async def send(self, body: Sequence[bytes]) -> Answer:
         self.times.append(time.monotonic())
         self.contexts.append(otel.get_current())
         given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -335,7 +335,7 @@ async def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | Non
         value = formatdate(time.time() + 100, usegmt=True)
     async with receiver(lambda _: answer(503, Retry_After=value)) as collector:
         sender = HttpSender(collector.url)
-        told = (await sender.send(b"[]")).retry_after
+        told = (await sender.send([b"[]"])).retry_after
         await sender.close()
         await sender.close()
     assert told == (pytest.approx(seconds, abs=20) if seconds else seconds)

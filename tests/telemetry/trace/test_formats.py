@@ -43,7 +43,7 @@ def schema() -> Draft4Validator:
 def written(format: Format, spans: list[RecordedSpan]) -> bytes:
     """One body."""
     offset = wall_offset()
-    return format.body(spans, [format.span(span, offset) for span in spans])
+    return b"".join(format.body(spans, [format.span(span, offset) for span in spans]))
 
 
 def zipkin(*spans: RecordedSpan) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["Answer", "Format", "Sender", "listed"]
@@ -47,28 +47,49 @@ class Format(ABC):
         return start, stop
 
     @abstractmethod
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
-        """The spans as one body; ``encoded`` has what `span` gave for each, and may be changed."""
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> list[bytes]:
+        """The spans as one body, in pieces.
+
+        Args:
+            encoded: What `span` gave for each; of a page several such texts, with commas between
+                them. It may be changed.
+        """
 
     def rejected(self, answer: bytes) -> int:
         """How many spans the collector refused although it answered with success."""
         return 0
 
 
-def listed(before: bytes, texts: list[bytes], after: bytes) -> list[bytes]:
-    """Texts which, joined by commas, are a list between what stands before and after it.
+_LARGE = 16_384
+"""Bytes of a text from which on it costs less to send it by itself than to copy it."""
 
-    A body is a megabyte of thousands of spans. Joined in one step it is copied once, and brackets
-    put around it later would copy it again, into memory that the kernel has to provide anew.
+
+def listed(before: bytes, texts: list[bytes], after: bytes) -> list[bytes]:
+    """A list in few pieces: texts, with commas between them and what stands before and after.
+
+    A body is a megabyte of thousands of spans. Small texts are joined in one step and so copied
+    once: brackets put around them later would copy them again, into memory that the kernel has to
+    provide anew. Large ones, which are pages, are not copied.
 
     Args:
-        texts: Of the items; changed and given back.
+        texts: Of the items; may be changed.
     """
     if not texts:
         return [before + after]
-    texts[0] = before + texts[0]
-    texts[-1] += after
-    return texts
+    if max(map(len, texts)) < _LARGE:
+        texts[0] = before + texts[0]
+        texts[-1] += after
+        return [b",".join(texts)]
+    pieces: list[bytes] = []
+    small = [before]
+    for text in texts:
+        if len(text) < _LARGE:
+            small += text, b","
+        else:
+            pieces += b"".join(small), text
+            small = [b","]
+    small[-1] = after  # in place of the comma
+    return [*pieces, b"".join(small)]
 
 
 class Answer(NamedTuple):
@@ -91,8 +112,9 @@ class Sender(ABC):
     """Brings bodies to where they go."""
 
     @abstractmethod
-    async def send(self, body: bytes) -> Answer:
-        """One attempt. It raises nothing but `CancelledError`, and ends within a limit of time."""
+    async def send(self, body: Sequence[bytes]) -> Answer:
+        """One attempt to send a body, whose pieces follow each other. It raises nothing but
+        `CancelledError`, and ends within a limit of time."""
 
     async def close(self) -> None:
         """Give back what is open. Calling it again does nothing."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from opentelemetry.trace import Span, SpanKind
 
+from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.trace.context import SpanHolder
 from sanic_ms.telemetry.trace.current import end_child, start_child
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope, clock
@@ -50,7 +51,7 @@ class ChildSpans:
         self.name = name
         self.attributes = attributes
         self.kind = kind
-        self.templates: dict[object, bytes | None] = {}
+        self.templates: dict[object, Any] = {}
 
     def around(
         self,
@@ -85,6 +86,8 @@ class ChildSpans:
             if (more := _more(exc, said_of)) is not None:
                 end_child(self.begun(parent, start).span(), exc, more)
             raise
+        if _write_child is not None and _write_child(self, parent, start):
+            return result
         child = self.begun(parent, start)
         child.stop = clock()
         provider = child.provider
@@ -168,3 +171,10 @@ async def _observed(
         raise
     end_child(span)
     return result
+
+
+# Down here, as it looks at the classes above.
+_writer = compiled("sanic_ms.telemetry.trace._writer")
+_write_child: Callable[[ChildSpans, SpanHolder | RecordedSpan, int], bool] | None = (
+    None if _writer is None else _writer.write_child
+)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from sanic_ms.telemetry.trace.base import Answer, Format, Sender
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["ConsoleFormat", "ConsoleSender"]
@@ -27,14 +27,14 @@ class ConsoleFormat(Format):
         line = f"{span.kind.name.lower():8} {span.name} {took:.3f} ms {place} {' '.join(said)}"
         return line.encode("utf-8", "backslashreplace")
 
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
-        return b"\n".join(encoded) + b"\n"
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> list[bytes]:
+        return [b"\n".join(encoded), b"\n"]
 
 
 class ConsoleSender(Sender):
     """Writes to the standard output."""
 
-    async def send(self, body: bytes) -> Answer:
-        sys.stdout.write(body.decode("utf-8", "replace"))
+    async def send(self, body: Sequence[bytes]) -> Answer:
+        sys.stdout.write(b"".join(body).decode("utf-8", "replace"))
         sys.stdout.flush()
         return Answer(200)

@@ -12,9 +12,9 @@ from opentelemetry import context as otel
 
 from sanic_ms.lifecycle import Component, Health
 from sanic_ms.telemetry.trace.base import Answer, Format, Sender
-from sanic_ms.telemetry.trace.queue import Ended, SpanQueue
+from sanic_ms.telemetry.trace.queue import SpanQueue, Waiting, spans_in
 from sanic_ms.telemetry.trace.span import wall_offset
-from sanic_ms.telemetry.trace.template import Templates
+from sanic_ms.telemetry.trace.template import Templates, taker
 
 __all__ = ["Exporter"]
 
@@ -46,6 +46,9 @@ class Exporter(Component):
             ``longest``; each is cut by a random part, so that workers do not come back together.
         longest: Also the most that a collector's ``Retry-After`` can ask for.
         stop_timeout: Seconds that `stop` may take to send what is left.
+
+    Attributes:
+        put_record: Takes records for the queue; see `Provider`.
     """
 
     name = "traces"
@@ -66,6 +69,7 @@ class Exporter(Component):
         self.queue = queue
         self._format = format
         self._templates = Templates(format)
+        self.put_record = taker(queue, format)
         self._sender = sender
         self._batch = batch
         # A small queue must not overflow while a full batch is waited for.
@@ -103,7 +107,7 @@ class Exporter(Component):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            self._lose(len(self.queue.take(self.queue.limit)) + self._in_flight)
+            self._lose(spans_in(self.queue.take(self.queue.limit)) + self._in_flight)
             self._in_flight = 0
             self._report(last=True)
             await self._sender.close()
@@ -148,15 +152,15 @@ class Exporter(Component):
 
     async def _send_batch(self) -> None:
         spans = self.queue.take(self._batch)
-        self._in_flight = len(spans)
+        self._in_flight = spans_in(spans)
         body, count = await self._encode(spans)
         if count:
             await self._deliver(body, count)
         self._in_flight = 0
 
-    async def _encode(self, spans: list[Ended]) -> tuple[bytes, int]:
+    async def _encode(self, spans: list[Waiting]) -> tuple[list[bytes], int]:
         offset = wall_offset()
-        kept: list[Ended] = []
+        kept: list[Waiting] = []
         encoded: list[bytes] = []
         for first in range(0, len(spans), _SLICE):
             some = spans[first : first + _SLICE]
@@ -166,10 +170,10 @@ class Exporter(Component):
             except _UNWRITABLE:
                 self._encode_each(some, offset, kept, encoded)
             await asyncio.sleep(0)
-        return self._format.body(kept, encoded), len(kept)
+        return self._format.body(kept, encoded), spans_in(kept)
 
     def _encode_each(
-        self, spans: list[Ended], offset: int, kept: list[Ended], encoded: list[bytes]
+        self, spans: list[Waiting], offset: int, kept: list[Waiting], encoded: list[bytes]
     ) -> None:
         for span in spans:
             try:
@@ -179,7 +183,7 @@ class Exporter(Component):
                 log.debug("traces: %r cannot be written: %s", span, exc)
                 self._lose(1)
 
-    async def _deliver(self, body: bytes, count: int) -> None:
+    async def _deliver(self, body: list[bytes], count: int) -> None:
         """Send one body, up to so many times; what cannot be sent is counted."""
         for attempt in range(self._attempts):
             answer = await self._sender.send(body)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import gzip
-import io
 import ipaddress
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.trace.base import Answer, Sender
@@ -58,12 +58,12 @@ class HttpSender(Sender):
         self.packs = not _is_local(url) if compress is None else compress
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, body: bytes) -> Answer:
+    async def send(self, body: Sequence[bytes]) -> Answer:
         headers = self._headers
-        if self.packs and len(body) >= _WORTH_PACKING:
+        if self.packs and sum(map(len, body)) >= _WORTH_PACKING:
             # Packing lets go of the interpreter, so a thread does it beside the loop.
             loop = asyncio.get_running_loop()
-            body = await loop.run_in_executor(None, gzip.compress, body, _GZIP_LEVEL)
+            body = [await loop.run_in_executor(None, _pack, body)]
             headers = {**headers, "Content-Encoding": "gzip"}
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -73,9 +73,8 @@ class HttpSender(Sender):
             )
         try:
             async with self._session.post(
-                # Bytes would be written in one go, however many they are.
                 self.url,
-                data=io.BytesIO(body),
+                data=_Pieces(body),
                 headers=headers,
                 allow_redirects=False,
             ) as response:
@@ -96,6 +95,26 @@ class HttpSender(Sender):
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class _Pieces(aiohttp.Payload):
+    """A body that is written piece by piece, without a copy of the whole. (A file in memory, which
+    is the other way not to write all in one go, is read by a thread.)"""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__(pieces)
+        self._size = sum(map(len, pieces))
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for piece in self._value:
+            await writer.write(piece)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return b"".join(self._value).decode(encoding, errors)
+
+
+def _pack(body: Sequence[bytes]) -> bytes:
+    return gzip.compress(b"".join(body), _GZIP_LEVEL)
 
 
 def _is_local(url: str) -> bool:

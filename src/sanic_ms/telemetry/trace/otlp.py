@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.telemetry.trace.base import Format, listed
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
 
 __all__ = ["OtlpFormat"]
@@ -87,7 +87,7 @@ class OtlpFormat(Format):
             start = 0
         return start, stop if stop > start else start
 
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> list[bytes]:
         groups: dict[Scope, list[bytes]] = {}
         last, texts = None, []
         for span, text in zip(spans, encoded, strict=True):
@@ -95,11 +95,13 @@ class OtlpFormat(Format):
                 last = span.scope
                 texts = groups.setdefault(last, [])
             texts.append(text)
-        every: list[bytes] = []
-        for scope, texts in groups.items():
-            every += listed(b'{"scope":%b,"spans":[' % _encode(_scope(scope)), texts, b"]}")
+        pieces: list[bytes] = []
         before = b'{"resourceSpans":[{"resource":%b,"scopeSpans":[' % self._resource
-        return b",".join(listed(before, every, b"]}]}"))
+        for scope, texts in groups.items():
+            before += b'{"scope":%b,"spans":[' % _encode(_scope(scope))
+            pieces += listed(before, texts, b"]}")
+            before = b","
+        return [*pieces, b"]}]}"] if groups else [before + b"]}]}"]
 
     def rejected(self, answer: bytes) -> int:
         try:

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
 
+from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.trace.child import ChildRecord
 from sanic_ms.telemetry.trace.record import RequestRecord
-from sanic_ms.telemetry.trace.span import RecordedSpan
+from sanic_ms.telemetry.trace.span import RecordedSpan, Scope
 
-__all__ = ["Ended", "SpanQueue"]
+__all__ = ["PAGE", "Ended", "Page", "SpanQueue", "Waiting", "spans_in"]
+
+
+class Page(Protocol):
+    """Spans of one scope that compiled code has written, as texts joined by commas.
+
+    Attributes:
+        count: How many.
+    """
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def scope(self) -> Scope: ...
+    def seal(self) -> int:
+        """Take nothing more. Gives how many spans there are; calling it again changes nothing."""
+
+    def text(self) -> bytes:
+        """What was written; it seals the page."""
+
+
+_pages = compiled("sanic_ms.telemetry.trace._pages")
+PAGE: type[Page] | None = None if _pages is None else _pages.Page
+"""The class of pages; None where nothing is compiled, and there are none."""
 
 Ended = RecordedSpan | RequestRecord | ChildRecord
 """A span, or what is sent as one."""
+
+Waiting = Ended | Page
+"""What waits: a span, or several."""
 
 
 class SpanQueue:
@@ -27,7 +56,9 @@ class SpanQueue:
         sent: Spans that the collector took.
     """
 
-    __slots__ = ("_spans", "dropped", "limit", "sent")
+    # The compiled writer puts its pages into ``_spans`` itself, and counts in ``_further`` the
+    # spans of each beyond the first.
+    __slots__ = ("_further", "_spans", "dropped", "limit", "sent")
 
     def __init__(self, limit: int = 10_000) -> None:
         if limit < 1:
@@ -35,19 +66,35 @@ class SpanQueue:
         self.limit = limit
         self.dropped = 0
         self.sent = 0
-        self._spans: deque[Ended] = deque()
+        self._spans: deque[Waiting] = deque()
+        self._further = 0
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self._spans) + self._further
 
     def put(self, span: Ended) -> None:
         """Take a span, or count it as dropped. It never waits."""
-        if len(self._spans) < self.limit:
+        if len(self._spans) + self._further < self.limit:
             self._spans.append(span)
         else:
             self.dropped += 1
 
-    def take(self, most: int) -> list[Ended]:
-        """The spans that wait longest, at most so many."""
+    def take(self, most: int) -> list[Waiting]:
+        """What waits longest, at most so many spans; a page is not divided, and may be more."""
         spans = self._spans
-        return [spans.popleft() for _ in range(min(most, len(spans)))]
+        taken: list[Waiting] = []
+        while most > 0 and spans:
+            count = 1
+            if type(spans[0]) is PAGE:
+                count = spans[0].seal()
+                if count > most and taken:
+                    break
+                self._further -= count - 1
+            taken.append(spans.popleft())
+            most -= count
+        return taken
+
+
+def spans_in(waited: Iterable[Waiting]) -> int:
+    """How many spans they are."""
+    return sum(one.count if type(one) is PAGE else 1 for one in waited)

@@ -139,9 +139,12 @@ class RouteSpans:
         foreign: The tracer of another provider, where the application has installed one.
     """
 
-    __slots__ = ("_left_out", "_override", "_ratio", "attributes", "foreign", "name", "provider")
+    __slots__ = (
+        "_left_out", "_override", "_ratio", "_usual", "attributes", "foreign", "name", "provider",
+    )  # fmt: skip
 
     _left_out: int
+    _usual: object  # what the compiled writer knows of them
 
     def __init__(
         self, provider: Provider, method: str, template: str, sample: float | None = None
@@ -153,7 +156,8 @@ class RouteSpans:
         if template:
             self.attributes["http.route"] = template
         self._override = sample
-        self._ratio = provider.ratio if sample is None else sample * provider.records
+        self._ratio = float(provider.ratio if sample is None else sample * provider.records)
+        self._usual = None
         self.renew()
 
     def begin(self, request: TracedRequest, untraced: bool = False) -> ServerSpan:
@@ -212,11 +216,11 @@ class ServerSpan(SpanHolder):
         sampled: Whether its span is recorded.
     """
 
-    __slots__ = ("_ids", "_parent", "_record", "_request", "_route", "_span", "_start")
+    __slots__ = ("_ended", "_ids", "_parent", "_request", "_route", "_span", "_start")
 
+    _ended: str | tuple[str, str]  # the ids of one that was sent
     _ids: tuple[str, str] | None
     _parent: Parent | None
-    _record: RequestRecord
     _request: TracedRequest | None
     _route: RouteSpans
     _span: RequestSpan | None
@@ -233,8 +237,8 @@ class ServerSpan(SpanHolder):
         if ids is None:
             parent, provider = self._parent, self._route.provider
             if self._request is None and self.sampled:
-                span = self._own()
-                ids = span.trace_id, span.span_id
+                both = "".join(self._ended)
+                ids = (parent and parent.trace_id) or both[:32], both[32:]
             elif parent is None:
                 both = provider.new_ids()
                 ids = both[:32], both[32:]
@@ -288,10 +292,10 @@ class ServerSpan(SpanHolder):
                 if span is not None:
                     span.stop = stop
                 url, secure = request.raw_url, is_secure(request.transport)
-                self._record = record = RequestRecord(
-                    route, self._parent, ids, self._start, stop, url, secure, status
+                self._ended = ids
+                provider.put_record(
+                    RequestRecord(route, self._parent, ids, self._start, stop, url, secure, status)
                 )
-                provider.put_record(record)
         self._request = None
 
     def detach(self) -> None:
@@ -305,12 +309,10 @@ class ServerSpan(SpanHolder):
     def _own(self) -> RequestSpan:
         span = self._span
         if span is None:
+            ids = self.ids
+            span = self._span = request_span(self._route, self._parent, *ids, self._start)
             if self._request is None and self.sampled:
-                # It has ended, and a task that outlives it asks.
-                span = self._span = self._record.span()
-                return span
-            parent = self._parent
-            span = self._span = request_span(self._route, parent, *self.ids, self._start)
+                span.stop = clock()  # it was sent, and a task that outlives it asks
             if not self.sampled:
                 span.recording = False
                 span.sampled = self.passes_on

@@ -13,23 +13,26 @@ from typing import Any
 
 import msgspec
 
+from sanic_ms._compiled import compiled
 from sanic_ms.telemetry.trace.attributes import is_plain_path, safe_path, safe_query
 from sanic_ms.telemetry.trace.base import Format
 from sanic_ms.telemetry.trace.child import ChildRecord
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.otlp import OtlpFormat
+from sanic_ms.telemetry.trace.queue import PAGE, SpanQueue, Waiting
 from sanic_ms.telemetry.trace.record import RequestRecord
 from sanic_ms.telemetry.trace.span import RecordedSpan
+from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
 
-__all__ = ["Templates"]
+__all__ = ["MOST_TEMPLATES", "PATH", "QUERY", "Templates", "cut", "taker"]
 
-_MOST = 4096
+MOST_TEMPLATES = 4096
 """Templates of requests that are kept: one for each route, status and kind of request."""
 
 _TRACE = "5a4e1c07" * 4
 _SPAN = "5a4e1c08" * 2
 _PARENT = "5a4e1c09" * 2
-_PATH = "/5a4e1c0a-path"
-_QUERY = "5a4e1c0b-query"
+PATH = "url.path", "/5a4e1c0a-path"
+QUERY = "url.query", "5a4e1c0b-query"
 _START, _STOP = 3_141_592_653_589_793_238, 3_141_682_818_284_590_452
 
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +50,7 @@ class Templates:
         self._times = format.times
         self._known: dict[tuple[Any, ...], bytes | None] = {}
 
-    def write(self, ended: Iterable[Ended], offset: int) -> list[bytes]:
+    def write(self, ended: Iterable[Waiting], offset: int) -> list[bytes]:
         """Spans, a text each. That of a record has the same bytes that ``format.span`` gives for
         its span.
 
@@ -64,6 +67,8 @@ class Templates:
             if type(one) is RequestRecord
             else child(one, offset)
             if type(one) is ChildRecord
+            else one.text()
+            if type(one) is PAGE
             else span(one, offset)  # type: ignore[arg-type]
             for one in ended
         ]
@@ -77,13 +82,14 @@ class Templates:
         if template is None or child.state:
             return self._format.span(child.span(), offset)
         first, second = self._times(child.start + offset, child.stop + offset)
-        return template % (
+        text: bytes = template % (
             child.trace_id.encode(),
             child.span_id.encode(),
             first,
             second,
             child.parent_id.encode(),
         )
+        return text
 
     def _request(self, request: RequestRecord, offset: int) -> bytes:
         path, mark, query = request.url.partition(b"?")
@@ -113,33 +119,56 @@ class Templates:
         return template % values
 
     def _learn(self, kind: tuple[Any, ...], request: RequestRecord) -> bytes | None:
-        if len(self._known) >= _MOST:
+        if len(self._known) >= MOST_TEMPLATES:
             self._known.clear()
-        template = self._known[kind] = _template(
-            self._format, request.span(), ("url.path", _PATH), ("url.query", _QUERY)
-        )
+        template = self._known[kind] = _template(self._format, request.span(), PATH, QUERY)
         return template
 
 
-def _template(format: Format, span: RecordedSpan, *said: tuple[str, str]) -> bytes | None:
+def cut(format: Format, span: RecordedSpan, *said: tuple[str, str]) -> list[bytes] | None:
+    """What a format makes of a span, cut at its ids, its times, what is said of it and its
+    parent's id, in this order; what a span does not have is no cut. None: it cannot be cut so.
+
+    Args:
+        span: Is changed.
+        said: Attributes whose values go, and what stands for each meanwhile.
+    """
     span.trace_id, span.span_id, span.start, span.stop = _TRACE, _SPAN, _START, _STOP
     span.state = ""
-    first, second = map(str, format.times(_START, _STOP))
-    holes = [(_TRACE, b"%b"), (_SPAN, b"%b"), (first, b"%d"), (second, b"%d")]
+    marks = [_TRACE, _SPAN, *map(str, format.times(_START, _STOP))]
     for name, mark in said:
         if name in span.attributes:
             span.attributes[name] = mark
-            holes.append((mark, b"%b"))
+            marks.append(mark)
     if span.parent_id:
         span.parent_id = _PARENT
-        holes.append((_PARENT, b"%b"))
-    template, rest = b"", format.span(span, 0).replace(b"%", b"%%")
-    for mark, hole in holes:  # each once, and in this order
+        marks.append(_PARENT)
+    pieces, rest = [], format.span(span, 0)
+    for mark in marks:  # each once, and in this order
         if rest.count(mark.encode()) != 1:
             return None
         before, _, rest = rest.partition(mark.encode())
-        template += before + hole
-    return template + rest
+        pieces.append(before)
+    return [*pieces, rest]
+
+
+def _template(format: Format, span: RecordedSpan, *said: tuple[str, str]) -> bytes | None:
+    pieces = cut(format, span, *said)
+    if pieces is None:
+        return None
+    holes = (b"%b", b"%b", b"%d", b"%d", *(len(pieces) - 5) * (b"%b",), b"")
+    return b"".join(
+        piece.replace(b"%", b"%%") + hole for piece, hole in zip(pieces, holes, strict=True)
+    )
+
+
+def taker(queue: SpanQueue, format: Format) -> Callable[[RequestRecord | ChildRecord], None]:
+    """What takes records: the queue, by way of compiled code that writes the usual ones at once."""
+    writer = compiled("sanic_ms.telemetry.trace._writer")
+    if writer is None or type(format) not in (ZipkinFormat, OtlpFormat):
+        return queue.put
+    taker: Callable[[RequestRecord | ChildRecord], None] = writer.Writer(queue, format)
+    return taker
 
 
 def _text(safe: Callable[[str], str], raw: bytes) -> bytes:

@@ -52,16 +52,16 @@ class Tracing(Component):
         kind = _chosen(settings)
         self.kind = kind
         self.queue = None if kind == "none" else SpanQueue(settings.trace_queue_size)
+        self._exporter = (
+            None if self.queue is None else _exporter(settings, service, kind, self.queue)
+        )
         self.provider = Provider(
             None if self.queue is None else self.queue.put,
-            put_record=None if self.queue is None else self.queue.put,
+            put_record=None if self._exporter is None else self._exporter.put_record,
             ratio=settings.trace_sample,
             formats=settings.trace_headers,
         )
         self.server = ServerSpans(self.provider)
-        self._exporter = (
-            None if self.queue is None else _exporter(settings, service, kind, self.queue)
-        )
         self._running = False
 
     async def start(self) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from opentelemetry.trace import SpanKind
 
 from sanic_ms.telemetry.trace.base import Format, listed
-from sanic_ms.telemetry.trace.queue import Ended
+from sanic_ms.telemetry.trace.queue import Waiting
 from sanic_ms.telemetry.trace.span import RecordedSpan
 
 __all__ = ["ZipkinFormat"]
@@ -82,8 +82,8 @@ class ZipkinFormat(Format):
         took = (stop - start + 500) // 1000
         return start // 1000 if start > 0 else 0, took if took > 1 else 1
 
-    def body(self, spans: Sequence[Ended], encoded: list[bytes]) -> bytes:
-        return b",".join(listed(b"[", encoded, b"]"))
+    def body(self, spans: Sequence[Waiting], encoded: list[bytes]) -> list[bytes]:
+        return listed(b"[", encoded, b"]")
 
 
 def _text(value: Any) -> str:
