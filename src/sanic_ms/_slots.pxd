@@ -18,19 +18,19 @@ cdef extern from *:
     #include "structmember.h"
 
     /* Where a slot lies, or -1 where this is no slot that holds an object. */
-    static Py_ssize_t sanic_ms_slot_at(PyObject *slot) {
+    static inline Py_ssize_t sanic_ms_slot_at(PyObject *slot) {
         PyMemberDef *member;
         if (!Py_IS_TYPE(slot, &PyMemberDescr_Type)) return -1;
         member = ((PyMemberDescrObject *)slot)->d_member;
         return member->type == T_OBJECT_EX ? member->offset : -1;
     }
 
-    static int sanic_ms_is_made_plainly(PyObject *cls) {
+    static inline int sanic_ms_is_made_plainly(PyObject *cls) {
         return ((PyTypeObject *)cls)->tp_new == PyBaseObject_Type.tp_new
             && ((PyTypeObject *)cls)->tp_init == PyBaseObject_Type.tp_init;
     }
 
-    static PyObject *sanic_ms_make(PyObject *cls) {
+    static inline PyObject *sanic_ms_make(PyObject *cls) {
         return ((PyTypeObject *)cls)->tp_alloc((PyTypeObject *)cls, 0);
     }
     """

@@ -15,12 +15,12 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from sanic_ms._slots cimport get, slot
+from sanic_ms._text cimport put_decimal
 from sanic_ms.telemetry.logging._block cimport Block
 from sanic_ms.telemetry.logging._lines cimport (
     clock,
     copy,
     copy_milliseconds,
-    copy_number,
     current_context,
     encoded,
     generation,
@@ -296,7 +296,7 @@ cdef bint written(
     to = copy(to, kind.before_path)
     memcpy(to, path, path_size)
     to = copy(to + path_size, kind.after)
-    to = copy_number(copy(to, BYTES), <long long>size)
+    to = put_decimal(copy(to, BYTES), <long long>size)
     to = copy_milliseconds(copy(to, DURATION), <int64_t>micro, True)
     if ip_size:
         to = copy(to, CLIENT)

@@ -19,6 +19,7 @@ from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from libc.string cimport memchr, memcmp, memcpy
 
 from sanic_ms._slots cimport get, is_made_plainly, make, put, slot
+from sanic_ms._text cimport put_decimal
 from sanic_ms.telemetry._observer cimport (
     begin_measuring,
     begin_span,
@@ -356,7 +357,7 @@ cdef bint deliver_(
     object self, object request, object wire, object plan, object span, object response
 ) except -1:
     cdef Py_ssize_t size, length, at
-    cdef char[24] digits
+    cdef char[20] digits
     cdef char* text
     cdef bytes head, answer
     if (
@@ -374,20 +375,13 @@ cdef bint deliver_(
     ):
         return _deliver(self, request, plan, span, response)
     head = get(plan, HEAD)
-    length, at = size, 24
-    while True:
-        at -= 1
-        digits[at] = c"0" + <char>(length % 10)
-        length //= 10
-        if not length:
-            break
-    length = PyBytes_GET_SIZE(head)
-    answer = PyBytes_FromStringAndSize(NULL, length + 24 - at + PyBytes_GET_SIZE(KEPT) + size)
+    length = put_decimal(digits, size) - digits
+    at = PyBytes_GET_SIZE(head)
+    answer = PyBytes_FromStringAndSize(NULL, at + length + PyBytes_GET_SIZE(KEPT) + size)
     text = PyBytes_AS_STRING(answer)
-    memcpy(text, PyBytes_AS_STRING(head), length)
-    text += length
-    memcpy(text, digits + at, 24 - at)
-    text += 24 - at
+    memcpy(text, PyBytes_AS_STRING(head), at)
+    memcpy(text + at, digits, length)
+    text += at + length
     memcpy(text, PyBytes_AS_STRING(KEPT), PyBytes_GET_SIZE(KEPT))
     memcpy(text + PyBytes_GET_SIZE(KEPT), PyBytes_AS_STRING(response), size)
     get(self, TRANSPORT).write(answer)

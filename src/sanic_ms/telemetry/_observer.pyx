@@ -7,46 +7,18 @@ state, and calls the method for every other. So what stands here stands there to
 
 from bisect import bisect_left
 
-from cpython.buffer cimport Py_buffer
 from cpython.contextvars cimport PyContextVar_CheckExact, PyContextVar_Set
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
 
+from sanic_ms._clock cimport nanoseconds
+from sanic_ms._numbers cimport doubles
 from sanic_ms._slots cimport get, make, put, slot
 from sanic_ms.telemetry.trace._writer cimport write_request
 
 from sanic_ms.telemetry.metrics.server import BOUNDS, RouteMetrics
 from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
 from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan
-
-
-cdef extern from *:
-    """
-    #include <time.h>
-
-    /* The clock of time.perf_counter on Linux. */
-    static int64_t sanic_ms_nanoseconds(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-
-    /* The numbers of a memoryview of doubles; NULL where it is another, or was released. */
-    static double *sanic_ms_doubles(PyObject *view, Py_ssize_t *length) {
-        Py_buffer *buffer;
-        if (!PyMemoryView_Check(view)) return NULL;
-        if (((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) return NULL;
-        buffer = PyMemoryView_GET_BUFFER(view);
-        if (buffer->readonly || buffer->itemsize != sizeof(double) || buffer->ndim != 1)
-            return NULL;
-        if (buffer->format == NULL || buffer->format[0] != 'd' || buffer->format[1]) return NULL;
-        *length = buffer->len / (Py_ssize_t)sizeof(double);
-        return (double *)buffer->buf;
-    }
-    """
-    int64_t sanic_ms_nanoseconds()
-    double* sanic_ms_doubles(object view, Py_ssize_t* length)
 
 
 cdef type _RouteMetrics = RouteMetrics
@@ -81,7 +53,7 @@ cdef object begin_measuring(object meter):
     if type(meter) is not _RouteMetrics:
         return meter.begin()
     put(meter, IN_FLIGHT, <long>get(meter, IN_FLIGHT) + 1)
-    return <double>sanic_ms_nanoseconds() / 1e9
+    return <double>nanoseconds() / 1e9
 
 
 cdef int end_measuring(object meter, object started, object status) except -1:
@@ -91,12 +63,12 @@ cdef int end_measuring(object meter, object started, object status) except -1:
     cdef double* numbers
     cdef PyObject* place
     if type(meter) is _RouteMetrics:
-        numbers = sanic_ms_doubles(get(meter, VALUES), &length)
+        numbers = doubles(get(meter, VALUES), &length)
         place = PyDict_GetItem(get(meter, AT), status)
         if numbers is not NULL and place is not NULL:
             at = <object>place
             if 0 <= at < length - SUM:
-                elapsed = <double>sanic_ms_nanoseconds() / 1e9 - <double>started
+                elapsed = <double>nanoseconds() / 1e9 - <double>started
                 put(meter, IN_FLIGHT, <long>get(meter, IN_FLIGHT) - 1)
                 numbers[at + SUM] += elapsed
                 if elapsed > FIRST:
@@ -125,7 +97,7 @@ cdef object begin_span(object spans, object request, bint untraced):
     elif <double>get(spans, RATIO) < 1.0:  # else the next one is recorded as well
         return spans.begin(request, True)
     span = make(_ServerSpan)
-    put(span, START, sanic_ms_nanoseconds())
+    put(span, START, nanoseconds())
     put(span, ROUTE, spans)
     put(span, REQUEST, request)
     put(span, SPAN, None)

@@ -28,6 +28,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memcpy
 
 cimport cython
+from sanic_ms._clock cimport nanoseconds
+from sanic_ms._numbers cimport doubles
 from sanic_ms._slots cimport get, put, slot
 
 from asyncio import get_running_loop
@@ -56,24 +58,6 @@ cdef extern from *:
     #define SANIC_MS_ASYNCPG ""
     #endif
 
-    /* The clock of time.perf_counter on Linux. */
-    static int64_t sanic_ms_nanoseconds(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-    /* The numbers of a memoryview of doubles; NULL where it is another, or was released. */
-    static double *sanic_ms_doubles(PyObject *view, Py_ssize_t *length) {
-        Py_buffer *buffer;
-        if (!PyMemoryView_Check(view)) return NULL;
-        if (((PyMemoryViewObject *)view)->flags & _Py_MEMORYVIEW_RELEASED) return NULL;
-        buffer = PyMemoryView_GET_BUFFER(view);
-        if (buffer->readonly || buffer->itemsize != sizeof(double) || buffer->ndim != 1)
-            return NULL;
-        if (buffer->format == NULL || buffer->format[0] != 'd' || buffer->format[1]) return NULL;
-        *length = buffer->len / (Py_ssize_t)sizeof(double);
-        return (double *)buffer->buf;
-    }
     static int32_t sanic_ms_int32(const char *at) {
         const unsigned char *b = (const unsigned char *)at;
         return (int32_t)((uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]);
@@ -86,8 +70,6 @@ cdef extern from *:
     int PyContextVar_Get(object variable, PyObject* default, PyObject** value) except -1
     const char* SANIC_MS_ASYNCPG
     void sanic_ms_wake_at(int file, int length)
-    int64_t sanic_ms_nanoseconds()
-    double* sanic_ms_doubles(object view, Py_ssize_t* length)
     int32_t sanic_ms_int32(const char* at)
     void sanic_ms_put_int32(char* at, uint32_t value)
 
@@ -238,7 +220,7 @@ cdef class CompiledLane:
                 future.set_exception(Unanswered())
             else:
                 if self._cell is not None:
-                    observe(self._cell, <double>(sanic_ms_nanoseconds() - self._started) / 1e9)
+                    observe(self._cell, <double>(nanoseconds() - self._started) / 1e9)
                 if self._kind == VALUE and found is not None:
                     found = (<tuple>found)[0]
                 future.set_result(found)
@@ -629,7 +611,7 @@ cdef class Reads:
         lane = self.lane(known)
         if lane is None:
             return None
-        started = sanic_ms_nanoseconds()
+        started = nanoseconds()
         try:
             future = lane.ask(args, kind, column)
         except Exception:
@@ -703,7 +685,7 @@ cdef int observe(object cell, double value) except -1:
     cdef Py_ssize_t at, sum_at, length = 0
     cdef double* numbers
     if type(cell) is _Histogram and value >= 0.0:
-        numbers = sanic_ms_doubles(get(cell, VALUES), &length)
+        numbers = doubles(get(cell, VALUES), &length)
         at = get(cell, AT)
         sum_at = get(cell, SUM_AT)
         if numbers is not NULL and 0 <= at < sum_at < length:

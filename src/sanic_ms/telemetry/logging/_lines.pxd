@@ -17,5 +17,4 @@ cdef bint ids_are_known(object holder) except -1
 cdef Block open_block(object writer)
 cdef int rouse(object writer) except -1
 cdef char* copy(char* to, bytes text) noexcept
-cdef char* copy_number(char* to, int64_t number) noexcept
 cdef char* copy_milliseconds(char* to, int64_t microseconds, bint exact) noexcept

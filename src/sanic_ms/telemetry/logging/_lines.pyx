@@ -14,8 +14,10 @@ from libc.math cimport rint
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from sanic_ms._clock cimport nanoseconds
 from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport get, put, slot
+from sanic_ms._text cimport put_decimal, put_hexadecimal
 from sanic_ms.telemetry.logging._block cimport Block, Packed
 from sanic_ms.telemetry.logging._way cimport Way
 
@@ -31,28 +33,20 @@ from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan
 
 cdef extern from *:
     """
-    #include <time.h>
-
-    static int64_t sanic_ms_read(clockid_t clock) {
-        struct timespec now;
-        clock_gettime(clock, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-
     /* Nanoseconds since the epoch at a moment of the clock of durations that has just been read. The
        coarse clock of Linux is stepped some hundred times a second and whenever somebody sets the
        time, and costs a sixth of the exact one: that is asked once a step. */
     static int64_t sanic_ms_moment(int64_t now) {
     #ifdef CLOCK_REALTIME_COARSE
         static int64_t step = -1, ahead = 0;
-        int64_t coarse = sanic_ms_read(CLOCK_REALTIME_COARSE);
+        int64_t coarse = sanic_ms_read_clock(CLOCK_REALTIME_COARSE);
         if (coarse != step) {
             step = coarse;
-            ahead = sanic_ms_read(CLOCK_REALTIME) - sanic_ms_read(CLOCK_MONOTONIC);
+            ahead = sanic_ms_read_clock(CLOCK_REALTIME) - sanic_ms_read_clock(CLOCK_MONOTONIC);
         }
         return now + ahead;
     #else
-        return sanic_ms_read(CLOCK_REALTIME);
+        return sanic_ms_read_clock(CLOCK_REALTIME);
     #endif
     }
 
@@ -93,12 +87,10 @@ cdef extern from *:
         return text;
     }
     """
-    int64_t sanic_ms_read(int clock) noexcept
     int64_t sanic_ms_moment(int64_t now) noexcept
     const char* sanic_ms_stamp(int64_t moment) noexcept
     int sanic_ms_bytes_of(object number, unsigned char* data, size_t size) except -1
     object sanic_ms_letters(Py_ssize_t size, char** data)
-    int CLOCK_MONOTONIC
 
 
 cdef type _deque = deque
@@ -123,7 +115,6 @@ cdef Py_ssize_t UUID_INT = slot(UUID, "int")
 cdef object _variable = context_variable
 cdef object _current_request = current_request
 cdef bytes BEFORE = b'{"@timestamp":"'
-cdef const char* DIGITS = "0123456789abcdef"
 cdef int STAMP = 24, ROOM_FOR_NUMBERS = 96
 cdef int64_t LONGEST = 1_000_000  # microseconds; longer ones are written otherwise in the message
 cdef int _generation = 0
@@ -151,7 +142,7 @@ cdef int generation() noexcept:
 
 cdef int64_t clock() noexcept:
     """Nanoseconds of the clock of `time.perf_counter`."""
-    return sanic_ms_read(CLOCK_MONOTONIC)
+    return nanoseconds()
 
 
 cdef int64_t moment(int64_t now) noexcept:
@@ -210,24 +201,10 @@ cdef char* copy(char* to, bytes text) noexcept:
     return to + len(text)
 
 
-cdef char* copy_number(char* to, int64_t number) noexcept:
-    """A number that is not negative."""
-    cdef char[24] digits
-    cdef int at = 24
-    while True:
-        at -= 1
-        digits[at] = c"0" + <char>(number % 10)
-        number //= 10
-        if not number:
-            break
-    memcpy(to, digits + at, 24 - at)
-    return to + 24 - at
-
-
 cdef char* copy_milliseconds(char* to, int64_t microseconds, bint exact) noexcept:
     """A duration of less than a second in the message of a line, or exactly, as its field has it."""
     cdef int part = microseconds % 1000
-    to = copy_number(to, microseconds // 1000)
+    to = put_decimal(to, microseconds // 1000)
     if part or exact:
         to[0] = c"."
         to[1] = c"0" + <char>(part // 100)
@@ -263,14 +240,6 @@ cdef bint is_request(object context) noexcept:
     return type(context) is _ServerSpan
 
 
-cdef char* copy_hexadecimal(char* to, const unsigned char* data, Py_ssize_t size) noexcept:
-    cdef Py_ssize_t at
-    for at in range(size):
-        to[2 * at] = DIGITS[data[at] >> 4]
-        to[2 * at + 1] = DIGITS[data[at] & 15]
-    return to + 2 * size
-
-
 cdef object ids_of(object holder):
     """`ServerSpan.ids`."""
     cdef unsigned char[24] data
@@ -290,9 +259,9 @@ cdef object ids_of(object holder):
     random_bytes(data, 24)
     data[23] |= 1  # not all digits of the span's id are 0
     trace_id = sanic_ms_letters(32, &text)
-    copy_hexadecimal(text, data, 16)
+    put_hexadecimal(text, data, 16)
     span_id = sanic_ms_letters(16, &text)
-    copy_hexadecimal(text, data + 16, 8)
+    put_hexadecimal(text, data + 16, 8)
     ids = (trace_id, span_id)
     put(holder, SPAN_IDS, ids)
     return ids
@@ -333,15 +302,15 @@ cdef object ids_text(object formatter, object ids, object request_id):
     memcpy(to + 44, b'","span_id":"', 13)
     memcpy(to + 57, PyUnicode_AsUTF8AndSize(span_id, &size), 16)
     memcpy(to + 73, b'","request_id":"', 16)
-    to = copy_hexadecimal(to + 89, data, 4)
+    to = put_hexadecimal(to + 89, data, 4)
     to[0] = c"-"
-    to = copy_hexadecimal(to + 1, data + 4, 2)
+    to = put_hexadecimal(to + 1, data + 4, 2)
     to[0] = c"-"
-    to = copy_hexadecimal(to + 1, data + 6, 2)
+    to = put_hexadecimal(to + 1, data + 6, 2)
     to[0] = c"-"
-    to = copy_hexadecimal(to + 1, data + 8, 2)
+    to = put_hexadecimal(to + 1, data + 8, 2)
     to[0] = c"-"
-    to = copy_hexadecimal(to + 1, data + 10, 6)
+    to = put_hexadecimal(to + 1, data + 10, 6)
     to[0] = c'"'
     return text
 

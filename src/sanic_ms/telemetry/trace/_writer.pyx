@@ -5,7 +5,6 @@ classes in their usual state: the text has the same bytes, and no record waits t
 is not usual is left alone, and goes the other way as a record.
 """
 
-import os
 import sys
 from collections import deque
 
@@ -13,10 +12,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from sanic_ms._clock cimport nanoseconds
+from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport get, put, slot
+from sanic_ms._text cimport put_decimal, put_hexadecimal
 from sanic_ms.telemetry.trace._pages cimport Page
 
 from sanic_ms.telemetry.trace.attributes import MOST_TEXT, is_plain_path
@@ -34,14 +36,6 @@ from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
 
 cdef extern from *:
     """
-    #include <time.h>
-
-    static int64_t sanic_ms_clock(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-
     /* Whether a text is so many characters of ASCII. */
     static int sanic_ms_is_ascii(PyObject *text, Py_ssize_t length) {
         return PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text)
@@ -51,64 +45,10 @@ cdef extern from *:
     static char *sanic_ms_ascii(PyObject *text) { return (char *)PyUnicode_1BYTE_DATA(text); }
     static PyObject *sanic_ms_new_ascii(Py_ssize_t length) { return PyUnicode_New(length, 127); }
 
-    /* Numbers that are random enough for ids which nobody else may have: xoshiro256** by Blackman
-       and Vigna (https://prng.di.unimi.it/). */
-    static uint64_t sanic_ms_state[4];
-
-    static inline uint64_t sanic_ms_turned(uint64_t bits, int by) {
-        return (bits << by) | (bits >> (64 - by));
-    }
-
-    static uint64_t sanic_ms_random(void) {
-        uint64_t *s = sanic_ms_state, result = sanic_ms_turned(s[1] * 5, 7) * 9, moved = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= moved;
-        s[3] = sanic_ms_turned(s[3], 45);
-        return result;
-    }
-
-    static char sanic_ms_pairs[512];
-
-    static void sanic_ms_make_pairs(void) {
-        int byte;
-        for (byte = 0; byte < 256; byte++) {
-            sanic_ms_pairs[2 * byte] = "0123456789abcdef"[byte >> 4];
-            sanic_ms_pairs[2 * byte + 1] = "0123456789abcdef"[byte & 15];
-        }
-    }
-
-    /* 16 hexadecimal digits, not all of them 0. */
-    static void sanic_ms_digits(char *to) {
-        uint64_t bits = sanic_ms_random();
-        int at;
-        if (!bits) bits = 1;
-        for (at = 0; at < 16; at += 2, bits >>= 8)
-            memcpy(to + at, sanic_ms_pairs + 2 * (bits & 255), 2);
-    }
-
-    /* A number in decimal digits; gives where they end. */
-    static char *sanic_ms_decimal(char *to, uint64_t number) {
-        char digits[20];
-        int at = 20;
-        do {
-            digits[--at] = '0' + (char)(number % 10);
-            number /= 10;
-        } while (number);
-        memcpy(to, digits + at, 20 - at);
-        return to + 20 - at;
-    }
     """
-    int64_t sanic_ms_clock()
     bint sanic_ms_is_ascii(object text, Py_ssize_t length)
     char* sanic_ms_ascii(object text)
     object sanic_ms_new_ascii(Py_ssize_t length)
-    uint64_t* sanic_ms_state
-    void sanic_ms_make_pairs()
-    void sanic_ms_digits(char* to) noexcept
-    char* sanic_ms_decimal(char* to, uint64_t number) noexcept
 
 
 cdef type _ServerSpan = ServerSpan
@@ -147,18 +87,6 @@ cdef char[256] PLAIN
 cdef int _letter
 for _letter in range(256):
     PLAIN[_letter] = is_plain_path(bytes((_letter,)))
-
-
-def reseed():
-    """Begin another sequence of ids."""
-    cdef bytes seed = os.urandom(32)
-    memcpy(sanic_ms_state, PyBytes_AS_STRING(seed), 32)
-    sanic_ms_state[0] |= 1  # not all of them are 0
-
-
-sanic_ms_make_pairs()
-reseed()
-os.register_at_fork(after_in_child=reseed)
 
 
 cdef class Shelf:
@@ -289,8 +217,8 @@ cdef class Writer:
         text = join(text + 32, usual.pieces, 1)
         memcpy(text, span_id, 16)
         text = join(text + 16, usual.pieces, 2)
-        text = join(sanic_ms_decimal(text, start), usual.pieces, 3)
-        text = join(sanic_ms_decimal(text, stop), usual.pieces, 4)
+        text = join(put_decimal(text, start), usual.pieces, 3)
+        text = join(put_decimal(text, stop), usual.pieces, 4)
         at = 5
         if path is not None:
             length = PyBytes_GET_SIZE(path)
@@ -344,13 +272,20 @@ cdef bint is_secure_(object transport) except -1:
     return _is_secure(transport)
 
 
+cdef int put_ids(char* to, Py_ssize_t size) except -1:
+    """Random hexadecimal digits of so many bytes, 24 at most; the last of them are not all 0."""
+    cdef unsigned char[24] data
+    random_bytes(data, size)
+    data[size - 1] |= 1
+    put_hexadecimal(to, data, size)
+    return 0
+
+
 cdef object ids_made():
     """48 digits, of a trace and of a span."""
     made = sanic_ms_new_ascii(48)
     cdef char* text = sanic_ms_ascii(made)
-    sanic_ms_digits(text)
-    sanic_ms_digits(text + 16)
-    sanic_ms_digits(text + 32)
+    put_ids(text, 24)
     return made
 
 
@@ -416,7 +351,7 @@ cdef bint write_request(object span, object status) except -1:
     if type(taker) is not Writer:
         return False
     writer = taker
-    stop = sanic_ms_clock()
+    stop = nanoseconds()
     path = request.raw_url
     if not PyBytes_CheckExact(path) or not is_plain(path):
         return False
@@ -488,7 +423,7 @@ def write_child(spans, parent, start):
     cdef char[16] span_id
     cdef const char* trace_id
     cdef const char* parent_id
-    cdef int64_t stop = sanic_ms_clock()
+    cdef int64_t stop = nanoseconds()
     if (
         type(spans) is not _ChildSpans
         or type(parent) is not _ServerSpan
@@ -524,7 +459,7 @@ def write_child(spans, parent, start):
         return False
     if writer.is_full():
         return True
-    sanic_ms_digits(span_id)
+    put_ids(span_id, 8)
     trace_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 0))
     parent_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 1))
     writer.write(
