@@ -19,8 +19,12 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
+# What is compiled is compiled for the very version of asyncpg that is installed (before pip 25.3 the
+# first variable says so to the environment of a build, since then the second).
+BUILD_AS_PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 # Twice quiet: errors still show.
-PIP_INSTALL := "$(BIN)/python" -m pip --disable-pip-version-check -qq install -c constraints.txt
+PIP_INSTALL := $(BUILD_AS_PINNED) "$(BIN)/python" -m pip --disable-pip-version-check -qq install \
+	-c constraints.txt
 # What is compiled, where there is a C compiler, is compiled again when it changes.
 COMPILED := setup.py $(shell find src -name '*.pyx' -o -name '*.pxd')
 INPUTS := pyproject.toml constraints.txt $(COMPILED)
@@ -128,7 +132,7 @@ BENCH_PIP := -m pip --disable-pip-version-check -qq install
 $(BENCH)/.ready: $(BENCH)/bin/python $(BENCH_INPUTS)
 	@echo 'installing the peers of the benchmarks'
 	@"$(BENCH)/bin/python" $(BENCH_PIP) -r benchmarks/requirements.txt
-	@"$(BENCH)/bin/python" $(BENCH_PIP) --no-deps -e .
+	@$(BUILD_AS_PINNED) "$(BENCH)/bin/python" $(BENCH_PIP) --no-deps -e .
 	@"$(BENCH)/bin/python" -m venv "$(BENCH)/robyn"
 	@"$(BENCH)/robyn/bin/python" $(BENCH_PIP) -r benchmarks/requirements-robyn.txt
 	@command -v wrk >/dev/null || { \

@@ -1,9 +1,9 @@
 """The slots of Python's classes, reached by where they lie in an object.
 
 A class with ``__slots__`` keeps each attribute at a fixed place in its instances; the descriptor of
-the slot tells which (`PyMemberDescrObject`, part of CPython's public headers). To read there costs a
-hundredth of what looking the attribute up does. Whoever reads must know that the object is of the
-class, or of one that is made from it.
+the slot tells which (`PyMemberDescrObject`, part of CPython's public headers). To read there is a
+few instructions, where looking the attribute up is a call. Whoever reads must know that the object is
+of the class, or of one that is made from it.
 
 ``make(cls)`` gives an instance with empty slots, of a class of which ``is_made_plainly(cls)``: it has
 no ``__new__`` and no ``__init__`` but object's.
