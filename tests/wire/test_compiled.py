@@ -66,6 +66,13 @@ class Locked:
         return self.looks
 
 
+def with_cookie() -> HTTPResponse:
+    """A response that has headers."""
+    response = text("cookie")
+    response.add_cookie("a", "b")
+    return response
+
+
 def make(request_class: Any = None, **settings: Any) -> Service:
     """A service with a handler of each kind."""
     app = Service(next(_names), configure_logging=False, request_class=request_class)
@@ -131,6 +138,23 @@ def make(request_class: Any = None, **settings: Any) -> Service:
     @app.get("/response")
     async def response(request: Any) -> HTTPResponse:
         return text("mine", headers={"x-a": "b"})
+
+    responses: dict[str, Callable[[], HTTPResponse]] = {
+        "text": lambda: text("plain"),
+        "other": lambda: text("plain", status=404, content_type="text/x"),
+        "no-type": lambda: HTTPResponse(b"raw"),
+        "no-body": lambda: HTTPResponse(status=200),
+        "gone": lambda: HTTPResponse(b"not sent", status=204),
+        "cookie": with_cookie,
+        "long": lambda: text("x" * 20_000),
+        "unsafe": lambda: text("x", content_type="a\r\nb: c"),
+        "odd": lambda: HTTPResponse(b"x", status=True),
+        "bare": lambda: HTTPResponse.__new__(HTTPResponse),
+    }
+
+    @app.route("/sanic/<name>", methods=["GET", "HEAD"])
+    async def sanic(request: Any, name: str) -> Any:
+        return responses[name]()
 
     @app.get("/missing")
     async def missing(request: Any) -> None:
@@ -241,11 +265,14 @@ LINES = [
     *("GET /edge/16383", "GET /edge/16384", "GET /edge/9", "GET /edge/99", "GET /response"),
     *("GET /files/a", "GET /files/a/b", "GET /files/a?x=1", "GET /locked"),
     *("GET /missing", "GET /broken", "GET /unfit", "GET /stream", "GET /nowhere"),
+    *("GET /sanic/text", "HEAD /sanic/text", "GET /sanic/other", "GET /sanic/no-type"),
+    *("GET /sanic/no-body", "GET /sanic/gone", "GET /sanic/cookie", "GET /sanic/long"),
+    *("GET /sanic/unsafe", "GET /sanic/odd", "GET /sanic/bare", "GET /sanic/none"),
     *("GET //json", "GET /json/", "GET http://a/json", "get /json", "OPTIONS *", "BREW /json"),
 ]
 
 
-WARM = ("GET /json", "GET /items/7", "GET /names/Ann", "GET /files/a")
+WARM = ("GET /json", "GET /items/7", "GET /names/Ann", "GET /files/a", "GET /sanic/text")
 
 
 @pytest.mark.parametrize("line", LINES)

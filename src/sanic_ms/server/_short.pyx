@@ -28,6 +28,7 @@ from sanic_ms.telemetry._observer cimport (
 )
 
 from sanic.request import Request
+from sanic.response import BaseHTTPResponse, HTTPResponse
 from sanic.server.protocols.base_protocol import SanicProtocol
 
 from sanic_ms.server import head as _heads, wire as _wire
@@ -35,6 +36,7 @@ from sanic_ms.server.access import log_answer
 from sanic_ms.server.connection import Connection
 from sanic_ms.server.patterns import LONGEST as _LONGEST, Pattern, Patterns
 from sanic_ms.server.receiver import Receiver
+from sanic_ms.server.response import BODILESS
 from sanic_ms.server.routes import Plan, Routes
 from sanic_ms.server.short import COPIED, ShortWay
 from sanic_ms.server.wire import Wire
@@ -112,6 +114,13 @@ cdef Py_ssize_t REQUEST_PARAMS = slot(Request, "_match_info")
 cdef Py_ssize_t REQUEST_ROUTE = slot(Request, "route")
 cdef Py_ssize_t REQUEST_TRANSPORT = slot(Request, "transport")
 cdef Py_ssize_t REQUEST_URL = slot(Request, "raw_url")
+
+cdef type _HTTPResponse = HTTPResponse
+cdef Py_ssize_t RESPONSE_BODY = slot(BaseHTTPResponse, "body")
+cdef Py_ssize_t RESPONSE_HEADERS = slot(BaseHTTPResponse, "headers")
+cdef Py_ssize_t RESPONSE_STATUS = slot(BaseHTTPResponse, "status")
+cdef Py_ssize_t RESPONSE_TYPE = slot(BaseHTTPResponse, "content_type")
+cdef object _bodiless = BODILESS
 
 cdef long IDLE = _wire.IDLE, PARTING = _wire.PARTING, HANDLER = _wire.HANDLER
 cdef long KEEP_ALIVE = _heads.KEEP_ALIVE, UNTRACED = _heads.UNTRACED
@@ -359,22 +368,26 @@ cdef bint deliver_(
     cdef Py_ssize_t size, length, at
     cdef char[20] digits
     cdef char* text
-    cdef bytes head, answer
+    cdef bytes head = None, body = None, answer
     if (
-        type(response) is not bytes
-        or (size := PyBytes_GET_SIZE(response)) >= _COPIED
-        or type(plan) is not _Plan
-        or type(wire) is not _Wire
-        or get(plan, IS_DIRECT) is not True
-        or get(plan, HAS_BODY) is not True
-        or get(self, EXCHANGE) is not None
-        or get(wire, HEADS_BY_ORIGIN) is not None
-        or get(plan, HEAD_OF) is not get(wire, HEADS)
-        or not <long>get(self, FLAGS) & KEEP_ALIVE
-        or <long>get(self, SERVED) >= <long>get(wire, MOST_REQUESTS)
+        type(plan) is _Plan
+        and type(wire) is _Wire
+        and get(self, EXCHANGE) is None
+        and get(wire, HEADS_BY_ORIGIN) is None
+        and <long>get(self, FLAGS) & KEEP_ALIVE
+        and <long>get(self, SERVED) < <long>get(wire, MOST_REQUESTS)
     ):
+        if type(response) is bytes:
+            if (
+                get(plan, IS_DIRECT) is True
+                and get(plan, HAS_BODY) is True
+                and get(plan, HEAD_OF) is get(wire, HEADS)
+            ):
+                head, body, status = get(plan, HEAD), response, get(plan, STATUS)
+        elif type(response) is _HTTPResponse and get(plan, METHOD) != "HEAD":
+            head, body, status = head_of(get(wire, HEADS), response)
+    if head is None or (size := PyBytes_GET_SIZE(body)) >= _COPIED:
         return _deliver(self, request, plan, span, response)
-    head = get(plan, HEAD)
     length = put_decimal(digits, size) - digits
     at = PyBytes_GET_SIZE(head)
     answer = PyBytes_FromStringAndSize(NULL, at + length + PyBytes_GET_SIZE(KEPT) + size)
@@ -383,10 +396,24 @@ cdef bint deliver_(
     memcpy(text + at, digits, length)
     text += at + length
     memcpy(text, PyBytes_AS_STRING(KEPT), PyBytes_GET_SIZE(KEPT))
-    memcpy(text + PyBytes_GET_SIZE(KEPT), PyBytes_AS_STRING(response), size)
+    memcpy(text + PyBytes_GET_SIZE(KEPT), PyBytes_AS_STRING(body), size)
     get(self, TRANSPORT).write(answer)
-    account_(self, request, wire, plan, span, get(plan, STATUS), size)
+    account_(self, request, wire, plan, span, status, size)
     return True
+
+
+cdef tuple head_of(object heads, object response):
+    """`ShortWay._answer` for a response of Sanic's with a body and without headers: the head, the
+    body, the status; a head of None for another one."""
+    body, status = get(response, RESPONSE_BODY), get(response, RESPONSE_STATUS)
+    if (
+        type(body) is not bytes
+        or type(status) is not int
+        or status in _bodiless
+        or get(response, RESPONSE_HEADERS)
+    ):
+        return None, None, None
+    return heads.usual(status, get(response, RESPONSE_TYPE)), body, status
 
 
 def account(self, request, plan, span, status, size):
