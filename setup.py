@@ -36,11 +36,13 @@ def compiled(paths: list[Path]) -> list[Extension]:
     modules: list[Extension] = cythonize(
         [extension(path) for path in paths],
         build_dir=BUILD.as_posix(),
+        force=True,  # what is said below may have changed as well
         compiler_directives={
             "language_level": "3",
             "boundscheck": False,
             "wraparound": False,
             "initializedcheck": False,
+            "auto_pickle": False,  # a copy would share memory that each frees
         },
     )
     for module in modules:

@@ -98,3 +98,13 @@ def test_a_process_can_do_without(value: str, is_pure: bool) -> None:
     else:
         assert loaded
         assert version.endswith(", compiled)\n")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_compiled_is_copied(name: str) -> None:
+    """What holds memory of its own would free it twice."""
+    module = compiled(name)
+    if module is None:
+        pytest.skip("it is not used")
+    own = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
+    assert [cls.__name__ for cls in own if hasattr(cls, "__reduce_cython__")] == []

@@ -115,6 +115,28 @@ async def test_the_same_is_told(postgres_url: str, monkeypatch: pytest.MonkeyPat
     assert told[0] == told[1]
 
 
+async def test_a_count_that_fails_reaches_its_caller_alone(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and the connection goes on."""
+    pool = ConnectionPool(postgres_url, max_size=1)
+    pool.measure(Registry())
+    await pool.start()
+    try:
+        for _ in range(3):
+            assert await pool.fetchval("SELECT 1") == 1
+        assert pool._metrics is not None
+        for cell in pool._metrics._cells.values():
+            monkeypatch.setattr(cell, "_values", "these can only be read")
+        for _ in range(2):
+            with pytest.raises((IndexError, TypeError)):
+                await pool.fetchval("SELECT 1")
+        monkeypatch.undo()
+        assert await pool.fetchval("SELECT 1") == 1
+    finally:
+        await pool.stop()
+
+
 FLAT = [(sql, *args) for sql, args in ASKED if not sql.startswith("SELEC ")]
 
 

@@ -366,3 +366,15 @@ def test_a_reader_that_hangs_does_not_hang_the_end(pipe: Any) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_the_parent_lost_is_not_told_by_its_child() -> None:
+    """A process that was forked counts from nothing; `renew` is what is called in it."""
+    stream = io.StringIO()
+    writer = make(stream, limit=1)
+    writer.dropped = writer.failed = 7
+    writer.renew()
+    writer.put("of the child")
+    assert writer.flush()
+    assert (writer.dropped, writer.failed) == (0, 0)
+    assert stream.getvalue() == "of the child\n"

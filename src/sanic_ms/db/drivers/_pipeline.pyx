@@ -196,17 +196,21 @@ cdef class CompiledLane:
     cdef int row(self, const char* data, Py_ssize_t length) except -1:
         """A row has come."""
         cdef object record
-        if self._failed or self._future.done() or (self._kind != ROWS and self._found is not None):
+        cdef Core pipeline = self._pipeline
+        cdef PreparedStatementState state = self._state
+        if pipeline is None or self._failed or self._future.done() or (self._kind != ROWS and self._found is not None):
             return 0
         try:
-            record = self._state._decode_row(data, length)
+            record = state._decode_row(data, length)
+            if self._pipeline is None:  # a decoder of the application's own has ended it all
+                return 0
             if self._kind == VALUE:
                 # In a tuple, as it may be None.
                 self._found = (value_at(record, self._column),)
             elif self._kind == ROW:
-                self._found = self._pipeline.dict_of(self._state, record)
+                self._found = pipeline.dict_of(state, record)
             else:
-                (<list>self._found).append(self._pipeline.dict_of(self._state, record))
+                (<list>self._found).append(pipeline.dict_of(state, record))
         except Exception:
             # Which, the statement that is run again will tell.
             self._failed = True
@@ -216,11 +220,15 @@ cdef class CompiledLane:
         """The whole answer has come."""
         future, found = self._future, self._found
         if future is not None and not future.done():
+            if self._cell is not None and not self._failed:
+                try:
+                    observe(self._cell, <double>(nanoseconds() - self._started) / 1e9)
+                except Exception:
+                    # The caller is told when it asks again; those behind it go on.
+                    self._failed = True
             if self._failed:
                 future.set_exception(Unanswered())
             else:
-                if self._cell is not None:
-                    observe(self._cell, <double>(nanoseconds() - self._started) / 1e9)
                 if self._kind == VALUE and found is not None:
                     found = (<tuple>found)[0]
                 future.set_result(found)
@@ -463,6 +471,13 @@ cdef class Core:
             PyDict_SetItem(row, names[index], PySequence_GetItem(record, index))
         return row
 
+    cdef CompiledLane first(self):
+        """Whose answer comes next."""
+        lane = self.turns[0]
+        if type(lane) is not CompiledLane:
+            raise TypeError("no lane")
+        return lane
+
     def data_received(self, data):
         """Cut what has come into messages, and give each to its lane."""
         cdef bytes chunk
@@ -487,7 +502,7 @@ cdef class Core:
             self._pieces = None
         start = PyBytes_AS_STRING(chunk)
         at, end, count = 0, PyBytes_GET_SIZE(chunk), 0
-        lane = self.turns[0]
+        lane = self.first()
         statement = lane.statement
         while True:
             size = 5
@@ -518,7 +533,7 @@ cdef class Core:
                     if at < end:
                         self._protocol.data_received(chunk[at:])
                     break
-                lane = self.turns[0]
+                lane = self.first()
             at += size
         if count:
             self._answered += count

@@ -96,19 +96,19 @@ class LogWriter:
             raise TypeError(f"stream={stream!r} is nothing that can be written to")
         self._fd = _descriptor(self._stream)
         self._limit = self._room = limit
-        self.dropped = 0
-        self.failed = 0
-        self._told = 0
-        self._told_at = float("-inf")
-        self._torn = False
-        self._hung = False
         self.renew()
         renew_after_fork(self)
         _writers.add(self)
 
     def renew(self) -> None:
         """Everything that belongs to one process: what waits at a fork is the parent's to write,
-        and its thread is not in the child."""
+        what it lost the parent's to tell, and its thread is not in the child."""
+        self.dropped = 0
+        self.failed = 0
+        self._told = 0
+        self._told_at = float("-inf")
+        self._torn = False
+        self._hung = False
         self._items: deque[Any] = deque()
         self._packed: Any = None if _compiled is None else _compiled.Packed()
         self._bell: SimpleQueue[None] = SimpleQueue()
