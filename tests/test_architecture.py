@@ -34,6 +34,8 @@ ROOMS = {
     "lifecycle": Room(0, "exception"),
     "_extras": Room(0, "exception"),
     "_compiled": Room(0),
+    # What the compiled modules share.
+    **{name: Room(0) for name in ("_clock", "_numbers", "_random", "_slots", "_text")},
     # ---
     "telemetry": Room(1, "", "opentelemetry prometheus_client aiohttp"),
     # It makes a span current, for which OpenTelemetry's own functions are the interface.
@@ -139,6 +141,15 @@ def imports(path: Path) -> Iterator[Import]:
                 yield Import(name, file, node.lineno)
 
 
+def imports_of_compiled(path: Path) -> Iterator[Import]:
+    """The same of a file of Cython's, whose imports each begin a line."""
+    file = path.relative_to(SOURCE).as_posix()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        found = re.match(r"(?:from|c?import)\s+([\w.]+)", line)
+        if found is not None and found[1].partition(".")[0] not in ("cpython", "cython", "libc"):
+            yield Import(found[1], file, number)
+
+
 def room_of(file: str) -> str:
     """The room of a file: the first part of its path, without the ending."""
     return file.partition("/")[0].removesuffix(".py")
@@ -151,6 +162,11 @@ ALL = [
     for path in MODULES
     if path.relative_to(SOURCE).as_posix() not in FRONT
     for entry in imports(path)
+] + [
+    entry
+    for pattern in ("*.pyx", "*.pxd")
+    for path in sorted(SOURCE.rglob(pattern))
+    for entry in imports_of_compiled(path)
 ]
 
 
