@@ -28,6 +28,7 @@ from sanic_ms.server.supervisor import Supervisor, Watch
 from sanic_ms.server.tls import Certificate
 from sanic_ms.server.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
+from sanic_ms.telemetry.logging import flush_logs
 
 __all__ = ["Launch"]
 
@@ -254,6 +255,7 @@ def _cannot_listen(exc: OSError, keywords: dict[str, Any]) -> str:
 
 
 def _end(line: str, code: int) -> NoReturn:
+    flush_logs()  # what led to it stands before it
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log may not be set up
     sys.exit(code)
 
