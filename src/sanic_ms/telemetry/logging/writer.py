@@ -196,11 +196,12 @@ class LogWriter:
         threads. So one is as large as the output and the making of texts allow."""
         items, most = self._items, self._most
         part: list[str] = []
+        kind: type | None = None  # of the last item
         size = made = 0  # bytes that wait, texts made since the last write
         while items:
             item = items.popleft()
-            if type(item) is not str:
-                kind = type(item)
+            kind = type(item)
+            if kind is not str:
                 if kind is _Block or kind is threading.Event:
                     self._write(part)
                     part, size, made = [], 0, 0
@@ -220,8 +221,9 @@ class LogWriter:
                 part, size, made = [], 0, 0
             part.append(item)
             size += length
-        self._write(part)
-        self._tell_lost()
+        if part or kind is not threading.Event:  # behind a flush nothing is new, and it was told
+            self._write(part)
+            self._tell_lost()
 
     def _tell_lost(self) -> None:
         failed = self.failed
