@@ -110,6 +110,18 @@ def _level(level: object) -> int:
     return number
 
 
+def watched(function: object) -> Any:
+    """The function that a wrapper of `logger` calls with what it was given; None where this is no
+    such wrapper, or one that logs arguments.
+
+    ``__wrapped__`` does not tell: decorators around it copy that.
+    """
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_filename != _LIKE_FILE:
+        return None
+    return function.__globals__["_function"]  # type: ignore[attr-defined]
+
+
 class _Call:
     """What is known of the calls of one function before there is any."""
 
@@ -382,6 +394,7 @@ def _coroutine(function: Callable[..., Any], call: _Call) -> Callable[..., Any]:
     return wrapper
 
 
+_LIKE_FILE = "<@logger>"
 _LIKE = """
 {kind}def wrapper({parameters}):
     running = _begin()
@@ -433,7 +446,7 @@ def _like(function: Any, call: _Call, kind: str = "", wait: str = "") -> Callabl
 @functools.lru_cache(256)
 def _compiled_like(text: str) -> CodeType:
     (found,) = (
-        part for part in compile(text, "<@logger>", "exec").co_consts if isinstance(part, CodeType)
+        part for part in compile(text, _LIKE_FILE, "exec").co_consts if isinstance(part, CodeType)
     )
     return found
 

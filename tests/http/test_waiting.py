@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sanic_ms.http.waiting import needs_task, result_of
+from sanic_ms.loggers import logger
 
 
 async def numbers() -> AsyncIterator[int]:
@@ -87,6 +88,40 @@ def test_a_handler_that_may_wait_or_asks_for_its_task_needs_one(name: str, needs
     """As a function and as a method; what a function inside of it does is that one's matter."""
     assert needs_task(getattr(Handlers, name)) is needs
     assert needs_task(getattr(Handlers(), name)) is needs
+
+
+def around(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that waits, and copies all that tells of what it wraps."""
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any) -> Any:
+        await asyncio.sleep(0)
+        return await function(*args)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("function", "needs"),
+    [
+        (logger(Handlers.straight), False),
+        (logger(tracing=False)(logger(Handlers.straight)), False),
+        (logger(Handlers.plain), False),
+        (logger(Handlers.awaits), True),
+        (logger(Handlers.asks), True),
+        (logger(Handlers.plainly_asks), True),
+        (logger(around(Handlers.straight)), True),
+        (around(logger(Handlers.straight)), True),
+        (functools.update_wrapper(logger(Handlers.awaits), Handlers.straight), True),
+        # That one takes whatever comes.
+        (logger(args=True)(Handlers.straight), True),
+    ],
+)
+def test_a_logged_handler_needs_one_where_it_would_without(
+    function: Callable[..., Any], needs: bool
+) -> None:
+    """`@logger` waits for nothing itself; what stands around it may."""
+    assert needs_task(function) is needs
 
 
 def test_of_other_callables_nothing_is_known() -> None:

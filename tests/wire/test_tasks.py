@@ -18,6 +18,7 @@ from sanic.response import HTTPResponse, ResponseStream, json, text
 
 from sanic_ms import Service
 from sanic_ms.exception import NotFound
+from sanic_ms.loggers import logger
 from sanic_ms.server import HttpProtocol
 
 Connect = Callable[..., Awaitable[Any]]
@@ -79,6 +80,16 @@ async def test_who_has_a_task(in_memory: Connect) -> None:
     async def waits(request: Any) -> bool:
         return await later(request)
 
+    @app.get("/logged")
+    @logger
+    async def logged(request: Any) -> bool:
+        return has_task()
+
+    @app.get("/logged_waits")
+    @logger
+    async def logged_waits(request: Any) -> bool:
+        return await later(request)
+
     @app.get("/service")
     async def service(request: Any, found: list) -> bool:  # type: ignore[type-arg]
         return has_task()
@@ -89,7 +100,8 @@ async def test_who_has_a_task(in_memory: Connect) -> None:
 
     transport = await in_memory(app)
     expected = {"straight": False, "typed/7?least=1": False, "plain": False, "waits": True}
-    for path, has in {**expected, "service": True, "leads": True}.items():
+    expected |= {"logged": False, "logged_waits": True, "service": True, "leads": True}
+    for path, has in expected.items():
         for _ in range(2):
             answer = await answered(transport, get(f"/{path}"))
             assert answer.endswith(b'"data":%s}' % (b"true" if has else b"false")), path

@@ -8,6 +8,8 @@ from opcode import opmap
 from types import CodeType, FunctionType, MethodType
 from typing import Any, TypeVar
 
+from sanic_ms.loggers import watched
+
 __all__ = ["needs_task", "result_of", "waits"]
 
 T = TypeVar("T")
@@ -22,10 +24,13 @@ def needs_task(handler: Callable[..., Any]) -> bool:
     A coroutine function need not be where nowhere in it stands an ``await``, an ``async for`` or an
     ``async with``: it cannot be interrupted before its end. A plain function need not be either;
     what it gives may still have to be waited for. One that names ``current_task``, or in which a
-    function does, wants to have a task. Of anything but functions and methods of Python's own
-    nothing is known, so they need one.
+    function does, wants to have a task. ``@logger`` waits where what it logs does. Of anything but
+    functions and methods of Python's own nothing is known, so they need one.
     """
     function = handler.__func__ if isinstance(handler, MethodType) else handler
+    inner = watched(function)
+    if inner is not None:
+        return needs_task(inner)
     if not isinstance(function, FunctionType):
         return True
     code = function.__code__
