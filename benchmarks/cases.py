@@ -124,6 +124,7 @@ def _fan(id: int) -> dict[str, Any]:
 _MESSAGE = {"message": PLAIN}
 _JSON_PROBES: Callable[[], list[Probe]] = lambda: [Probe("/json", _MESSAGE)]  # noqa: E731
 _POSTGRES = frozenset({"postgres"})
+_LOGGED = frozenset({"sanic-ms", "sanic-ms-logger"})
 
 _ALL = [
     Case("plain", "plain text", ("/plain",), lambda: [Probe("/plain", PLAIN)]),
@@ -190,7 +191,15 @@ _ALL = [
         "a handler that calls three functions, with @logger and without",
         _shuffled("/calls"),
         _by_key("/calls", lambda id: {"id": id + 6, "name": f"item {id}"}),
-        peers=frozenset({"sanic-ms", "sanic-ms-logger"}),
+        peers=_LOGGED,
+    ),
+    Case(
+        "layers",
+        "one row by key, PostgreSQL, through three functions, with @logger and without",
+        _shuffled("/layers"),
+        _by_key("/layers", person),
+        needs=_POSTGRES,
+        peers=_LOGGED,
     ),
     Case(
         "connections",

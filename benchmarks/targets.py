@@ -78,11 +78,14 @@ TARGETS = [
             (f"{case}: metrics cost at most 5 %", OURS, f"{OURS}-unmetered", 0.95),
         ]
     ),
-    Target(
-        "calls: @logger on three functions costs at most 10 %",
-        "calls",
-        _over(f"{OURS}-logger", OURS),
-        0.9,
+    *(
+        Target(
+            f"{case}: @logger on three functions costs at most 10 %",
+            case,
+            _over(f"{OURS}-logger", OURS),
+            0.9,
+        )
+        for case in ("calls", "layers")
     ),
     Target("an idle connection: at most 5 KiB", "connections", _kib("idle_connection"), most=5),
     Target("a used connection: at most 7 KiB", "connections", _kib("used_connection"), most=7),

@@ -70,6 +70,7 @@ _UVICORN = ("uvicorn", "uvloop", "httptools")
 _DEFAULT = {"ACCESS_LOG": "false", "TRACE_SAMPLE": "0.01"}
 # What one part of ours costs is shown where there is least beside it, and for one row.
 _COSTS = frozenset({"json", "row"})
+_LOGGED = frozenset({"calls", "layers"})
 
 
 def _ours(variant: str, title: str, only: frozenset[str] = _COSTS, **environment: str) -> Peer:
@@ -85,7 +86,7 @@ _ALL = [
     _ours("untraced", "no tracing", TRACE_EXPORTER="none"),
     _ours("unmetered", "no metrics", METRICS="false"),
     replace(
-        _ours("logger", "@logger on three functions", frozenset({"calls"}), BENCH_LOGGER="1"),
+        _ours("logger", "@logger on three functions", _LOGGED, BENCH_LOGGER="1"),
         requires="sanic_ms.loggers",
     ),
     Peer("sanic", "Sanic", "sanic", packages=("sanic", "uvloop", "httptools", "orjson")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sanic.response import HTTPResponse, text
 
@@ -92,7 +92,7 @@ async def fan(request: Request, id: int) -> Fan:
     return {"id": id, "city": city, "role": role}
 
 
-Step = Callable[[int], Awaitable[int]]
+Step = Callable[[int], Awaitable[Any]]
 
 
 def step(function: Step) -> Step:
@@ -122,6 +122,26 @@ async def third(id: int) -> int:
 @app.get("/calls/<id:int>")
 async def calls(request: Request, id: int) -> Item:
     return {"id": await third(await second(await first(id))), "name": f"item {id}"}
+
+
+@step
+async def read(id: int) -> Any:
+    return await app.db.fetchrow(shared.ROW, id)
+
+
+@step
+async def find(id: int) -> Any:
+    return await read(id)
+
+
+@step
+async def show(id: int) -> Any:
+    return await find(id)
+
+
+@app.get("/layers/<id:int>")
+async def layers(request: Request, id: int) -> Person:
+    return await show(id)  # type: ignore[no-any-return]
 
 
 @app.before_server_start
