@@ -507,6 +507,24 @@ async def test_full_batches_are_not_waited_for(
     assert exporter.queue.dropped == 0
 
 
+async def test_spans_that_end_after_the_stop_are_counted_as_lost() -> None:
+    """Those of requests too, which compiled code writes; after another start they are sent."""
+    async with receiver() as collector:
+        tracing = Tracing(settings_for("zipkin", collector.url), "shop")
+        assert tracing.queue is not None
+        await tracing.start()
+        late = tracing.server.route("GET", "/late").begin(FakeRequest())
+        await tracing.stop()
+        late.end(200)
+        late.detach()
+        tracing.queue.put(ended(1))
+        assert (tracing.queue.sent, tracing.queue.dropped, len(tracing.queue)) == (0, 2, 0)
+        await tracing.start()
+        tracing.queue.put(ended(2))
+        await tracing.stop()
+        assert (tracing.queue.sent, tracing.queue.dropped, len(tracing.queue)) == (1, 2, 0)
+
+
 async def test_stopping_what_never_started_is_nothing() -> None:
     """As a component must."""
     exporter = exporting(Scripted(Answer(200)))

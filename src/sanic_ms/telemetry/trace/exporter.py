@@ -88,6 +88,7 @@ class Exporter(Component):
 
     async def start(self) -> None:
         """Begin to look at the queue."""
+        self.queue.reopen()
         self._stopping = asyncio.Event()
         # In an empty context: the task belongs to nobody's request.
         self._task = asyncio.get_running_loop().create_task(
@@ -107,7 +108,8 @@ class Exporter(Component):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            self._lose(spans_in(self.queue.take(self.queue.limit)) + self._in_flight)
+            self.queue.close()
+            self._lose(self._in_flight)
             self._in_flight = 0
             self._report(last=True)
             await self._sender.close()

@@ -52,18 +52,19 @@ class SpanQueue:
         limit: The most spans that wait; one more is dropped and counted.
 
     Attributes:
+        limit: That number; 0 while the queue is closed.
         dropped: Spans that were lost: no room, or the collector did not take them.
         sent: Spans that the collector took.
     """
 
     # The compiled writer puts its pages into ``_spans`` itself, and counts in ``_further`` the
     # spans of each beyond the first.
-    __slots__ = ("_further", "_spans", "dropped", "limit", "sent")
+    __slots__ = ("_further", "_room", "_spans", "dropped", "limit", "sent")
 
     def __init__(self, limit: int = 10_000) -> None:
         if limit < 1:
             raise ValueError(f"limit={limit}: at least one span must fit")
-        self.limit = limit
+        self.limit = self._room = limit
         self.dropped = 0
         self.sent = 0
         self._spans: deque[Waiting] = deque()
@@ -71,6 +72,15 @@ class SpanQueue:
 
     def __len__(self) -> int:
         return len(self._spans) + self._further
+
+    def close(self) -> None:
+        """Nobody takes spans any more: those that wait are dropped, and so is each that comes."""
+        self.limit = 0
+        self.dropped += spans_in(self.take(len(self)))
+
+    def reopen(self) -> None:
+        """Somebody takes them again."""
+        self.limit = self._room
 
     def put(self, span: Ended) -> None:
         """Take a span, or count it as dropped. It never waits."""
