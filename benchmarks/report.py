@@ -139,21 +139,21 @@ def _case(result: CaseResult, document: dict[str, Any]) -> Iterator[str]:
             yield f"- {PEERS[peer].title}: {sent:.3f} spans a request reached the collector"
         if (share := spread(_values(rounds, "intruders")).median) > 0.05:
             yield f"- others took {share:.0%} of the core of {PEERS[peer].title}: measure again"
-    for peer, busy in _not_full(result):
-        yield (
-            f"- {PEERS[peer].title} kept its core {busy:.0%} busy: something else was the limit,"
-            " so compare the CPU time"
+    for peer, rounds in result.rounds.items():
+        title = PEERS[peer].title
+        server, load = (
+            spread(_values(rounds, core)).median for core in ("server_core", "load_core")
         )
+        if server < 0.95:
+            yield (
+                f"- {title} kept its core {server:.0%} busy: something else was the limit,"
+                " so compare the CPU time"
+            )
+        # A server that is asked too little looks for more the more often: its core is full, too.
+        if load > 0.97:
+            yield f"- {title} kept the load's core {load:.0%} busy, which was the limit or near it"
     when = f"{document['rounds']} rounds of {document['seconds']} s, {document['date']}"
     yield f"- {when}, commit {document['commit']}, {document['connections']} connections loaded"
-
-
-def _not_full(result: CaseResult) -> Iterator[tuple[str, float]]:
-    """The peers whose core had something to spare: the load or the database held them up."""
-    for peer, rounds in result.rounds.items():
-        busy = spread(_values(rounds, "server_core")).median
-        if busy < 0.95:
-            yield peer, busy
 
 
 def _machine(document: dict[str, Any]) -> Iterator[str]:

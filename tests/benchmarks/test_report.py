@@ -71,13 +71,17 @@ def test_a_failure_stands_in_the_page_and_has_no_figures() -> None:
 
 
 def test_a_disturbed_measurement_says_so() -> None:
-    """A noisy machine on top, a core that was shared or not full below its table."""
-    disturbed = result(sanic_ms=[100.0])
+    """A noisy machine on top, a core that was shared or not full, and a load that was at its own
+    limit, below its table."""
+    disturbed = result(sanic_ms=[100.0], sanic=[90.0])
+    disturbed.rounds["sanic"] = [replace(ROUND, load_core=0.99)]
     disturbed.rounds["sanic-ms"] = [replace(ROUND, server_core=0.7, intruders=0.2)]
     page = report.markdown(document(disturbed, warning="the machine is not quiet"))
     assert "**Not to be relied on: the machine is not quiet.**" in page
     assert "others took 20% of the core of sanic-ms" in page
-    assert "kept its core 70% busy" in page
+    assert "- sanic-ms kept its core 70% busy" in page
+    assert "- Sanic kept the load's core 99% busy" in page
+    assert page.count("busy") == 2
 
 
 def test_promises_are_held_against_the_figures() -> None:
