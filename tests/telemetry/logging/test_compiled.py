@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 
 from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
-from sanic_ms.loggers import _Call, logger
+from sanic_ms.loggers import logger
 from sanic_ms.telemetry.logging import JSONFormatter, LogWriter, QueuedHandler, TextFormatter
 from sanic_ms.telemetry.logging.called import CallSite
 from sanic_ms.telemetry.logging.format import _milliseconds
 from sanic_ms.telemetry.logging.handler import sole_handler
+from sanic_ms.telemetry.logging.logged import LoggedFunction
 from sanic_ms.telemetry.trace import Provider, ServerSpans
 
 _block: Any = compiled("sanic_ms.telemetry.logging._block")
@@ -135,7 +136,7 @@ def lines_of(log: logging.Logger, monkeypatch: pytest.MonkeyPatch, **options: An
         “By train”.
         """
 
-    call = _Call(
+    call = LoggedFunction(
         "method", "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "b\x7fk", None, True, 20, False
     )
     with monkeypatch.context() as patch:

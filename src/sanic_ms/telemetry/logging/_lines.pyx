@@ -1,6 +1,6 @@
 """The usual line of a call of a ``@logger`` function, put together from its parts in memory.
 
-`CallLines` does what the methods of `sanic_ms.loggers._Call` do that it names, for a call that went
+`CallLines` does what the methods of `sanic_ms.telemetry.logging.logged.LoggedFunction` do that it names, for a call that went
 well within a request that is not recorded, as long as nobody but our own handler would see its
 record and that writes JSON. Everything else is left to those methods, before anything was changed.
 """
@@ -346,7 +346,7 @@ cdef class CallLines:
     """The lines of one function whose arguments are not logged.
 
     Args:
-        call: Its `_Call`, bound.
+        call: Its `LoggedFunction`, bound.
     """
 
     cdef object _begin, _finish, _site, _formatter
@@ -369,7 +369,7 @@ cdef class CallLines:
         return self._way
 
     def begin_any(self, args, kwargs):
-        """`_Call.begin_within`. What is not logged is not looked at."""
+        """`LoggedFunction.begin_within`. What is not logged is not looked at."""
         return self.begin()
 
     def begin(self):
@@ -383,12 +383,12 @@ cdef class CallLines:
         return <double>clock() / 1e9
 
     def finish(self, running):
-        """`_Call.finish`."""
+        """`LoggedFunction.finish`."""
         if type(running) is not float or not self.write(running):
             self._finish(running)
 
     cdef bint write(self, double started) except -1:
-        """`_Call.tell_usual`."""
+        """`LoggedFunction.tell_usual`."""
         cdef int64_t now = clock(), created = moment(now), duration
         cdef double micro = rint((<double>now / 1e9 - started) * 1e6)
         cdef Block block
