@@ -1,8 +1,9 @@
 """The usual line of a call of a ``@logger`` function, put together from its parts in memory.
 
-`CallLines` does what the methods of `sanic_ms.telemetry.logging.logged.LoggedFunction` do that it names, for a call that went
-well within a request that is not recorded, as long as nobody but our own handler would see its
-record and that writes JSON. Everything else is left to those methods, before anything was changed.
+`CallLines` does what those methods of `sanic_ms.telemetry.logging.logged.LoggedFunction` do that it
+names, for a call that went well within a request that is not recorded, as long as nobody but our
+own handler would see its record and that writes JSON. Everything else is left to those methods,
+before anything was changed.
 """
 
 cimport cython
