@@ -250,6 +250,7 @@ cdef class Core:
     cdef readonly object turns
     cdef object _turns_append
     cdef object _turns_popleft
+    cdef public object _raw
     cdef public object _protocol
     cdef public object _transport
     cdef public object _loop
@@ -488,7 +489,7 @@ cdef class Core:
         cdef char kind
         if not self.turns:
             if not self._is_over:
-                self._protocol.data_received(data)
+                self.pass_on(data)
             elif not self.silence.done():
                 self.silence.set_result(None)
             return
@@ -531,7 +532,7 @@ cdef class Core:
                 if not self.turns:
                     at += size
                     if at < end:
-                        self._protocol.data_received(chunk[at:])
+                        self.pass_on(chunk[at:])
                     break
                 lane = self.first()
             at += size
@@ -545,6 +546,17 @@ cdef class Core:
                 self._judge(statement, count)
             self.wake()
             self.let_go(count)
+
+    cdef int pass_on(self, object data) except -1:
+        """What is for no lane is for the connection itself."""
+        try:
+            self._protocol.data_received(data)
+        except BaseException as exc:
+            self._break(exc)
+            return 0
+        if type(data) is bytes and PyBytes_AS_STRING(data)[0] == b"E":
+            self._heed(data)
+        return 0
 
 
 cdef class Reads:
