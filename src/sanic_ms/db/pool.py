@@ -425,8 +425,10 @@ class ConnectionPool(Component):
         started = perf_counter()
         try:
             result = await self.watch.tried(known, ask(lane, args))
-        except Exception:
+        except BaseException as exc:
             lane.settle(uses)
+            if not isinstance(exc, Exception):
+                raise
             return _Undone.UNDONE
         if (metrics := self.watch.metrics) is not None:
             metrics.done(known.word, started)

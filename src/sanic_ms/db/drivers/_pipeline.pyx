@@ -140,6 +140,7 @@ cdef class CompiledLane:
     cdef object _future
     cdef object _found
     cdef object _cell
+    cdef object _raised
     cdef int64_t _started
     cdef Py_ssize_t _column
     cdef int _kind
@@ -214,6 +215,10 @@ cdef class CompiledLane:
         except Exception:
             # Which, the statement that is run again will tell.
             self._failed = True
+        except BaseException as exc:
+            # What ends more than a read is its caller's alone.
+            self._failed = True
+            self._raised = exc
         return 0
 
     cdef int answer(self) except -1:
@@ -227,7 +232,7 @@ cdef class CompiledLane:
                     # The caller is told when it asks again; those behind it go on.
                     self._failed = True
             if self._failed:
-                future.set_exception(Unanswered())
+                future.set_exception(Unanswered() if self._raised is None else self._raised)
             else:
                 if self._kind == VALUE and found is not None:
                     found = (<tuple>found)[0]
@@ -241,6 +246,7 @@ cdef class CompiledLane:
         self._state = None
         self._found = None
         self._cell = None
+        self._raised = None
         self.uses += 1
 
 
@@ -523,6 +529,8 @@ cdef class Core:
             kind = start[at]
             if kind == b"D":
                 lane.row(start + at + 5, size - 5)
+                if self._is_over:  # a decoder of the application's own has ended it all
+                    return
             elif kind == b"E":
                 lane._failed = True
             elif kind == b"Z":
@@ -641,8 +649,10 @@ cdef class Reads:
         started = nanoseconds()
         try:
             future = lane.ask(args, kind, column)
-        except Exception:
+        except BaseException as exc:
             lane.settle(0)
+            if not isinstance(exc, Exception):
+                raise
             return None
         lane._started = started
         if self._metrics is not None:

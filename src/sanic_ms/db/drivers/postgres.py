@@ -443,6 +443,11 @@ class PostgresSession(Session):
         if isinstance(exc, asyncio.CancelledError | TimeoutError):
             self.unsettled = True
         is_loss = isinstance(exc, pg.ConnectionDoesNotExistError)
+        if is_loss and (cause := exc.__cause__) and not isinstance(cause, Exception):
+            # A decoder of the application's own raised it. asyncpg lets that pass, and its object
+            # was left in the middle of the answer.
+            self.terminate()
+            raise cause
         error = translate(exc)
         if error is None:
             raise exc
