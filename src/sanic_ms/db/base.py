@@ -154,19 +154,22 @@ class Session(ABC):
         changed: Its session may differ from a new one: SET, LISTEN, a temporary table …
         aborted: The database ended the open transaction by itself, and what follows would run
             outside of it. Set by drivers whose database goes on in silence; cleared by `rollback`.
+        lost: The last statement has no answer, as the connection was lost. Set by drivers with
+            pipelines.
         unsent: It was lost before the last statement was sent: nothing of that can have happened.
         retired: It is to be closed at its next release.
         fresh: It was used since the pool last looked: the pool's own mark.
         born, idle_since: Loop times in seconds, the pool's own.
     """
 
-    __slots__ = ("aborted", "born", "changed", "fresh", "idle_since", "retired", "unsent",
-                 "unsettled")  # fmt: skip
+    __slots__ = ("aborted", "born", "changed", "fresh", "idle_since", "lost", "retired",
+                 "unsent", "unsettled")  # fmt: skip
 
     def __init__(self) -> None:
         self.unsettled = False
         self.changed = False
         self.aborted = False
+        self.lost = False
         self.unsent = False
         self.retired = False
         self.fresh = True

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from sanic_ms.context import RequestContext, current_request
-from sanic_ms.db.base import Arguments, Row, Session, TransactionOptions
+from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.rows import OpenRows, RowIterator
 from sanic_ms.db.statement import Statement
 from sanic_ms.db.transaction import Transaction, transaction_options
@@ -193,6 +193,11 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         that the current task serves."""
         return self._request if self._request is not None else current_request.get()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its last statement has no answer because the session was lost."""
+        return self._session is not None and self._session.lost
+
     def is_released(self) -> bool:
         """Whether it went back to the pool."""
         return self._session is None
@@ -221,17 +226,24 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
     async def begin(self, options: TransactionOptions) -> None:
         """Begin a transaction on the session."""
         session = self._usable()
-        watch = self._pool.watch.command
+        pool = self._pool
         if self._cursors:
             await self._settle_cursors()
         self._busy = True
+
+        async def begin(session: Session) -> None:
+            try:
+                work = session.begin(options, pool.statement_timeout)
+                await pool.watch.command("BEGIN", work)
+            except DatabaseUnavailable:
+                # Whether it was sent or not: a transaction that only began has done nothing.
+                session.unsent = True
+                raise
+
         try:
-            await watch("BEGIN", session.begin(options, self._pool.statement_timeout))
+            await begin(session)
         except DatabaseUnavailable as exc:
-            # Whether it was sent or not: a transaction that only began has done nothing.
-            session.unsent = True
-            session = await self._replaced(session, exc)
-            await watch("BEGIN", session.begin(options, self._pool.statement_timeout))
+            await self._elsewhere(begin, session, exc)
         finally:
             self._busy = self._fresh = False
 
@@ -273,14 +285,22 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
     ) -> OpenRows:
         """Open a cursor, which is then one of this connection's."""
         session, known, args = self._prepare(statement, args)
+        pool = self._pool
         if self._cursors:
             await self._settle_cursors()
         self._busy = True
+
+        def open_rows(session: Session) -> Work[Rows]:
+            work = session.open_rows(known, args, pool.limit(timeout))
+            return pool.watch.statement(known, work)
+
         try:
-            work = session.open_rows(known, args, self._pool.limit(timeout))
-            cursor = OpenRows(await self._pool.watch.statement(known, work))
+            rows = await open_rows(session)
+        except DatabaseUnavailable as exc:
+            rows = await self._elsewhere(open_rows, session, exc)
         finally:
             self._busy = self._fresh = False
+        cursor = OpenRows(rows)
         self._cursors.append(cursor)
         return cursor
 
@@ -398,8 +418,12 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             watch.metrics.failed(known.word, started, exc)
         if not isinstance(exc, DatabaseUnavailable):
             raise exc
-        session = await self._replaced(session, exc)
-        return await watch.statement(known, call(session, known, args, limit))
+
+        def again(session: Session) -> Work[Result]:
+            session.changed = session.changed or known.changes_session
+            return watch.statement(known, call(session, known, args, limit))
+
+        return await self._elsewhere(again, session, exc)
 
     def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session
@@ -410,15 +434,27 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             session.changed = True
         return session, known, args
 
-    async def _replaced(self, lost: Session, exc: DatabaseUnavailable) -> Session:
-        """Another session for the first statement, where the one that was lent had been cut while
-        idle: the statement was never sent, so that nothing can happen twice. Else ``exc``."""
-        if not (self._fresh and lost.unsent and self._pool.state is State.RUNNING):
-            raise exc
-        self._fresh = False
-        self._session = None
-        self._session = session = await self._pool.exchange(lost)
-        return session
+    async def _elsewhere(
+        self, work: Callable[[Session], Work[Result]], lost: Session, exc: DatabaseUnavailable
+    ) -> Result:
+        """The first statement on another session, where the one that was lent had been cut while
+        idle: the statement was never sent, so that nothing can happen twice. Else ``exc``.
+
+        Where one was cut others may have been, which is found out in the same way.
+        """
+        pool = self._pool
+        until = monotonic() + pool.acquire_timeout
+        for _ in range(pool.max_size):
+            left = until - monotonic()
+            if not (self._fresh and lost.unsent and left > 0 and pool.state is State.RUNNING):
+                break
+            self._session = None
+            self._session = lost = await pool.exchange(lost, left)
+            try:
+                return await work(lost)
+            except DatabaseUnavailable as another:
+                exc = another
+        raise exc
 
     async def _settle_cursors(self) -> None:
         """Before another statement: close what was abandoned, and refuse what cannot be mixed."""

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from enum import Enum
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Literal, TypeVar
 
 from sanic_ms.context import RequestContext
@@ -23,7 +23,7 @@ from sanic_ms.db.sharing import Sharing
 from sanic_ms.db.statement import Statement, StatementCache
 from sanic_ms.db.transaction import transaction_options
 from sanic_ms.db.watch import Watch
-from sanic_ms.exception import DatabaseError, LifecycleError
+from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError
 from sanic_ms.lifecycle import Component, Health, State
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.types import DatabaseURL
@@ -323,8 +323,12 @@ class ConnectionPool(Component):
             rows = await self._together(read, _rows)
             if rows is not _Undone.UNDONE:
                 return rows
-        async with Acquiring(self, None, None) as connection:
-            return await connection.fetch(statement, *args, timeout=timeout)
+        else:
+            async with Acquiring(self, None, None) as connection:
+                return await connection.fetch(statement, *args, timeout=timeout)
+        return await self._alone(
+            lambda connection, limit: connection.fetch(statement, *args, timeout=limit)
+        )
 
     async def fetchrow(
         self, statement: object, *args: Any, timeout: float | None = None
@@ -343,8 +347,12 @@ class ConnectionPool(Component):
             row = await self._together(read, _row)
             if row is not _Undone.UNDONE:
                 return row
-        async with Acquiring(self, None, None) as connection:
-            return await connection.fetchrow(statement, *args, timeout=timeout)
+        else:
+            async with Acquiring(self, None, None) as connection:
+                return await connection.fetchrow(statement, *args, timeout=timeout)
+        return await self._alone(
+            lambda connection, limit: connection.fetchrow(statement, *args, timeout=limit)
+        )
 
     async def fetchval(
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
@@ -363,8 +371,14 @@ class ConnectionPool(Component):
             value = await self._together(read, lambda lane, args: lane.fetchval(args, column))
             if value is not _Undone.UNDONE:
                 return value
-        async with Acquiring(self, None, None) as connection:
-            return await connection.fetchval(statement, *args, column=column, timeout=timeout)
+        else:
+            async with Acquiring(self, None, None) as connection:
+                return await connection.fetchval(statement, *args, column=column, timeout=timeout)
+        return await self._alone(
+            lambda connection, limit: connection.fetchval(
+                statement, *args, column=column, timeout=limit
+            )
+        )
 
     async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
         """`Connection.execute` on a connection of its own."""
@@ -411,12 +425,49 @@ class ConnectionPool(Component):
         started = perf_counter()
         try:
             result = await self.watch.tried(known, ask(lane, args))
-        except Exception:
+        except BaseException as exc:
             lane.settle(uses)
+            if not isinstance(exc, Exception):
+                raise
             return _Undone.UNDONE
         if (metrics := self.watch.metrics) is not None:
             metrics.done(known.word, started)
         return result
+
+    async def _alone(
+        self, ask: Callable[[Connection, float | None], Coroutine[Any, Any, Result]]
+    ) -> Result:
+        """A plain read that got no answer among others, on a connection of its own.
+
+        Where one connection was lost, all may be. So where that one is lost as well, the read has
+        one more, which is heard of first. It is sent three times at most, and waits and runs no
+        longer than one that is sent once.
+        """
+        limit = self.statement_timeout
+        until = monotonic() + self.acquire_timeout + (math.inf if limit is None else limit)
+        async with Acquiring(self, None, None) as connection:
+            try:
+                return await ask(connection, None)
+            except DatabaseUnavailable as exc:
+                if not connection.is_lost:
+                    raise
+                loss = exc
+        for _ in range(self.max_size):
+            left = until - monotonic()
+            if left <= 0:
+                break
+            async with Acquiring(self, None, min(left, self.acquire_timeout)) as connection:
+                try:
+                    async with asyncio.timeout(min(left, _CHECK_LIMIT)):
+                        await connection.session.ping()
+                except TimeoutError:
+                    break
+                except DatabaseUnavailable as exc:
+                    loss = exc
+                    continue
+                left = until - monotonic()
+                return await ask(connection, None if limit is None else min(left, limit))
+        raise loss
 
     # --- for the rooms' own modules --------------------------------------------------------------
 
@@ -429,11 +480,11 @@ class ConnectionPool(Component):
             self.acquire_timeout if timeout is None else timeout
         )
 
-    async def exchange(self, lost: Session) -> Session:
-        """Another session for one that was lost."""
+    async def exchange(self, lost: Session, timeout: float) -> Session:
+        """Another session for one that was lost, within so many seconds."""
         if self._sessions is not None:
             self._sessions.take_back(lost)
-        return await self.checkout(None)
+        return await self.checkout(timeout)
 
     def give_back(self, connection: Connection) -> None:
         """Take a connection back without waiting. A second time does nothing."""

@@ -140,6 +140,7 @@ cdef class CompiledLane:
     cdef object _future
     cdef object _found
     cdef object _cell
+    cdef object _raised
     cdef int64_t _started
     cdef Py_ssize_t _column
     cdef int _kind
@@ -214,6 +215,10 @@ cdef class CompiledLane:
         except Exception:
             # Which, the statement that is run again will tell.
             self._failed = True
+        except BaseException as exc:
+            # What ends more than a read is its caller's alone.
+            self._failed = True
+            self._raised = exc
         return 0
 
     cdef int answer(self) except -1:
@@ -227,7 +232,7 @@ cdef class CompiledLane:
                     # The caller is told when it asks again; those behind it go on.
                     self._failed = True
             if self._failed:
-                future.set_exception(Unanswered())
+                future.set_exception(Unanswered() if self._raised is None else self._raised)
             else:
                 if self._kind == VALUE and found is not None:
                     found = (<tuple>found)[0]
@@ -241,6 +246,7 @@ cdef class CompiledLane:
         self._state = None
         self._found = None
         self._cell = None
+        self._raised = None
         self.uses += 1
 
 
@@ -250,6 +256,7 @@ cdef class Core:
     cdef readonly object turns
     cdef object _turns_append
     cdef object _turns_popleft
+    cdef public object _raw
     cdef public object _protocol
     cdef public object _transport
     cdef public object _loop
@@ -488,7 +495,7 @@ cdef class Core:
         cdef char kind
         if not self.turns:
             if not self._is_over:
-                self._protocol.data_received(data)
+                self.pass_on(data)
             elif not self.silence.done():
                 self.silence.set_result(None)
             return
@@ -522,6 +529,8 @@ cdef class Core:
             kind = start[at]
             if kind == b"D":
                 lane.row(start + at + 5, size - 5)
+                if self._is_over:  # a decoder of the application's own has ended it all
+                    return
             elif kind == b"E":
                 lane._failed = True
             elif kind == b"Z":
@@ -531,7 +540,7 @@ cdef class Core:
                 if not self.turns:
                     at += size
                     if at < end:
-                        self._protocol.data_received(chunk[at:])
+                        self.pass_on(chunk[at:])
                     break
                 lane = self.first()
             at += size
@@ -545,6 +554,17 @@ cdef class Core:
                 self._judge(statement, count)
             self.wake()
             self.let_go(count)
+
+    cdef int pass_on(self, object data) except -1:
+        """What is for no lane is for the connection itself."""
+        try:
+            self._protocol.data_received(data)
+        except BaseException as exc:
+            self._break(exc)
+            return 0
+        if type(data) is bytes and PyBytes_AS_STRING(data)[0] == b"E":
+            self._heed(data)
+        return 0
 
 
 cdef class Reads:
@@ -629,8 +649,10 @@ cdef class Reads:
         started = nanoseconds()
         try:
             future = lane.ask(args, kind, column)
-        except Exception:
+        except BaseException as exc:
             lane.settle(0)
+            if not isinstance(exc, Exception):
+                raise
             return None
         lane._started = started
         if self._metrics is not None:

@@ -29,7 +29,7 @@ from sanic_ms.db.base import (
     TransactionOptions,
 )
 from sanic_ms.db.deadlines import Deadline, Deadlines
-from sanic_ms.db.drivers.postgres_errors import translate
+from sanic_ms.db.drivers.postgres_errors import is_unsent, translate
 from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane, _core, pipeline
 from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
@@ -224,7 +224,7 @@ class PostgresSession(Session):
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A portal, in a transaction of its own where none is open."""
-        own = not self._raw.is_in_transaction()
+        own = not self._in_transaction()
         try:
             if own:
                 await self._raw.execute("BEGIN", timeout=timeout)
@@ -442,6 +442,12 @@ class PostgresSession(Session):
     def _fail(self, exc: BaseException) -> NoReturn:
         if isinstance(exc, asyncio.CancelledError | TimeoutError):
             self.unsettled = True
+        is_loss = isinstance(exc, pg.ConnectionDoesNotExistError)
+        if is_loss and (cause := exc.__cause__) and not isinstance(cause, Exception):
+            # A decoder of the application's own raised it. asyncpg lets that pass, and its object
+            # was left in the middle of the answer.
+            self.terminate()
+            raise cause
         error = translate(exc)
         if error is None:
             raise exc
@@ -449,9 +455,15 @@ class PostgresSession(Session):
             # Refused by asyncpg itself, on a connection that is well: the call was wrong.
             raise StatementError(error.detail) from exc
         if isinstance(error, DatabaseUnavailable):
-            # asyncpg's own refusal to send, and not the loss of a connection that it has sent on.
-            self.unsent = isinstance(exc, pg.InterfaceError)
+            self.unsent = is_unsent(exc)
+            self.lost = is_loss or not isinstance(exc, asyncpg.PostgresError)
             self.terminate()
+            if self.unsent:
+                error = DatabaseUnavailable("the connection was lost before the statement was sent")
+            elif isinstance(exc, pg.InternalClientError):
+                error = DatabaseUnavailable(
+                    f"the connection was closed, as its answer was not understood: {exc}"
+                )
         elif isinstance(error, ReadOnlyViolation) and not self._readonly:
             # The server has become a replica: the next connection may find the new primary.
             self.retired = True

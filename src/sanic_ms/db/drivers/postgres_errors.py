@@ -23,7 +23,7 @@ from sanic_ms.exception import (
     UniqueViolation,
 )
 
-__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "translate"]
+__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_unsent", "translate"]
 
 SQLSTATES: dict[str, type[DatabaseError]] = {
     "23001": ForeignKeyViolation,
@@ -115,6 +115,18 @@ def translate(exc: BaseException) -> DatabaseError | None:
     if isinstance(exc, OSError | EOFError):
         return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
     return None
+
+
+def is_unsent(exc: BaseException) -> bool:
+    """Whether asyncpg refused to send a statement, and so says that the connection is lost.
+
+    It does so by an `InternalClientError` as well, as long as it has heard that the server ends the
+    connection and not yet that the socket is closed. Those that come with an answer are others.
+    """
+    if isinstance(exc, pg.InternalClientError):
+        text = str(exc)
+        return text.startswith("cannot switch to state ") or text == "not connected"
+    return isinstance(exc, pg.InterfaceError)
 
 
 def _from_sqlstate(exc: asyncpg.PostgresError) -> DatabaseError:

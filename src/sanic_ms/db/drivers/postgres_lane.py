@@ -36,8 +36,8 @@ class PostgresLane(Lane):
         is_spoiled: It cannot be used again.
     """
 
-    __slots__ = ("__weakref__", "_bind_execute", "_pipeline", "_protocol", "_state", "is_spoiled",
-                 "statement", "uses")  # fmt: skip
+    __slots__ = ("__weakref__", "_bind_execute", "_pipeline", "_protocol", "_raised", "_state",
+                 "is_spoiled", "statement", "uses")  # fmt: skip
 
     # What asyncpg asks its connection for.
     _config = SimpleNamespace(command_timeout=None)
@@ -45,6 +45,7 @@ class PostgresLane(Lane):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pipeline: Pipeline | None = None
         self._state: Any = None
+        self._raised: BaseException | None = None
         self.statement: Statement | None = None
         self.is_spoiled = False
         self.uses = 0
@@ -73,17 +74,32 @@ class PostgresLane(Lane):
 
     async def fetch(self, args: Arguments) -> list[Row]:
         """Every row."""
-        rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
+        try:
+            rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
+        except Exception:
+            if self._raised is None:
+                raise
+            raise self._raised from None
         return [dict(row.items()) for row in rows]
 
     async def fetchrow(self, args: Arguments) -> Row | None:
         """The first row."""
-        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        try:
+            rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        except Exception:
+            if self._raised is None:
+                raise
+            raise self._raised from None
         return dict(rows[0].items()) if rows else None
 
     async def fetchval(self, args: Arguments, column: int) -> Any:
         """One value of the first row."""
-        rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        try:
+            rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
+        except Exception:
+            if self._raised is None:
+                raise
+            raise self._raised from None
         return value_at(rows[0], column) if rows else None
 
     def settle(self, uses: int) -> None:
@@ -94,8 +110,17 @@ class PostgresLane(Lane):
             pipeline.withdraw()
 
     def receive(self, data: bytes) -> None:
-        """A part of the answer."""
-        self._protocol.data_received(data)
+        """A part of the answer. What a decoder of the application's own raises is the caller's,
+        also where asyncpg lets it pass: its object is then in the middle of the answer, and thrown
+        away with the rest of it."""
+        if self._raised is not None:
+            return
+        try:
+            self._protocol.data_received(data)
+        except BaseException as exc:
+            self.is_spoiled = True
+            self._raised = exc
+            self._protocol.connection_lost(None)
 
     def lose(self, exc: Exception | None) -> None:
         """No answer will come."""

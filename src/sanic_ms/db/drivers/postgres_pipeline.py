@@ -38,6 +38,7 @@ if _core is not None:
 
 _HEADER: Final = struct.Struct("!BI")  # the kind of a message; its length without the kind
 _READY_FOR_QUERY: Final = ord("Z")
+_ERROR: Final = ord("E")
 
 # Seconds without an answer after which the statement whose turn it is counts as slow, and seconds
 # after which that is looked at again: the answer may have been waiting while the loop was busy.
@@ -92,6 +93,7 @@ class PipelineWatch:
     together: int
     depth: int
     silence: asyncio.Future[None]
+    _raw: Any
     _protocol: Any
     _transport: Any
     _loop: asyncio.AbstractEventLoop
@@ -120,6 +122,7 @@ class PipelineWatch:
         stalled: Callable[[], None],
         unsynced: Callable[[], None],
     ) -> None:
+        self._raw = raw
         self._protocol = raw._protocol
         self._transport = raw._transport
         self._lanes = lanes
@@ -194,8 +197,22 @@ class PipelineWatch:
         self.give_up(exc)
 
     def eof_received(self) -> bool | None:
-        """The server says no more: the transport is to close."""
+        """The server says no more: nothing that was sent will be answered."""
+        self._raw.terminate()
         return None
+
+    def _heed(self, data: bytes) -> None:
+        """An error has come which belongs to no plain read. After the last words of a server its
+        connection is closed at once. asyncpg, which expects nothing while it is idle, would take
+        it for well until the socket is closed, and refuse each statement with an error of its own.
+        """
+        if is_farewell(data):
+            self._raw.terminate()
+
+    def _break(self, exc: BaseException) -> None:
+        """What has come could not be handled by the connection itself: whoever uses it is told."""
+        self._protocol.connection_lost(exc)
+        self._transport.abort()
 
     def pause_writing(self) -> None:
         """The server reads slowly. What is sent waits in the transport."""
@@ -265,8 +282,8 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
 
     __slots__ = ("_answered", "_batch", "_before", "_context", "_doubted", "_header",
                  "_is_flushing", "_is_last", "_is_over", "_lanes", "_loop", "_missing", "_prepared",
-                 "_protocol", "_rested", "_seen", "_stalled", "_timer", "_transport", "_unsent",
-                 "_unsynced", "_used", "_watched", "_when", "count", "depth", "silence",
+                 "_protocol", "_raw", "_rested", "_seen", "_stalled", "_timer", "_transport",
+                 "_unsent", "_unsynced", "_used", "_watched", "_when", "count", "depth", "silence",
                  "together", "turns")  # fmt: skip
 
     def __init__(
@@ -340,7 +357,7 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
         turns = self.turns
         if not turns:
             if not self._is_over:
-                self._protocol.data_received(data)
+                self._pass_on(data)
             elif not self.silence.done():
                 self.silence.set_result(None)
             return
@@ -354,8 +371,10 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
         position, is_last = self._missing, self._is_last
         while position <= end:
             if is_last:
-                turns.popleft()
                 lane.receive(data[start:position])
+                if self._is_over:  # a decoder of the application's own has ended it all
+                    return
+                turns.popleft()
                 lane.leave()
                 if not lane.is_spoiled:
                     self._lanes.append(lane)
@@ -373,11 +392,13 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
         if turns:
             if start < end:
                 lane.receive(data[start:end])
+                if self._is_over:
+                    return
             self._missing, self._is_last = position - end, is_last
         else:
             self._missing, self._is_last = 0, False
             if start < end:
-                self._protocol.data_received(data[start:])
+                self._pass_on(data[start:])
         count -= len(turns)
         if count:
             self._answered += count
@@ -388,6 +409,16 @@ class Pipeline(PipelineWatch, asyncio.Protocol):
             if self._batch:
                 self._judge(statement, count)
             self.let_go(count)
+
+    def _pass_on(self, data: bytes) -> None:
+        """What is for no lane is for the connection itself."""
+        try:
+            self._protocol.data_received(data)
+        except BaseException as exc:
+            self._break(exc)
+        else:
+            if data[0] == _ERROR:
+                self._heed(data)
 
 
 _Core: Any = asyncio.Protocol if _core is None else _core.Core
@@ -406,6 +437,19 @@ class _CompiledPipeline(_Core, PipelineWatch):  # type: ignore[misc]
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._begin(raw, lanes, rested, stalled, unsynced)
+
+
+def is_farewell(data: bytes) -> bool:
+    """Whether what has come begins with the last words of a server: an ErrorResponse that says that
+    it closes the connection. Its severity is told in the server's language, and then as it is."""
+    if data[0] != _ERROR or len(data) < _HEADER.size:
+        return False
+    message = data[: 1 + _HEADER.unpack_from(data)[1]]
+    return (
+        b"\0VFATAL\0" in message
+        or b"\0VPANIC\0" in message
+        or message.startswith(b"SFATAL\0", _HEADER.size)
+    )
 
 
 def pipeline(
