@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.db.drivers.postgres_errors import is_unsent
-from sanic_ms.db.drivers.postgres_pipeline import is_farewell
+from sanic_ms.db.drivers.postgres_errors import is_farewell, is_unsent
 from sanic_ms.exception import DatabaseUnavailable, QueryTimeout
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]

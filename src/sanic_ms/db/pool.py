@@ -6,24 +6,23 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from enum import Enum
-from time import monotonic, perf_counter
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
-from sanic_ms.db.base import Arguments, Lane, Reads, Row, Session
+from sanic_ms.db.base import Arguments, Reads, Row, Session
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.metrics import PoolMetrics
+from sanic_ms.db.reading import UNDONE, PlainRead, alone, together
 from sanic_ms.db.rows import RowIterator
 from sanic_ms.db.sessions import Limits, PoolStats, Sessions
 from sanic_ms.db.sharing import Sharing
-from sanic_ms.db.statement import Statement, StatementCache
+from sanic_ms.db.statement import StatementCache
 from sanic_ms.db.transaction import transaction_options
 from sanic_ms.db.watch import Watch
-from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError
+from sanic_ms.exception import DatabaseError, LifecycleError
 from sanic_ms.lifecycle import Component, Health, State
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.types import DatabaseURL
@@ -34,23 +33,6 @@ log = logging.getLogger("sanic_ms.db")
 
 # Seconds that a health check waits for the database's answer.
 _CHECK_LIMIT = 0.4
-
-
-Result = TypeVar("Result")
-
-
-class _Undone(Enum):
-    """In place of an answer, which may be anything: a read has to be done on its own."""
-
-    UNDONE = 0
-
-
-def _rows(lane: Lane, args: Arguments) -> Coroutine[Any, Any, list[Row]]:
-    return lane.fetch(args)
-
-
-def _row(lane: Lane, args: Arguments) -> Coroutine[Any, Any, Row | None]:
-    return lane.fetchrow(args)
 
 
 class ConnectionPool(Component):
@@ -320,14 +302,14 @@ class ConnectionPool(Component):
             except Exception:
                 pass  # what went wrong, a connection of its own will tell
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            rows = await self._together(read, _rows)
-            if rows is not _Undone.UNDONE:
+            rows = await together(self, read, lambda lane, args: lane.fetch(args))
+            if rows is not UNDONE:
                 return rows
         else:
             async with Acquiring(self, None, None) as connection:
                 return await connection.fetch(statement, *args, timeout=timeout)
-        return await self._alone(
-            lambda connection, limit: connection.fetch(statement, *args, timeout=limit)
+        return await alone(
+            self, lambda connection, limit: connection.fetch(statement, *args, timeout=limit)
         )
 
     async def fetchrow(
@@ -344,14 +326,14 @@ class ConnectionPool(Component):
             except Exception:
                 pass  # what went wrong, a connection of its own will tell
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            row = await self._together(read, _row)
-            if row is not _Undone.UNDONE:
+            row = await together(self, read, lambda lane, args: lane.fetchrow(args))
+            if row is not UNDONE:
                 return row
         else:
             async with Acquiring(self, None, None) as connection:
                 return await connection.fetchrow(statement, *args, timeout=timeout)
-        return await self._alone(
-            lambda connection, limit: connection.fetchrow(statement, *args, timeout=limit)
+        return await alone(
+            self, lambda connection, limit: connection.fetchrow(statement, *args, timeout=limit)
         )
 
     async def fetchval(
@@ -368,16 +350,17 @@ class ConnectionPool(Component):
             except Exception:
                 pass  # what went wrong, a connection of its own will tell
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            value = await self._together(read, lambda lane, args: lane.fetchval(args, column))
-            if value is not _Undone.UNDONE:
+            value = await together(self, read, lambda lane, args: lane.fetchval(args, column))
+            if value is not UNDONE:
                 return value
         else:
             async with Acquiring(self, None, None) as connection:
                 return await connection.fetchval(statement, *args, column=column, timeout=timeout)
-        return await self._alone(
+        return await alone(
+            self,
             lambda connection, limit: connection.fetchval(
                 statement, *args, column=column, timeout=limit
-            )
+            ),
         )
 
     async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
@@ -398,76 +381,13 @@ class ConnectionPool(Component):
         """`Connection.iterate` on a connection of its own, which it keeps until it ends."""
         return RowIterator(None, statement, args, prefetch, timeout, pool=self)
 
-    def _plain_read(
-        self, statement: object, args: Arguments
-    ) -> tuple[Statement, Arguments, Sharing] | None:
+    def _plain_read(self, statement: object, args: Arguments) -> PlainRead | None:
         """What may be done together with others, None for anything else."""
         sharing = self._sharing
         if sharing is None or asyncio.get_running_loop() is not sharing.loop:
             return None
         known, args = self.statements.get(statement, args)
         return None if known.slow or not known.plain else (known, args, sharing)
-
-    async def _together(
-        self,
-        read: tuple[Statement, Arguments, Sharing],
-        ask: Callable[[Lane, Arguments], Coroutine[Any, Any, Result]],
-    ) -> Result | Literal[_Undone.UNDONE]:
-        """Do a plain read together with others, and tell of it if it went well; else it has to be
-        done again."""
-        known, args, sharing = read
-        lane = sharing.lane(known) or await sharing.wait(
-            known, self.acquire_timeout, self.statement_timeout
-        )
-        if lane is None:
-            return _Undone.UNDONE
-        uses = lane.uses
-        started = perf_counter()
-        try:
-            result = await self.watch.tried(known, ask(lane, args))
-        except BaseException as exc:
-            lane.settle(uses)
-            if not isinstance(exc, Exception):
-                raise
-            return _Undone.UNDONE
-        if (metrics := self.watch.metrics) is not None:
-            metrics.done(known.word, started)
-        return result
-
-    async def _alone(
-        self, ask: Callable[[Connection, float | None], Coroutine[Any, Any, Result]]
-    ) -> Result:
-        """A plain read that got no answer among others, on a connection of its own.
-
-        Where one connection was lost, all may be. So where that one is lost as well, the read has
-        one more, which is heard of first. It is sent three times at most, and waits and runs no
-        longer than one that is sent once.
-        """
-        limit = self.statement_timeout
-        until = monotonic() + self.acquire_timeout + (math.inf if limit is None else limit)
-        async with Acquiring(self, None, None) as connection:
-            try:
-                return await ask(connection, None)
-            except DatabaseUnavailable as exc:
-                if not connection.is_lost:
-                    raise
-                loss = exc
-        for _ in range(self.max_size):
-            left = until - monotonic()
-            if left <= 0:
-                break
-            async with Acquiring(self, None, min(left, self.acquire_timeout)) as connection:
-                try:
-                    async with asyncio.timeout(min(left, _CHECK_LIMIT)):
-                        await connection.session.ping()
-                except TimeoutError:
-                    break
-                except DatabaseUnavailable as exc:
-                    loss = exc
-                    continue
-                left = until - monotonic()
-                return await ask(connection, None if limit is None else min(left, limit))
-        raise loss
 
     # --- for the rooms' own modules --------------------------------------------------------------
 

@@ -28,9 +28,9 @@ from sanic_ms.db.base import (
     Sharer,
     TransactionOptions,
 )
-from sanic_ms.db.deadlines import Deadline, Deadlines
 from sanic_ms.db.drivers.postgres_errors import is_unsent, translate
 from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane, _core, pipeline
+from sanic_ms.db.drivers.postgres_raw import connect
 from sanic_ms.db.drivers.postgres_values import set_codecs
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.metrics import PoolMetrics
@@ -80,14 +80,7 @@ class PostgresDriver(Driver):
         raw = None
         try:
             async with asyncio.timeout(timeout):
-                # Its own statement cache is off: ours stands in for it.
-                raw = await asyncpg.connect(
-                    self._dsn,
-                    timeout=timeout,
-                    statement_cache_size=0,
-                    loop=_ProtocolLoop(self.deadlines),
-                    connection_class=_Connection,
-                )
+                raw = await connect(self._dsn, self.deadlines, timeout)
                 await set_codecs(raw)
         except TimeoutError as exc:
             if raw is not None:
@@ -113,33 +106,6 @@ class PostgresDriver(Driver):
         if _core is not None:
             made = _core.Reads(sessions.sharing, sessions, statements, metrics, PostgresSession)
         return made
-
-
-class _ProtocolLoop:
-    """The event loop, as the protocol object of one connection sees it: the one timer that it ever
-    sets, for the statement that it sends, is a deadline of ours. So asyncpg itself enforces the
-    limit as ever, and what it does for that does not have to be done again here.
-
-    It is not that deadline itself: a class with ``__getattr__`` finds its own attributes slowly.
-    """
-
-    __slots__ = ("call_later", "loop")
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        self.loop = deadlines.loop
-        self.call_later = Deadline(deadlines).call_later
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.loop, name)
-
-
-class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection whose tasks are of the event loop itself: asyncio asks by its identity."""
-
-    __slots__ = ()
-
-    def __init__(self, protocol: Any, transport: Any, loop: Any, *rest: Any) -> None:
-        super().__init__(protocol, transport, loop.loop, *rest)
 
 
 class PostgresSession(Session):
@@ -460,10 +426,6 @@ class PostgresSession(Session):
             self.terminate()
             if self.unsent:
                 error = DatabaseUnavailable("the connection was lost before the statement was sent")
-            elif isinstance(exc, pg.InternalClientError):
-                error = DatabaseUnavailable(
-                    f"the connection was closed, as its answer was not understood: {exc}"
-                )
         elif isinstance(error, ReadOnlyViolation) and not self._readonly:
             # The server has become a replica: the next connection may find the new primary.
             self.retired = True

@@ -23,7 +23,7 @@ from sanic_ms.exception import (
     UniqueViolation,
 )
 
-__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_unsent", "translate"]
+__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_farewell", "is_unsent", "translate"]
 
 SQLSTATES: dict[str, type[DatabaseError]] = {
     "23001": ForeignKeyViolation,
@@ -108,6 +108,8 @@ def translate(exc: BaseException) -> DatabaseError | None:
         return DataError(str(exc))
     if isinstance(exc, pg.UnsupportedClientFeatureError | pg.UnsupportedServerFeatureError):
         return StatementError(str(exc))
+    if isinstance(exc, pg.InternalClientError) and not is_unsent(exc):
+        return DatabaseUnavailable(f"the connection was closed, its answer not understood: {exc}")
     if isinstance(exc, pg.InterfaceError | pg.InternalClientError):
         return DatabaseUnavailable(str(exc))
     if isinstance(exc, asyncio.TimeoutError):
@@ -127,6 +129,17 @@ def is_unsent(exc: BaseException) -> bool:
         text = str(exc)
         return text.startswith("cannot switch to state ") or text == "not connected"
     return isinstance(exc, pg.InterfaceError)
+
+
+def is_farewell(data: bytes) -> bool:
+    """Whether what has come begins with the last words of a server: an ErrorResponse that says that
+    it closes the connection. Its severity is told in the server's language, and then as it is."""
+    if data[:1] != b"E" or len(data) < 5:
+        return False
+    message = data[: 1 + int.from_bytes(data[1:5], "big")]
+    return (
+        b"\0VFATAL\0" in message or b"\0VPANIC\0" in message or message.startswith(b"SFATAL\0", 5)
+    )
 
 
 def _from_sqlstate(exc: asyncpg.PostgresError) -> DatabaseError:

@@ -76,31 +76,29 @@ class PostgresLane(Lane):
         """Every row."""
         try:
             rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
-        except Exception:
-            if self._raised is None:
-                raise
-            raise self._raised from None
+        except Exception as exc:
+            raise self._reason(exc) from None
         return [dict(row.items()) for row in rows]
 
     async def fetchrow(self, args: Arguments) -> Row | None:
         """The first row."""
         try:
             rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
-        except Exception:
-            if self._raised is None:
-                raise
-            raise self._raised from None
+        except Exception as exc:
+            raise self._reason(exc) from None
         return dict(rows[0].items()) if rows else None
 
     async def fetchval(self, args: Arguments, column: int) -> Any:
         """One value of the first row."""
         try:
             rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
-        except Exception:
-            if self._raised is None:
-                raise
-            raise self._raised from None
+        except Exception as exc:
+            raise self._reason(exc) from None
         return value_at(rows[0], column) if rows else None
+
+    def _reason(self, exc: Exception) -> BaseException:
+        """What a decoder raised, if one did: asyncpg's error speaks of a lost connection then."""
+        return exc if self._raised is None else self._raised
 
     def settle(self, uses: int) -> None:
         """After an error, or instead of a statement: where nothing was sent, no answer comes."""

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from sanic_ms._compiled import compiled
 from sanic_ms.db.base import Lane
+from sanic_ms.db.drivers.postgres_errors import is_farewell
 from sanic_ms.db.drivers.postgres_lane import PostgresLane
 from sanic_ms.db.statement import Statement
 
@@ -437,19 +438,6 @@ class _CompiledPipeline(_Core, PipelineWatch):  # type: ignore[misc]
     ) -> None:
         super().__init__(asyncio.get_running_loop())
         self._begin(raw, lanes, rested, stalled, unsynced)
-
-
-def is_farewell(data: bytes) -> bool:
-    """Whether what has come begins with the last words of a server: an ErrorResponse that says that
-    it closes the connection. Its severity is told in the server's language, and then as it is."""
-    if data[0] != _ERROR or len(data) < _HEADER.size:
-        return False
-    message = data[: 1 + _HEADER.unpack_from(data)[1]]
-    return (
-        b"\0VFATAL\0" in message
-        or b"\0VPANIC\0" in message
-        or message.startswith(b"SFATAL\0", _HEADER.size)
-    )
 
 
 def pipeline(
