@@ -239,6 +239,46 @@ def test_a_signal_at_any_moment_ends_it_quietly(
     assert ("listener told" in server.output) == (moment in ("ready", "served"))
 
 
+BACKGROUND = """
+async def job(app, kind):
+    try:
+        await asyncio.sleep(100)
+    finally:
+        print(kind, await app.db.fetchval("SELECT 7"), flush=True)
+
+@app.before_server_start
+async def early(app):
+    app.add_task(job(app, "before the start"))
+
+@app.after_server_start
+async def start(app):
+    app.add_task(job(app, "at the start"))
+    app.add_task(job(app, "named"), name="named")
+
+@app.get("/job")
+async def add(request):
+    request.app.add_task(job(request.app, "of a request"))
+    return {}
+
+@app.after_server_stop
+async def told(app):
+    print("listener told", flush=True)
+"""
+
+
+def test_background_tasks_end_before_what_they_use(run: Run, kit: Any) -> None:
+    """With a name or without, wherever they were begun: their last words reach the database."""
+    server = run(server=kit.SERVER + BACKGROUND, DB_URL="sqlite:///kept.db")
+    server.wait_for("serves at")
+    assert kit.ask(server.port, "/job")
+    server.signal()
+    assert server.end() == 0, server.output
+    before, told, _ = server.output.partition("listener told")
+    assert told
+    for kind in ("before the start", "at the start", "named", "of a request"):
+        assert f"{kind} 7" in before, server.output
+
+
 def test_the_kernel_lets_nobody_in_behind_a_closing_door() -> None:
     """A connection that begins after `refuse_new` is not set up, and one from before is kept."""
     from sanic_ms.server import Place

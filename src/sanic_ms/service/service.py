@@ -9,6 +9,7 @@ import asyncio
 import functools
 import logging
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -101,6 +102,7 @@ class Service(Sanic[Any, Any]):
         self._tracing: Tracing | None = None
         self._observer: Observer | None = None
         self._late: list[asyncio.Task[None]] = []
+        self._unnamed: set[asyncio.Task[Any]] = set()
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
@@ -162,6 +164,27 @@ class Service(Sanic[Any, Any]):
             for name in names
             if name in DEFAULT_CONFIG and self.config[name] != DEFAULT_CONFIG[name]
         }
+
+    # --- background tasks ------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> Iterator[asyncio.Task[Any]]:
+        """Those of `add_task` that are not done, with a name or without."""
+        named = (task for task in super().tasks if not task.done())
+        return iter((*named, *self._unnamed))
+
+    @classmethod
+    def _loop_add_task(
+        cls, task: Any, app: Any, loop: Any, *, name: str | None = None, register: bool = True
+    ) -> asyncio.Task[Any]:
+        # Sanic keeps only those that have a name, and cancels only what it keeps.
+        made: asyncio.Task[Any] = super()._loop_add_task(
+            task, app, loop, name=name, register=register
+        )
+        if register and not name:
+            app._unnamed.add(made)
+            made.add_done_callback(app._unnamed.discard)
+        return made
 
     # --- parts ---------------------------------------------------------------------------------
 
