@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from sanic_ms.db import ConnectionPool
@@ -134,6 +135,48 @@ async def test_what_an_encoder_raises(
                 assert answer == {"n": n, "u": GOOD}
     await settled(pool)
     assert pool.stats() == (1, 1, 0)
+
+
+@pytest.mark.parametrize("pipeline", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        StopIteration,
+        FileNotFoundError,
+        TimeoutError,
+        EOFError,
+        asyncpg.InterfaceError,
+        asyncpg.ConnectionDoesNotExistError,
+        asyncpg.UniqueViolationError,
+    ],
+)
+async def test_an_error_like_those_of_a_connection(
+    postgres_url: str, make_pool: MakePool, error: type[Exception], pipeline: bool
+) -> None:
+    """It is told apart by its name, everywhere, and the connection is as good as before."""
+    pool = await make_pool(postgres_url, max_size=1, pipeline=pipeline)
+    process = await with_codec(pool, decodes=error)
+
+    async def acquired() -> object:
+        async with pool.acquire() as db:
+            return await db.fetchrow(SQL, 1, BAD)
+
+    async with asyncio.timeout(30):
+        found = await asyncio.gather(
+            *(pool.fetchrow(SQL, n, GOOD) for n in range(8)),
+            pool.fetchval(SQL, 1, BAD, column=1),
+            pool.fetch(SQL, 1, BAD),
+            acquired(),
+            *(pool.fetchrow(SQL, n, GOOD) for n in range(8)),
+            return_exceptions=True,
+        )
+    assert found[:8] == found[11:] == [{"n": n, "u": GOOD} for n in range(8)]
+    for raised in found[8:11]:
+        assert type(raised) is RuntimeError
+        assert type(raised.__cause__) is error
+        assert f"'uuid' raised {error.__name__}" in str(raised)
+    async with pool.acquire() as db:
+        assert db.raw.get_server_pid() == process
 
 
 @pytest.mark.parametrize("pipeline", [True, False])

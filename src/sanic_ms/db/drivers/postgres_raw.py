@@ -1,10 +1,13 @@
-"""asyncpg's connection, whose limits of time are deadlines of the pool."""
+"""asyncpg's connection: its limits of time are deadlines of the pool, and what an application's own
+decoder raises is not taken for a word of the connection."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
+from asyncpg import exceptions as pg
 
 from sanic_ms.db.deadlines import Deadline, Deadlines
 
@@ -31,6 +34,32 @@ async def connect(dsn: str, deadlines: Deadlines, timeout: float) -> Any:
     )
 
 
+# Errors by which a connection, or the server, says that something is wrong; and the one that no
+# future takes, so that asyncpg's caller would wait for ever.
+_MISTAKABLE = (
+    OSError,
+    EOFError,
+    asyncpg.PostgresError,
+    pg.InterfaceError,
+    pg.InternalClientError,
+    StopIteration,
+)
+
+
+def _told_apart(decoder: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
+    """A decoder that raises none of those."""
+
+    def decode(data: Any) -> Any:
+        try:
+            return decoder(data)
+        except _MISTAKABLE as exc:
+            raise RuntimeError(
+                f"the decoder of {name!r} raised {exc.__class__.__name__}: {exc}"
+            ) from exc
+
+    return decode
+
+
 class _ProtocolLoop:
     """The event loop, as the protocol object of one connection sees it: the one timer that it ever
     sets, for the statement that it sends, is a deadline of ours. So asyncpg itself enforces the
@@ -50,9 +79,14 @@ class _ProtocolLoop:
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection whose tasks are of the event loop itself: asyncio asks by its identity."""
-
     __slots__ = ()
 
     def __init__(self, protocol: Any, transport: Any, loop: Any, *rest: Any) -> None:
+        # Its tasks are of the event loop itself: asyncio asks by its identity.
         super().__init__(protocol, transport, loop.loop, *rest)
+
+    async def set_type_codec(
+        self, typename: str, *, decoder: Callable[[Any], Any], **options: Any
+    ) -> None:
+        decoder = _told_apart(decoder, typename)
+        await super().set_type_codec(typename, decoder=decoder, **options)

@@ -4,8 +4,10 @@ not text, and a moment without a zone is UTC."""
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
+import asyncpg
 import msgspec
 
 __all__ = ["set_codecs"]
@@ -13,21 +15,23 @@ __all__ = ["set_codecs"]
 
 async def set_codecs(raw: Any) -> None:
     """Have a connection of asyncpg write and read such values."""
-    await raw.set_type_codec(
+    # By asyncpg's own method: these decoders raise nothing that a connection would.
+    set_type_codec = partial(asyncpg.Connection.set_type_codec, raw)
+    await set_type_codec(
         "json",
         schema="pg_catalog",
         format="binary",
         encoder=msgspec.json.encode,
         decoder=msgspec.json.decode,
     )
-    await raw.set_type_codec(
+    await set_type_codec(
         "timestamp",
         schema="pg_catalog",
         format="tuple",
         encoder=_encode_timestamp,
         decoder=_decode_timestamp,
     )
-    await raw.set_type_codec(
+    await set_type_codec(
         "jsonb",
         schema="pg_catalog",
         format="binary",
