@@ -112,8 +112,9 @@ def _bench(given: argparse.Namespace) -> int:
         say(f"{name}: {value}")
     if noise:
         say(f"WARNING: {noise}")
-    options = Options(given.rounds, given.seconds, given.warm_up, given.connections, given.postgres)
     folder = given.out or (NOISY if noise else DOCS)
+    folder.mkdir(parents=True, exist_ok=True)  # before an hour is spent on what cannot be written
+    options = Options(given.rounds, given.seconds, given.warm_up, given.connections, given.postgres)
     failed = False
     for case in cases:
         try:
@@ -154,7 +155,6 @@ def _moment(case: Case, options: Options) -> dict[str, Any]:
 
 def _write(folder: Path, new: dict[str, Any], result: CaseResult) -> None:
     """The raw figures, the page and the picture."""
-    folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "results.json"
     try:
         old = json.loads(raw.read_text())

@@ -164,6 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case, *more = pick(given.case)
         if more:
             raise ValueError("one case at a time")
+        if min(given.seconds, given.rate, given.lines) < 1:
+            raise ValueError("seconds, rate and lines are at least 1")
         if given.peer not in PEERS:
             raise ValueError(f"no peer {given.peer}: there are {', '.join(PEERS)}")
         sys.stdout.write(table(_record(case, given), given.lines) + "\n")

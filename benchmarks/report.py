@@ -74,6 +74,9 @@ def _overview(results: dict[str, CaseResult]) -> Iterator[str]:
         for name in PEERS
         if name != OURS and any(name in result.rounds for result in results.values())
     ]
+    if not peers:
+        yield "No other was measured."
+        return
     yield "Our requests a second over theirs, the median of the ratios within the rounds:"
     yield ""
     yield f"| case | {' | '.join(PEERS[name].title for name in peers)} |"

@@ -588,9 +588,9 @@ def test_mistakes_are_found_when_the_module_is_read(
         def function(name: str) -> None: ...
 
 
-@pytest.mark.parametrize("thing", [dict, 7, property(lambda self: 1)])
+@pytest.mark.parametrize("thing", [dict, 7, property(lambda self: 1), len, str.upper])
 def test_what_is_no_function_is_refused(thing: Any) -> None:
-    """A class has no calls to log."""
+    """A class has no calls to log, and what is written in C has no place in a file."""
     with pytest.raises(TypeError, match="for functions and methods"):
         logger(thing)
 

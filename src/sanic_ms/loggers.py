@@ -109,7 +109,7 @@ def watched(function: object) -> Any:
 def _decorate(function: Any, call: LoggedFunction) -> Any:
     if isinstance(function, staticmethod | classmethod):
         return function.__class__(_decorate(function.__func__, call))
-    if not inspect.isroutine(function):
+    if not inspect.isroutine(function) or not hasattr(inspect.unwrap(function), "__code__"):
         raise TypeError(f"@logger is for functions and methods, not for {function!r}")
     call.bind(function)
     wrapper: Any

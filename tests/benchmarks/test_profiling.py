@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.profiling import Frame, read, table
+from benchmarks.profiling import Frame, main, read, table
 
 MAIN = "<module> (/x/benchmarks/peers/ours_server.py:1)"
 LOOP = "_run_server_forever (/x/site-packages/sanic/server/runners.py:90)"
@@ -67,6 +67,13 @@ def test_the_table_is_in_percent() -> None:
 def test_no_samples_are_said() -> None:
     """An idle server is no division by zero."""
     assert "no samples" in table(read([]))
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--rate", "--lines"])
+def test_less_than_one_is_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, before anything is started."""
+    assert main([f"{option}=0"]) == 2
+    assert capsys.readouterr().out == "profile: seconds, rate and lines are at least 1\n"
 
 
 def test_other_forms_are_refused() -> None:

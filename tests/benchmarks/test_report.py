@@ -59,6 +59,13 @@ def test_the_table_shows_the_median_of_ratios() -> None:
     assert "| 2.00 (2.00–3.00) | 2.00 (2.00–3.00) |" in rows[theirs]
 
 
+def test_without_a_peer_there_is_no_table_of_ratios() -> None:
+    """Its head would have no columns."""
+    page = report.markdown(document(result(sanic_ms=[100.0])))
+    assert "No other was measured." in page
+    assert "| case |" not in page
+
+
 def test_a_failure_stands_in_the_page_and_has_no_figures() -> None:
     """It is said loudly, with the reason in one line."""
     failed = result(sanic_ms=[100.0])

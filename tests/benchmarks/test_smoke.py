@@ -50,6 +50,17 @@ def test_a_wrong_argument_is_one_line(arguments: list[str], why: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_a_folder_that_cannot_be_made_ends_it_before_anything_is_measured(tmp_path: Path) -> None:
+    """The results of an hour would be lost."""
+    (tmp_path / "file").touch()
+    out = ("--out", str(tmp_path / "file" / "results"))
+    done = bench("--case", "json", "--peers", "sanic-ms", "--anyway", *out)
+    assert done.returncode == 2
+    assert "Not a directory" in done.stdout
+    assert "a second" not in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 @pytest.mark.skipif(
     not Path(PYTHON).exists(), reason="the benchmarks' environment is not there: make bench"
 )

@@ -19,7 +19,13 @@ from tests.db.test_metrics import shown
 from sanic_ms.db import ConnectionPool, sessions
 from sanic_ms.db.drivers import postgres_pipeline
 from sanic_ms.db.drivers.postgres_pipeline import Pipeline, PostgresLane
-from sanic_ms.exception import DatabaseError, DataError, LifecycleError, QueryTimeout
+from sanic_ms.exception import (
+    DatabaseError,
+    DataError,
+    LifecycleError,
+    QueryTimeout,
+    StatementError,
+)
 from sanic_ms.telemetry.metrics import Registry
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
@@ -242,6 +248,17 @@ async def test_a_slow_read_holds_nobody_up(pool: ConnectionPool, settled: Settle
     assert await pool.fetchval(LONG, rows) == rows
     assert known.alone_for == 60.0
     await settled(pool)
+
+
+@pytest.mark.parametrize("text", ["SELECT 1\0", "SELECT '\udc00'"])
+async def test_a_text_that_cannot_be_sent(pool: ConnectionPool, text: str) -> None:
+    """It is refused before it costs a connection."""
+    async with pool.acquire() as db:
+        for call in (pool.fetch, pool.execute, db.fetch, db.execute):
+            with pytest.raises(StatementError, match=r"NUL|UTF-8"):
+                await call(text)
+        assert await db.fetchval("SELECT 1") == 1
+    assert await pool.fetchval("SELECT 1") == 1
 
 
 async def test_a_slow_read_whose_caller_has_gone(

@@ -276,8 +276,12 @@ async def test_errors_of_the_statement(pool: ConnectionPool, table: str) -> None
             await pool.fetch(sql)
         assert caught.value.error is None
         assert caught.value.detail
-    with pytest.raises(StatementError, match="column=5: the row has 2 columns"):
-        await pool.fetchval("SELECT 1, 2", column=5)
+    for column in (5, None):
+        with pytest.raises(StatementError, match=f"column={column}: the row has 2 columns"):
+            await pool.fetchval("SELECT 1, 2", column=column)  # type: ignore[arg-type]
+    for call in (pool.fetch, pool.fetchrow, pool.fetchval, pool.execute):
+        with pytest.raises(ValueError, match="timeout=nan"):
+            await call("SELECT 1", timeout=math.nan)
     assert await pool.fetchval("SELECT 1") == 1
 
 

@@ -240,11 +240,14 @@ def test_a_signal_at_any_moment_ends_it_quietly(
 
 
 BACKGROUND = """
+import sys
+
 async def job(app, kind):
     try:
         await asyncio.sleep(100)
     finally:
-        print(kind, await app.db.fetchval("SELECT 7"), flush=True)
+        found = await app.db.fetchval("SELECT 7")
+        sys.stdout.write(f"{kind} {found}\\n")  # at once: the log's lines come from another thread
 
 @app.before_server_start
 async def early(app):

@@ -423,9 +423,15 @@ class ConnectionPool(Component):
             self._sessions.take_back(session)
 
     def limit(self, timeout: float | None) -> float | None:
-        """The timeout of a statement: the caller's own, else the pool's; None for no limit."""
+        """The timeout of a statement: the caller's own, else the pool's; None for no limit.
+
+        Raises:
+            ValueError: it is no number.
+        """
         if timeout is None:
             return self.statement_timeout
+        if math.isnan(timeout):
+            raise ValueError("timeout=nan: give seconds, or math.inf for no limit")
         return None if timeout == math.inf else timeout
 
     def _refusal(self) -> LifecycleError:

@@ -73,7 +73,8 @@ class Statement:
             many; None until one is recorded.
 
     Raises:
-        StatementError: it is empty, or its placeholders are not numbered without gaps.
+        StatementError: it is empty, its placeholders are not numbered without gaps, or PostgreSQL
+            could not read it (a NUL, half a surrogate pair).
     """
 
     __slots__ = ("alone_for", "answered", "batched", "changes_session", "count", "order", "plain",
@@ -81,6 +82,8 @@ class Statement:
                  "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect) -> None:
+        if dialect == "postgresql":
+            _check_letters(sql)
         found = scan(sql, dialect)
         self.sql = sql
         self.count = max(found.numbers, default=0)
@@ -140,6 +143,16 @@ class Statement:
 
     def __repr__(self) -> str:
         return f"Statement({self._shown()!r})"
+
+
+def _check_letters(sql: str) -> None:
+    """Refuse what would reach PostgreSQL as something else, or not at all."""
+    if "\0" in sql:
+        raise StatementError("the statement has a NUL in it, where PostgreSQL would take it to end")
+    try:
+        sql.encode()
+    except UnicodeEncodeError as exc:
+        raise StatementError(f"the statement cannot be written in UTF-8: {exc}") from exc
 
 
 class StatementCache:

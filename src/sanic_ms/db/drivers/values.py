@@ -56,7 +56,7 @@ def value_at(row: Sequence[Any], column: int) -> Any:
     """
     try:
         return row[column]
-    except IndexError:
+    except (IndexError, KeyError, TypeError):
         raise StatementError(
-            f"column={column}: the row has {len(row)} columns, counted from 0"
+            f"column={column!r}: the row has {len(row)} columns, counted from 0"
         ) from None
