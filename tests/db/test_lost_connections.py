@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -198,15 +200,12 @@ async def lock_waiter(other: ConnectionPool, table: str) -> int:
             return found
 
 
-@pytest.mark.parametrize("ends", [1, 2])
-async def test_a_read_is_sent_three_times_at_most(
-    postgres_url: str, make_pool: MakePool, ends: int
-) -> None:
-    """Together with others, on a connection of its own, and on one more that was heard of: what is
-    lost then as well may be lost because of that read."""
-    pool = await make_pool(postgres_url, max_size=2)
-    other = await make_pool(postgres_url, max_size=2)
-    table = "sent_three_times"
+@contextlib.asynccontextmanager
+async def waiting_read(
+    pool: ConnectionPool, other: ConnectionPool
+) -> AsyncIterator[tuple[asyncio.Task[Any], str]]:
+    """A plain read that is known, and waits for a table until the end; and that table."""
+    table = f"t_{uuid.uuid4().hex[:12]}"
     await other.execute(f"CREATE TABLE {table} (n INTEGER)")
     sql = f"SELECT count(*) FROM {table}"
     try:
@@ -215,21 +214,33 @@ async def test_a_read_is_sent_three_times_at_most(
         async with other.transaction() as db:
             await db.execute(f"LOCK TABLE {table}")
             read = asyncio.create_task(pool.fetchval(sql))
-            first = await lock_waiter(other, table)
-            seen = {first}
-            for _ in range(ends):
-                # The first is given up by the pool itself, as one that takes long.
-                while (process := await lock_waiter(other, table)) in seen:
-                    pass
-                seen.add(process)
-                assert await other.fetchval("SELECT pg_terminate_backend($1)", process)
-            if ends == 2:
-                with pytest.raises(DatabaseUnavailable, match="connection was closed"):
-                    await read
-        if ends == 1:
-            assert await read == 0
+            yield read, table
+        await asyncio.wait([read])
     finally:
         await other.execute(f"DROP TABLE {table}")
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+async def test_a_read_is_sent_three_times_at_most(
+    postgres_url: str, make_pool: MakePool, ends: int
+) -> None:
+    """Together with others, on a connection of its own, and on one more that was heard of: what is
+    lost then as well may be lost because of that read."""
+    pool = await make_pool(postgres_url, max_size=2)
+    other = await make_pool(postgres_url, max_size=2)
+    async with waiting_read(pool, other) as (read, table):
+        # The first is given up by the pool itself, as one that takes long.
+        seen = {await lock_waiter(other, table)}
+        for _ in range(ends):
+            while (process := await lock_waiter(other, table)) in seen:
+                pass
+            seen.add(process)
+            assert await other.fetchval("SELECT pg_terminate_backend($1)", process)
+        if ends == 2:
+            with pytest.raises(DatabaseUnavailable, match="connection was closed"):
+                await read
+    if ends == 1:
+        assert await read == 0
 
 
 async def test_a_read_that_is_sent_again_has_no_more_time(
@@ -242,35 +253,22 @@ async def test_a_read_that_is_sent_again_has_no_more_time(
     usual = Connection.fetchval
 
     async def fetchval(self: Connection, *args: Any, timeout: float | None, column: int) -> Any:
-        limits.append(timeout)
+        if self._pool is pool:
+            limits.append(timeout)
         return await usual(self, *args, timeout=timeout, column=column)
 
-    table = "sent_again"
-    await other.execute(f"CREATE TABLE {table} (n INTEGER)")
-    sql = f"SELECT count(*) FROM {table}"
-    try:
-        for _ in range(2):
-            assert await pool.fetchval(sql) == 0
-        async with other.transaction() as db:
-            await db.execute(f"LOCK TABLE {table}")
-            read = asyncio.create_task(pool.fetchval(sql))
-            first = await lock_waiter(other, table)
-            while (process := await lock_waiter(other, table)) == first:
-                pass
-            await asyncio.wait([read], timeout=0.7)
-            with monkeypatch.context() as patch:
-                patch.setattr(Connection, "fetchval", fetchval)
-                await db.fetchval(
-                    "SELECT pg_terminate_backend($1)", process, timeout=None, column=0
-                )
-                with pytest.raises(QueryTimeout):
-                    await read
-        terminated, again = limits
-        assert terminated is None
-        assert again is not None
-        assert again <= 1.4
-    finally:
-        await other.execute(f"DROP TABLE {table}")
+    async with waiting_read(pool, other) as (read, table):
+        first = await lock_waiter(other, table)
+        while (process := await lock_waiter(other, table)) == first:
+            pass
+        await asyncio.wait([read], timeout=0.7)
+        monkeypatch.setattr(Connection, "fetchval", fetchval)
+        await other.execute("SELECT pg_terminate_backend($1)", process)
+        with pytest.raises(QueryTimeout):
+            await read
+    [again] = limits
+    assert again is not None
+    assert again <= 1.4
 
 
 @pytest.mark.parametrize(
