@@ -138,15 +138,21 @@ async def test_who_is_told(postgres_url: str, make_pool: MakePool, pipeline: boo
     assert await pool.fetchval("SELECT 1") == 1
 
 
+@pytest.mark.parametrize("pipeline", [True, False])
+@pytest.mark.parametrize("iterated", [True, False])
 async def test_what_replaces_a_lost_one_is_reset_as_well(
-    postgres_url: str, make_pool: MakePool, settled: Settled
+    postgres_url: str, make_pool: MakePool, settled: Settled, iterated: bool, pipeline: bool
 ) -> None:
     """A statement that changes the session is no different where it was sent elsewhere."""
-    pool = await make_pool(postgres_url, max_size=1)
+    pool = await make_pool(postgres_url, max_size=1, pipeline=pipeline)
     other = await make_pool(postgres_url, max_size=1)
     await busy(pool, 1)
     await part(pool, other)
-    await pool.execute("SET statement_timeout = 4321")
+    if iterated:
+        rows = pool.iterate("SELECT set_config('statement_timeout', '4321', false)")
+        assert len([row async for row in rows]) == 1
+    else:
+        await pool.execute("SET statement_timeout = 4321")
     await settled(pool)
     assert await pool.fetchval("SELECT current_setting('statement_timeout')") != "4321ms"
 

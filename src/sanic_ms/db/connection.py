@@ -418,12 +418,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             watch.metrics.failed(known.word, started, exc)
         if not isinstance(exc, DatabaseUnavailable):
             raise exc
-
-        def again(session: Session) -> Work[Result]:
-            session.changed = session.changed or known.changes_session
-            return watch.statement(known, call(session, known, args, limit))
-
-        return await self._elsewhere(again, session, exc)
+        return await self._elsewhere(
+            lambda session: watch.statement(known, call(session, known, args, limit)), session, exc
+        )
 
     def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session
@@ -448,8 +445,10 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             left = until - monotonic()
             if not (self._fresh and lost.unsent and left > 0 and pool.state is State.RUNNING):
                 break
+            changed = lost.changed  # by the statement itself, as far as its words tell
             self._session = None
             self._session = lost = await pool.exchange(lost, left)
+            lost.changed = lost.changed or changed
             try:
                 return await work(lost)
             except DatabaseUnavailable as another:
