@@ -169,9 +169,8 @@ class Service(Sanic[Any, Any]):
 
     @property
     def tasks(self) -> Iterator[asyncio.Task[Any]]:
-        """Those of `add_task` that are not done, with a name or without."""
-        named = (task for task in super().tasks if not task.done())
-        return iter((*named, *self._unnamed))
+        """Those of `add_task`, with a name or without."""
+        return iter((*super().tasks, *self._unnamed))
 
     @classmethod
     def _loop_add_task(
