@@ -14,11 +14,11 @@ from libc.math cimport rint
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from sanic_ms._clock cimport nanoseconds
 from sanic_ms._slots cimport get, slot
 from sanic_ms._text cimport put_decimal
 from sanic_ms.telemetry.logging._block cimport Block
 from sanic_ms.telemetry.logging._lines cimport (
-    clock,
     copy,
     copy_milliseconds,
     current_context,
@@ -211,7 +211,7 @@ cdef bint written(
         or not 0 <= <long long>size
     ):
         return False
-    now = clock()
+    now = nanoseconds()
     created = moment(now)
     micro = rint((<double>now / 1e9 - <double>started) * 1e6)
     put, ratio = get(_log, PUT), get(_log, RATIO)

@@ -199,7 +199,9 @@ cdef class CompiledLane:
         cdef object record
         cdef Core pipeline = self._pipeline
         cdef PreparedStatementState state = self._state
-        if pipeline is None or self._failed or self._future.done() or (self._kind != ROWS and self._found is not None):
+        if pipeline is None or self._failed or self._future.done():
+            return 0
+        if self._kind != ROWS and self._found is not None:
             return 0
         try:
             record = state._decode_row(data, length)

@@ -4,7 +4,6 @@ from libc.stdint cimport int64_t
 
 from sanic_ms.telemetry.logging._block cimport Block
 
-cdef int64_t clock() noexcept
 cdef int64_t moment(int64_t now) noexcept
 cdef const char* stamp(int64_t moment) noexcept
 cdef int generation() noexcept

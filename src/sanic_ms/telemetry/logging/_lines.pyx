@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 from sanic_ms._clock cimport nanoseconds
 from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport get, put, slot
-from sanic_ms._text cimport put_decimal, put_hexadecimal
+from sanic_ms._text cimport ascii_of, is_ascii, new_ascii, put_decimal, put_hexadecimal
 from sanic_ms.telemetry.logging._block cimport Block, Packed
 from sanic_ms.telemetry.logging._way cimport Way
 
@@ -80,18 +80,10 @@ cdef extern from *:
         return _PyLong_AsByteArray((PyLongObject *)number, bytes, size, 0, 0, 1);
     #endif
     }
-
-    /* A text of so many letters, all of them ASCII, to be filled in. */
-    static PyObject *sanic_ms_letters(Py_ssize_t size, char **data) {
-        PyObject *text = PyUnicode_New(size, 127);
-        if (text) *data = (char *)PyUnicode_1BYTE_DATA(text);
-        return text;
-    }
     """
     int64_t sanic_ms_moment(int64_t now) noexcept
     const char* sanic_ms_stamp(int64_t moment) noexcept
     int sanic_ms_bytes_of(object number, unsigned char* data, size_t size) except -1
-    object sanic_ms_letters(Py_ssize_t size, char** data)
 
 
 cdef type _deque = deque
@@ -139,11 +131,6 @@ renew_after_fork(_fork)
 cdef int generation() noexcept:
     """Another number in each process that was forked."""
     return _generation
-
-
-cdef int64_t clock() noexcept:
-    """Nanoseconds of the clock of `time.perf_counter`."""
-    return nanoseconds()
 
 
 cdef int64_t moment(int64_t now) noexcept:
@@ -244,7 +231,6 @@ cdef bint is_request(object context) noexcept:
 cdef object ids_of(object holder):
     """`ServerSpan.ids`."""
     cdef unsigned char[24] data
-    cdef char* text
     ids = get(holder, SPAN_IDS)
     if ids is not None:
         return ids
@@ -259,10 +245,9 @@ cdef object ids_of(object holder):
         return holder.ids
     random_bytes(data, 24)
     data[23] |= 1  # not all digits of the span's id are 0
-    trace_id = sanic_ms_letters(32, &text)
-    put_hexadecimal(text, data, 16)
-    span_id = sanic_ms_letters(16, &text)
-    put_hexadecimal(text, data + 16, 8)
+    trace_id, span_id = new_ascii(32), new_ascii(16)
+    put_hexadecimal(ascii_of(trace_id), data, 16)
+    put_hexadecimal(ascii_of(span_id), data + 16, 8)
     ids = (trace_id, span_id)
     put(holder, SPAN_IDS, ids)
     return ids
@@ -277,19 +262,10 @@ cdef bint ids_are_known(object holder) except -1:
     )
 
 
-cdef bint is_ascii(object text, Py_ssize_t size) except -1:
-    cdef Py_ssize_t found
-    if type(text) is not str:
-        return False
-    PyUnicode_AsUTF8AndSize(text, &found)
-    return found == size and len(text) == size
-
-
 cdef object ids_text(object formatter, object ids, object request_id):
     """`JSONFormatter.ids`."""
     cdef unsigned char[16] data
     cdef char* to
-    cdef Py_ssize_t size
     if type(request_id) is not _UUID or type(ids) is not tuple or len(ids) != 2:
         return formatter.ids(ids, request_id)
     trace_id, span_id = ids
@@ -297,11 +273,12 @@ cdef object ids_text(object formatter, object ids, object request_id):
     if not (is_ascii(trace_id, 32) and is_ascii(span_id, 16) and type(number) is int):
         return formatter.ids(ids, request_id)
     sanic_ms_bytes_of(number, data, 16)
-    text = sanic_ms_letters(126, &to)
+    text = new_ascii(126)
+    to = ascii_of(text)
     memcpy(to, b'"trace_id":"', 12)
-    memcpy(to + 12, PyUnicode_AsUTF8AndSize(trace_id, &size), 32)
+    memcpy(to + 12, ascii_of(trace_id), 32)
     memcpy(to + 44, b'","span_id":"', 13)
-    memcpy(to + 57, PyUnicode_AsUTF8AndSize(span_id, &size), 16)
+    memcpy(to + 57, ascii_of(span_id), 16)
     memcpy(to + 73, b'","request_id":"', 16)
     to = put_hexadecimal(to + 89, data, 4)
     to[0] = c"-"
@@ -381,7 +358,7 @@ cdef class CallLines:
                 return self._begin()
         if not self._way.is_enabled():
             return None
-        return <double>clock() / 1e9
+        return <double>nanoseconds() / 1e9
 
     def finish(self, running):
         """`LoggedFunction.finish`."""
@@ -390,7 +367,7 @@ cdef class CallLines:
 
     cdef bint write(self, double started) except -1:
         """`LoggedFunction.tell_usual`."""
-        cdef int64_t now = clock(), created = moment(now), duration
+        cdef int64_t now = nanoseconds(), created = moment(now), duration
         cdef double micro = rint((<double>now / 1e9 - started) * 1e6)
         cdef Block block
         cdef Py_ssize_t size = 0
@@ -482,7 +459,7 @@ def written_ids(formatter, ids, request_id):
 
 def time_of_day():
     """Seconds since the epoch."""
-    return sanic_ms_moment(clock()) / 1e9
+    return sanic_ms_moment(nanoseconds()) / 1e9
 
 
 def write_line(writer, bytes line not None):

@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 from sanic_ms._clock cimport nanoseconds
 from sanic_ms._random cimport random_bytes
 from sanic_ms._slots cimport get, put, slot
-from sanic_ms._text cimport put_decimal, put_hexadecimal
+from sanic_ms._text cimport ascii_of, is_ascii, new_ascii, put_decimal, put_hexadecimal
 from sanic_ms.telemetry.trace._pages cimport Page
 
 from sanic_ms.telemetry.trace.attributes import MOST_TEXT, is_plain_path
@@ -32,23 +32,6 @@ from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan
 from sanic_ms.telemetry.trace.span import wall_offset
 from sanic_ms.telemetry.trace.template import MOST_TEMPLATES, PATH, cut
 from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
-
-
-cdef extern from *:
-    """
-    /* Whether a text is so many characters of ASCII. */
-    static int sanic_ms_is_ascii(PyObject *text, Py_ssize_t length) {
-        return PyUnicode_CheckExact(text) && PyUnicode_IS_COMPACT_ASCII(text)
-            && PyUnicode_GET_LENGTH(text) == length;
-    }
-
-    static char *sanic_ms_ascii(PyObject *text) { return (char *)PyUnicode_1BYTE_DATA(text); }
-    static PyObject *sanic_ms_new_ascii(Py_ssize_t length) { return PyUnicode_New(length, 127); }
-
-    """
-    bint sanic_ms_is_ascii(object text, Py_ssize_t length)
-    char* sanic_ms_ascii(object text)
-    object sanic_ms_new_ascii(Py_ssize_t length)
 
 
 cdef type _ServerSpan = ServerSpan
@@ -283,17 +266,17 @@ cdef int put_ids(char* to, Py_ssize_t size) except -1:
 
 cdef object ids_made():
     """48 digits, of a trace and of a span."""
-    made = sanic_ms_new_ascii(48)
-    cdef char* text = sanic_ms_ascii(made)
+    made = new_ascii(48)
+    cdef char* text = ascii_of(made)
     put_ids(text, 24)
     return made
 
 
 cdef object ids_of(object both):
     """The same as two texts."""
-    trace_id, span_id = sanic_ms_new_ascii(32), sanic_ms_new_ascii(16)
-    memcpy(sanic_ms_ascii(trace_id), sanic_ms_ascii(both), 32)
-    memcpy(sanic_ms_ascii(span_id), sanic_ms_ascii(both) + 32, 16)
+    trace_id, span_id = new_ascii(32), new_ascii(16)
+    memcpy(ascii_of(trace_id), ascii_of(both), 32)
+    memcpy(ascii_of(span_id), ascii_of(both) + 32, 16)
     return trace_id, span_id
 
 
@@ -302,8 +285,8 @@ cdef bint are_ids(object ids) noexcept:
     return (
         PyTuple_CheckExact(ids)
         and PyTuple_GET_SIZE(ids) == 2
-        and sanic_ms_is_ascii(<object>PyTuple_GET_ITEM(ids, 0), 32)
-        and sanic_ms_is_ascii(<object>PyTuple_GET_ITEM(ids, 1), 16)
+        and is_ascii(<object>PyTuple_GET_ITEM(ids, 0), 32)
+        and is_ascii(<object>PyTuple_GET_ITEM(ids, 1), 16)
     )
 
 
@@ -312,9 +295,9 @@ cdef bint is_usual_parent(object parent) noexcept:
     return (
         type(parent) is _Parent
         and PyTuple_GET_SIZE(parent) == 4
-        and sanic_ms_is_ascii(<object>PyTuple_GET_ITEM(parent, 0), 32)
-        and sanic_ms_is_ascii(<object>PyTuple_GET_ITEM(parent, 1), 16)
-        and sanic_ms_is_ascii(<object>PyTuple_GET_ITEM(parent, 3), 0)
+        and is_ascii(<object>PyTuple_GET_ITEM(parent, 0), 32)
+        and is_ascii(<object>PyTuple_GET_ITEM(parent, 1), 16)
+        and is_ascii(<object>PyTuple_GET_ITEM(parent, 3), 0)
     )
 
 
@@ -373,14 +356,14 @@ cdef bint write_request(object span, object status) except -1:
         put(route, USUAL, usual)
     if ids is None:
         ids = ids_made()
-        text = sanic_ms_ascii(ids)
+        text = ascii_of(ids)
         trace_id, span_id = text, text + 32
     else:
-        trace_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 0))
-        span_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 1))
+        trace_id = ascii_of(<object>PyTuple_GET_ITEM(ids, 0))
+        span_id = ascii_of(<object>PyTuple_GET_ITEM(ids, 1))
     if parent is not None:
-        trace_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(parent, 0))
-        parent_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(parent, 1))
+        trace_id = ascii_of(<object>PyTuple_GET_ITEM(parent, 0))
+        parent_id = ascii_of(<object>PyTuple_GET_ITEM(parent, 1))
     if not writer.is_full():
         writer.write(usual, _scope, trace_id, span_id, <int64_t>start, stop, path, parent_id)
     put(span, ENDED, ids)
@@ -460,8 +443,8 @@ def write_child(spans, parent, start):
     if writer.is_full():
         return True
     put_ids(span_id, 8)
-    trace_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 0))
-    parent_id = sanic_ms_ascii(<object>PyTuple_GET_ITEM(ids, 1))
+    trace_id = ascii_of(<object>PyTuple_GET_ITEM(ids, 0))
+    parent_id = ascii_of(<object>PyTuple_GET_ITEM(ids, 1))
     writer.write(
         usual, spans.scope, trace_id, span_id, <int64_t>start, stop, None, parent_id
     )
