@@ -59,9 +59,9 @@ help:
 run: $(RUN_STAMP)
 	@exec "$(BIN)/sanic-ms" up examples/users --migrate
 
-# The rooms of which something is compiled are tested once more without that.
-PURE_TESTS := tests/http tests/server/test_stopping.py tests/service tests/telemetry \
-	tests/test_compiled.py tests/test_loggers.py tests/wire
+# The packages with compiled modules are tested once more without them.
+PURE_TESTS := tests/http tests/server/process/test_shutdown.py tests/service tests/telemetry \
+	tests/native/test_compiled.py tests/test_loggers.py tests/wire
 
 # The tests start some hundreds of processes; each would compile all of the source where an image
 # forbids bytecode.

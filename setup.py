@@ -18,7 +18,7 @@ from setuptools import Extension, setup
 SOURCE = Path("src")
 BUILD = Path("build/cython")
 # Uses asyncpg's C interface, and is used with the version alone that it was compiled for.
-WITH_ASYNCPG = SOURCE / "sanic_ms/db/drivers/_pipeline.pyx"
+WITH_ASYNCPG = SOURCE / "sanic_ms/db/drivers/postgres/_pipeline.pyx"
 
 
 def extension(path: Path) -> Extension:

@@ -85,7 +85,7 @@ def added_modules(cache: str, code: str, rounds: int) -> dict[str, float]:
 
 
 def by_package(modules: dict[str, float]) -> dict[str, float]:
-    """The sum for each package; for ours, for each room."""
+    """The sum for each package; for ours, for each of its packages."""
     sums: dict[str, float] = {}
     for name, cost in modules.items():
         package = ".".join(name.split(".")[: 2 if name.startswith("sanic_ms.") else 1])

@@ -28,11 +28,11 @@ from sanic_ms.context import current_request
 from sanic_ms.http.request import Request
 from sanic_ms.loggers import logger
 from sanic_ms.server import HttpProtocol
-from sanic_ms.server.access import log_answer
-from sanic_ms.server.request import lazy
+from sanic_ms.server.http1.access_log import log_answer
+from sanic_ms.server.http1.request import lazy
 from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter, access_log
 from sanic_ms.telemetry.redaction import redactor
-from sanic_ms.telemetry.trace import Provider, ServerSpans
+from sanic_ms.telemetry.tracing import Provider, ServerSpans
 
 LINES = 5_000
 

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from sanic_ms._compiled import is_compiled
+from sanic_ms.native.compiled import is_compiled
 
 __all__ = [
     "Cores",

@@ -37,7 +37,7 @@ from sanic_ms.telemetry.metrics import (
     ServerMetrics,
     render,
 )
-from sanic_ms.telemetry.metrics.merge import Family
+from sanic_ms.telemetry.metrics.multiprocess.merge import Family
 
 
 def main() -> None:

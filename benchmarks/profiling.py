@@ -52,13 +52,13 @@ class Frame(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """Whose it is: a room of ours (``sanic_ms.server``), a package, or Python itself."""
+        """Whose it is: a package of ours (``sanic_ms.server``), a library, or Python itself."""
         parts = Path(self.file).parts
         if f"{self.function.rpartition('.')[2]} ({Path(self.file).name})" in _RUNS_THE_LOOP:
             return "the event loop"
         if "sanic_ms" in parts:
-            room = parts[parts.index("sanic_ms") + 1]
-            return f"sanic_ms.{room.removesuffix('.py')}"
+            package = parts[parts.index("sanic_ms") + 1]
+            return f"sanic_ms.{package.removesuffix('.py')}"
         if "site-packages" in parts:
             return parts[parts.index("site-packages") + 1].removesuffix(".py")
         if "benchmarks" in parts:

@@ -37,24 +37,24 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from benchmarks.collector import KINDS
-from sanic_ms._compiled import compiled
-from sanic_ms.telemetry.trace import (
+from sanic_ms.native.compiled import compiled
+from sanic_ms.telemetry.tracing import (
     ChildSpans,
     end_child,
     recording_parent,
     recording_span,
     start_child,
 )
-from sanic_ms.telemetry.trace.base import Format
-from sanic_ms.telemetry.trace.exporter import Exporter
-from sanic_ms.telemetry.trace.http import HttpSender
-from sanic_ms.telemetry.trace.otlp import OtlpFormat
-from sanic_ms.telemetry.trace.provider import Provider
-from sanic_ms.telemetry.trace.queue import SpanQueue
-from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan, ServerSpans
-from sanic_ms.telemetry.trace.span import Scope, wall_offset
-from sanic_ms.telemetry.trace.template import Templates, taker
-from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
+from sanic_ms.telemetry.tracing.export.base import Format
+from sanic_ms.telemetry.tracing.export.exporter import Exporter
+from sanic_ms.telemetry.tracing.export.http import HttpSender
+from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
+from sanic_ms.telemetry.tracing.export.queue import SpanQueue
+from sanic_ms.telemetry.tracing.export.templates import Templates, taker
+from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
+from sanic_ms.telemetry.tracing.provider import Provider
+from sanic_ms.telemetry.tracing.server import RouteSpans, ServerSpan, ServerSpans
+from sanic_ms.telemetry.tracing.span import Scope, wall_offset
 
 HEAD = (
     b"GET /users/1 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: python-httpx/0.27\r\n"
@@ -192,7 +192,7 @@ def measure(rounds: int, calls: int) -> dict[str, list[float]]:
         "child of a sampled one": children(route(1.0)),
         "statement of a sampled one": statements(route(1.0)),
     }
-    writer = compiled("sanic_ms.telemetry.trace._writer")
+    writer = compiled("sanic_ms.telemetry.tracing.export._writer")
     if writer is not None:
         for form in (ZipkinFormat, OtlpFormat):
             short = form.__name__.removesuffix("Format").lower()

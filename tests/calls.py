@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sanic_ms import Service
-from sanic_ms.testing import Answer, TestClient
+from sanic_ms.testing import TestClient, TestResponse
 
 __all__ = ["call", "call_asgi"]
 
 
-async def call(app: Service, method: str, path: str, **options: Any) -> Answer:
+async def call(app: Service, method: str, path: str, **options: Any) -> TestResponse:
     """One request through the whole service, in this process.
 
     Args:

@@ -1,4 +1,4 @@
-"""Fixtures that every room's tests share: real databases, or a skip that says why."""
+"""Fixtures that the tests of every package share: real databases, or a skip that says why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import redis
 from hypothesis import HealthCheck, settings
 from sanic.config import DEFAULT_CONFIG
 
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 # Sanic rewrites its own classes at the start of an application, by the signals that this one uses
 # and for the whole process. Here many applications share one.

@@ -12,7 +12,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "sanic_ms"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 PROMISED = {
-    "sanic_ms": ["Service", "doc", "Settings", "Component", "Health", "Page", "Pagination"],
+    "sanic_ms": [
+        *("Service", "Request", "doc", "Settings", "Component", "Health", "Page", "Pagination"),
+    ],
     "sanic_ms.client": ["Client"],
     "sanic_ms.db": ["ConnectionPool"],
     "sanic_ms.exception": ["NotFound", "ServerError"],

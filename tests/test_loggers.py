@@ -20,9 +20,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from sanic_ms.context import current_request
 from sanic_ms.loggers import logger
+from sanic_ms.shapes.signature import read_signature
 from sanic_ms.telemetry.logging import JSONFormatter, QueuedHandler, TextFormatter
-from sanic_ms.telemetry.trace import Provider, ServerSpans, current_ids
-from sanic_ms.types.signature import read_signature
+from sanic_ms.telemetry.tracing import Provider, ServerSpans, current_ids
 
 Fields = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """sanic-ms: a fast microservice framework on Sanic.
 
-Importing the package defines names and nothing else; each room is loaded when it is first used, so
-that the pool or the client alone does not bring the web server in.
+Importing the package defines names and nothing else; each package is loaded when it is first
+used, so that the pool or the client alone does not import the web server.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sanic_ms.config import Settings as Settings
+    from sanic_ms.http.request import Request as Request
     from sanic_ms.lifecycle import Component as Component
     from sanic_ms.lifecycle import Health as Health
     from sanic_ms.service import Service as Service
-    from sanic_ms.types.page import Page as Page
-    from sanic_ms.types.page import Pagination as Pagination
+    from sanic_ms.values.page import Page as Page
+    from sanic_ms.values.page import Pagination as Pagination
 
     from . import doc as doc
 
-__all__ = ["Component", "Health", "Page", "Pagination", "Service", "Settings", "doc"]
+__all__ = ["Component", "Health", "Page", "Pagination", "Request", "Service", "Settings", "doc"]
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Component": "sanic_ms.lifecycle",
     "Health": "sanic_ms.lifecycle",
-    "Page": "sanic_ms.types.page",
-    "Pagination": "sanic_ms.types.page",
+    "Page": "sanic_ms.values.page",
+    "Pagination": "sanic_ms.values.page",
+    "Request": "sanic_ms.http.request",
     "Service": "sanic_ms.service",
     "Settings": "sanic_ms.config",
 }

@@ -1,4 +1,4 @@
-"""What the rooms below HTTP may know of the request that they work for.
+"""The part of a request that packages below HTTP may read.
 
 A pool, a client or a cache takes the request as an argument, and reads only what stands here.
 Where no request is given, the one that the current task serves is used.
@@ -13,7 +13,7 @@ __all__ = ["RequestContext", "current_request"]
 
 
 class RequestContext(Protocol):
-    """The part of a request that every room may read."""
+    """The part of a request that every package may read."""
 
     @property
     def id(self) -> Any:

@@ -52,7 +52,7 @@ def test_the_event_loop_is_nobodys_room() -> None:
     ],
 )
 def test_every_function_has_an_owner(file: str, owner: str) -> None:
-    """A room of ours, a package, Python, or what is no Python."""
+    """A package of ours, a library, Python, or what is no Python."""
     assert Frame("f", file).owner == owner
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sanic_ms import Service
-from sanic_ms.cli.check import Finding, findings
+from sanic_ms.cli.check import CheckFinding, findings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -165,4 +165,4 @@ def test_a_port_in_use_is_no_mistake_of_the_settings(
         app = Service("shop")
         app.configure(**{setting: port})
         found = {finding.name: finding for finding in findings(lambda: app)}
-    assert found[name] == Finding(name, f"127.0.0.1:{port} (in use now)", 0)
+    assert found[name] == CheckFinding(name, f"127.0.0.1:{port} (in use now)", 0)

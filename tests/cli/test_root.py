@@ -10,10 +10,10 @@ from importlib import metadata
 import pytest
 import typer
 
-from sanic_ms._compiled import is_compiled
 from sanic_ms.cli import app, main
 from sanic_ms.cli._errors import CommandError, describe
 from sanic_ms.exception import LifecycleError
+from sanic_ms.native.compiled import is_compiled
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -31,7 +31,7 @@ class City(msgspec.Struct):
 
 
 class Incoming:
-    """A request as the rooms below HTTP see it."""
+    """A request as the packages below HTTP see it."""
 
     def __init__(self, id: Any) -> None:
         self.id = id

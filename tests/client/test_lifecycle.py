@@ -21,8 +21,8 @@ from sanic_ms.client import (
     Client,
     Closed,
     DirectTransport,
-    ServiceAnswer,
     ServiceRequest,
+    ServiceResponse,
     Timeout,
     Transport,
 )
@@ -421,7 +421,7 @@ async def test_one_client_in_two_loops_at_once(serve: Serve, connect: Connect) -
 # --- the transport's contract --------------------------------------------------------------------
 
 
-class Written(ServiceAnswer):
+class Written(ServiceResponse):
     """An answer out of memory."""
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -445,7 +445,7 @@ class Recording(Transport):
         self.sent: list[ServiceRequest] = []
         self.answers: list[Written] = []
 
-    async def send(self, request: ServiceRequest) -> ServiceAnswer:
+    async def send(self, request: ServiceRequest) -> ServiceResponse:
         self.sent.append(request)
         if self.inner is not None:
             return await self.inner.send(request)

@@ -7,8 +7,9 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from sanic_ms.client.base import Endpoint, ServiceRequest, Timeout
-from sanic_ms.client.connection import Answer, Connection, Owner
+from sanic_ms.client.base import Endpoint, ServiceRequest
+from sanic_ms.client.timeouts import Timeout
+from sanic_ms.client.transport.connection import ClientConnection, ConnectionResponse, Owner
 
 __all__ = ["OK", "Keeper", "Wire", "asked", "end", "outcome"]
 
@@ -57,21 +58,21 @@ class Keeper(Owner):
         self.free = 0
         self.ended = 0
         self.wire = Wire()
-        self.connection = Connection(self, asyncio.get_running_loop())
+        self.connection = ClientConnection(self, asyncio.get_running_loop())
         self.connection.connection_made(self.wire)
 
-    def released(self, connection: Connection) -> None:
+    def released(self, connection: ClientConnection) -> None:
         assert not self.wire.closing
         self.free += 1
 
-    def dropped(self, connection: Connection) -> None:
+    def dropped(self, connection: ClientConnection) -> None:
         pass
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: ClientConnection) -> None:
         self.ended += 1
 
 
-def asked(keeper: Keeper, method: str = "GET") -> Answer:
+def asked(keeper: Keeper, method: str = "GET") -> ConnectionResponse:
     """Send a request that has a minute for its answer."""
     request = ServiceRequest(
         service="region",
@@ -88,7 +89,7 @@ def asked(keeper: Keeper, method: str = "GET") -> Answer:
     return connection.ask(b"request", request, connection.loop.time() + 60)
 
 
-async def outcome(answer: Answer) -> tuple[int, list[tuple[str, str]], bytes]:
+async def outcome(answer: ConnectionResponse) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body."""
     await answer.head
     body = b""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sanic_ms.config import Secret, Settings, mask
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 
 class Marked(Settings, frozen=True, kw_only=True):

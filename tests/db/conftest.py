@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.db.drivers import postgres, postgres_pipeline
-from sanic_ms.types import DatabaseURL
+from sanic_ms.db.drivers.postgres import driver as postgres
+from sanic_ms.db.drivers.postgres import pipeline as postgres_pipeline
+from sanic_ms.values import DatabaseURL
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 MakeTable = Callable[..., Awaitable[str]]

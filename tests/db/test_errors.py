@@ -14,7 +14,9 @@ from asyncmy.constants import CR, ER
 from asyncpg import exceptions as pg
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.db.drivers import mysql_errors, postgres_errors, sqlite_errors
+from sanic_ms.db.drivers.mysql import errors as mysql_errors
+from sanic_ms.db.drivers.postgres import errors as postgres_errors
+from sanic_ms.db.drivers.sqlite import errors as sqlite_errors
 from sanic_ms.exception import (
     DatabaseError,
     DatabaseUnavailable,

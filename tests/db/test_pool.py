@@ -21,7 +21,7 @@ from sanic_ms.exception import (
     TransactionConflict,
 )
 from sanic_ms.lifecycle import Lifecycle
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
 Settled = Callable[[ConnectionPool], Awaitable[None]]

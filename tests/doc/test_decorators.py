@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 import sanic_ms.doc as doc
-from sanic_ms.types.route import Answer, RouteSpec, route_spec
+from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,7 +89,7 @@ def test_everything_at_once() -> None:
         body_required=False,
         produces=City,
         produces_status=201,
-        responses={201: Answer(City, "made"), 409: Answer(None, "taken")},
+        responses={201: ResponseSpec(City, "made"), 409: ResponseSpec(None, "taken")},
         tags=["one", "two", "three"],
         deprecated=True,
         security=[{"bearer": []}, {"oauth": ["read"]}, {"basic": []}],

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import sanic_ms.doc as doc
-from sanic_ms.types.shape import defaults_of, to_type
+from sanic_ms.shapes import defaults_of, to_type
 
 
 class City:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.telemetry.trace.receiver import receiver
+from tests.telemetry.tracing.export.receiver import receiver
 
 Span = dict[str, Any]
 CALLER = "0af7651916cd43dd8448eb211c80319c"

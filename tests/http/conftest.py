@@ -29,7 +29,7 @@ Call = Callable[..., Awaitable[Answer]]
 
 
 class CompiledApp(Sanic[Any, Any]):
-    """Sanic with the http room, without the rest of a service."""
+    """Sanic with the http package, without the rest of a service."""
 
     def __init__(self, envelope: Envelope | None = None) -> None:
         envelope = envelope or Envelope()

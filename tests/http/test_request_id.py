@@ -12,7 +12,7 @@ import pytest
 from sanic.config import Config
 
 from sanic_ms.http.request import Request
-from sanic_ms.server.request import lazy
+from sanic_ms.server.http1.request import lazy
 
 CALLERS = "5f0c9a4e-7c0e-4a53-9d0e-0b8f5a1f4a0e"
 

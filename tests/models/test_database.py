@@ -16,7 +16,7 @@ import pytest
 from sanic_ms.exception import ConfigError, DatabaseUnavailable, MissingDependency
 from sanic_ms.models import peewee_database, utcnow
 from sanic_ms.models.database import complete, connect
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 _numbers = itertools.count()
 

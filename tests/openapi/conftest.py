@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.openapi import build
-from sanic_ms.types.route import DocumentedRoute, RouteSpec
+from sanic_ms.values.route import DocumentedRoute, RouteSpec
 
 Route = Callable[..., DocumentedRoute]
 Build = Callable[..., dict[str, Any]]

@@ -16,7 +16,7 @@ import pytest
 from sanic import Sanic
 
 from sanic_ms.openapi import mount
-from sanic_ms.types.route import route_spec
+from sanic_ms.values.route import route_spec
 
 DOCUMENT = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}}
 NUMBERS = itertools.count()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sanic_ms.openapi import Change, compare
-from sanic_ms.openapi.schema_diff import Effect
+from sanic_ms.openapi.diff.schemas import Effect
 
 Schema = dict[str, Any]
 

@@ -22,8 +22,8 @@ from openapi_spec_validator import validate
 import sanic_ms.doc as doc
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
 from sanic_ms.openapi import build
-from sanic_ms.types.page import Page
-from sanic_ms.types.route import Answer, DocumentedRoute, RouteSpec
+from sanic_ms.values.page import Page
+from sanic_ms.values.route import DocumentedRoute, ResponseSpec, RouteSpec
 
 Route = Callable[..., DocumentedRoute]
 Build = Callable[..., dict[str, Any]]
@@ -343,7 +343,11 @@ def test_a_page_has_its_pagination(route: Route, build_valid: Build) -> None:
         ("GET /x", {"spec": RouteSpec(produces_status=204)}, {"204", "500"}),
         (
             "GET /x",
-            {"spec": RouteSpec(responses={409: Answer(description="taken"), 202: Answer(User)})},
+            {
+                "spec": RouteSpec(
+                    responses={409: ResponseSpec(description="taken"), 202: ResponseSpec(User)}
+                )
+            },
             {"200", "202", "409", "500"},
         ),
     ],
@@ -388,12 +392,12 @@ def test_declared_answers(route: Route, build_valid: Build) -> None:
     envelope's; raw answers and empty ones have no envelope."""
     spec = RouteSpec(
         responses={
-            200: Answer(bytes, "a picture", "image/png", raw=True),
-            202: Answer(CityApi, "later"),
-            204: Answer(),
-            404: Answer(description="no such picture"),
-            409: Answer({"mine": int}),
-            418: Answer(),
+            200: ResponseSpec(bytes, "a picture", "image/png", raw=True),
+            202: ResponseSpec(CityApi, "later"),
+            204: ResponseSpec(),
+            404: ResponseSpec(description="no such picture"),
+            409: ResponseSpec({"mine": int}),
+            418: ResponseSpec(),
         }
     )
     answers = operation(build_valid(route("GET /x/{id}", spec=spec)), "/x/{id}")["responses"]
@@ -409,8 +413,8 @@ def test_declared_answers(route: Route, build_valid: Build) -> None:
 
 def test_raw_text_and_raw_json(route: Route, build_valid: Build) -> None:
     """A raw answer is drawn without the envelope, text as text."""
-    text = RouteSpec(responses={200: Answer(None, "", "text/csv", raw=True)})
-    json = RouteSpec(responses={200: Answer(CityApi, raw=True)})
+    text = RouteSpec(responses={200: ResponseSpec(None, "", "text/csv", raw=True)})
+    json = RouteSpec(responses={200: ResponseSpec(CityApi, raw=True)})
     document = build_valid(route("GET /t", spec=text), route("GET /j", spec=json, produces=CityApi))
     content = operation(document, "/t")["responses"]["200"]["content"]
     assert content == {"text/csv": {"schema": {"type": "string"}}}

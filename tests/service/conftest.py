@@ -67,7 +67,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(autouse=True)
 def without_settings(empty_folder: None) -> None:
-    """Every test of this room begins in an empty folder."""
+    """Every test of this package begins in an empty folder."""
 
 
 @pytest.fixture

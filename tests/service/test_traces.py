@@ -10,12 +10,12 @@ import pytest
 from opentelemetry import trace
 from tests.calls import call_asgi
 from tests.service.test_service import make
-from tests.telemetry.trace.receiver import Receiver, receiver
+from tests.telemetry.tracing.export.receiver import Receiver, receiver
 
 from sanic_ms import Service
 from sanic_ms.exception import LifecycleError
 from sanic_ms.telemetry.logging import reset_logging
-from sanic_ms.telemetry.trace import current_ids
+from sanic_ms.telemetry.tracing import current_ids
 
 
 def traced(app: Service, collector: Receiver, **settings: Any) -> Service:

@@ -8,9 +8,9 @@ from typing import Any
 
 from opentelemetry.trace import use_span
 
-from sanic_ms.telemetry.trace import Provider
-from sanic_ms.telemetry.trace.provider import install, uninstall
-from sanic_ms.telemetry.trace.span import RecordedSpan
+from sanic_ms.telemetry.tracing import Provider
+from sanic_ms.telemetry.tracing.provider import install, uninstall
+from sanic_ms.telemetry.tracing.span import RecordedSpan
 
 __all__ = ["Collected", "recording"]
 

@@ -21,16 +21,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.telemetry.trace.conftest import SPAN, TRACE, FakeRequest
+from tests.telemetry.tracing.conftest import SPAN, TRACE, FakeRequest
 
 from sanic_ms import Service
-from sanic_ms._compiled import compiled
+from sanic_ms.native.compiled import compiled
 from sanic_ms.server import HttpProtocol
-from sanic_ms.server.receiver import Receiver
-from sanic_ms.server.short import ShortWay
+from sanic_ms.server.http1.fast_path import FastPath
+from sanic_ms.server.http1.receiver import Receiver
 from sanic_ms.telemetry.metrics.server import BOUNDS
 from sanic_ms.telemetry.redaction import redactor
-from sanic_ms.telemetry.trace import (
+from sanic_ms.telemetry.tracing import (
     ChildSpans,
     Provider,
     Scope,
@@ -40,19 +40,19 @@ from sanic_ms.telemetry.trace import (
     recording_parent,
     server_span,
 )
-from sanic_ms.telemetry.trace.base import Format
-from sanic_ms.telemetry.trace.console import ConsoleFormat
-from sanic_ms.telemetry.trace.context import get_context
-from sanic_ms.telemetry.trace.headers import Parent
-from sanic_ms.telemetry.trace.otlp import OtlpFormat
-from sanic_ms.telemetry.trace.queue import PAGE, spans_in
-from sanic_ms.telemetry.trace.record import RequestRecord
-from sanic_ms.telemetry.trace.server import ServerSpan
-from sanic_ms.telemetry.trace.span import RecordedSpan, wall_offset
-from sanic_ms.telemetry.trace.template import Templates, taker
-from sanic_ms.telemetry.trace.zipkin import ZipkinFormat
+from sanic_ms.telemetry.tracing.context import get_context
+from sanic_ms.telemetry.tracing.export.base import Format
+from sanic_ms.telemetry.tracing.export.console import ConsoleFormat
+from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
+from sanic_ms.telemetry.tracing.export.queue import PAGE, spans_in
+from sanic_ms.telemetry.tracing.export.templates import Templates, taker
+from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
+from sanic_ms.telemetry.tracing.headers import Parent
+from sanic_ms.telemetry.tracing.record import RequestRecord
+from sanic_ms.telemetry.tracing.server import ServerSpan
+from sanic_ms.telemetry.tracing.span import RecordedSpan, wall_offset
 
-_writer = compiled("sanic_ms.telemetry.trace._writer")
+_writer = compiled("sanic_ms.telemetry.tracing.export._writer")
 _numbers = count()
 needs_compiled = pytest.mark.skipif(_writer is None, reason="nothing is compiled")
 
@@ -189,7 +189,7 @@ def test_what_requests_leave_is_the_same(
         assert pair in ids
     put = SpanQueue.put
     monkeypatch.setattr(
-        "sanic_ms.telemetry.trace.exporter.taker", lambda queue, _: put.__get__(queue)
+        "sanic_ms.telemetry.tracing.export.exporter.taker", lambda queue, _: put.__get__(queue)
     )
     plain, _ = asked(targets, lines, secure, trace_sample=1.0)
     assert sorted(bare(plain)) == sorted(bare(written))
@@ -200,9 +200,9 @@ class Plain(HttpProtocol):
 
     __slots__ = ()
     data_received = Receiver.data_received
-    _open = ShortWay._open
-    _deliver = ShortWay._deliver
-    _account = ShortWay._account
+    _open = FastPath._open
+    _deliver = FastPath._deliver
+    _account = FastPath._account
 
 
 def observed(connection: type[HttpProtocol], ratio: float, lines: bytes) -> list[Any]:
@@ -241,7 +241,7 @@ def observed(connection: type[HttpProtocol], ratio: float, lines: bytes) -> list
         assert app.tracing.queue is not None
         seen += [len(app.tracing.queue), app.tracing.queue.dropped]
         seen += [(span.sampled, span._request, type(span._span)) for span in spans]
-        seen += [span._route._left_out for span in spans if span._route._ratio in (0.0, 1.0)]
+        seen += [span._route._skip_count for span in spans if span._route._ratio in (0.0, 1.0)]
         for span in spans:
             assert span._start < perf_counter_ns()
         buckets = len(BOUNDS) + 1

@@ -16,7 +16,7 @@ Make = Callable[..., Service]
 
 @pytest.fixture(autouse=True)
 def without_settings(empty_folder: None) -> None:
-    """Every test of this room begins in an empty folder."""
+    """Every test of this package begins in an empty folder."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sanic_ms import Service
 from sanic_ms.exception import ConfigError, LifecycleError, MigrationError
 from sanic_ms.migrations.runner import opened
 from sanic_ms.testing import TestClient, fresh_databases
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 Make = Callable[..., Service]
 

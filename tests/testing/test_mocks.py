@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from sanic_ms.client import Client
-from sanic_ms.client.transport import network
+from sanic_ms.client.transport.aiohttp import network
 from sanic_ms.exception import NotFound, ServiceCallError, ServiceTimeout
 from sanic_ms.testing import MockServices, UnansweredCall
 

@@ -20,16 +20,17 @@ from sanic.response import text
 
 from sanic_ms import Service
 from sanic_ms.http.request import Request
-from sanic_ms.server import HttpProtocol, access
-from sanic_ms.server.request import lazy
+from sanic_ms.server import HttpProtocol
+from sanic_ms.server.http1 import access_log as access
+from sanic_ms.server.http1.request import lazy
+from sanic_ms.telemetry.instrumentation import Instrumentation
 from sanic_ms.telemetry.logging import (
     JSONFormatter,
     LogWriter,
     QueuedHandler,
     access_log,
 )
-from sanic_ms.telemetry.observer import Observer
-from sanic_ms.telemetry.trace import Provider, ServerSpans, current_ids
+from sanic_ms.telemetry.tracing import Provider, ServerSpans, current_ids
 
 
 class Lines:
@@ -49,7 +50,7 @@ class Lines:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """The access log goes the short way to a stream."""
+    """The access log goes the fast path to a stream."""
     made = Lines()
     access_log.use(put=made.handler.writer.put)
     access_logger.setLevel(logging.INFO)
@@ -277,7 +278,7 @@ def test_ids_of_a_trace_are_made_for_no_access_line_alone(
     app = Service(f"access-{uuid4()}", configure_logging=False)
     app.configure(docs=False, access_log=True)
     spans: list[Any] = []
-    app._observer = Observer(None, ServerSpans(Provider(spans.append, ratio=0.0)))
+    app._observer = Instrumentation(None, ServerSpans(Provider(spans.append, ratio=0.0)))
 
     @app.get("/quiet")
     async def quiet(request: Any) -> None: ...

@@ -1,4 +1,4 @@
-"""The short way compiled and in Python: nobody can tell them apart by what they do."""
+"""The fast path compiled and in Python: nobody can tell them apart by what they do."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from sanic.response import HTTPResponse, text
 
 from sanic_ms import Service
-from sanic_ms._compiled import compiled
 from sanic_ms.exception import NotFound
 from sanic_ms.http import endpoint
 from sanic_ms.http.request import Request
+from sanic_ms.native.compiled import compiled
 from sanic_ms.server import HttpProtocol
-from sanic_ms.server.short import ShortWay
-from sanic_ms.types import Pagination
+from sanic_ms.server.http1.fast_path import FastPath
+from sanic_ms.values import Pagination
 
-if compiled("sanic_ms.server._short") is None:
+if compiled("sanic_ms.server.http1._fast_path") is None:
     pytest.skip("nothing was compiled, or SANIC_MS_PURE is set", allow_module_level=True)
 
 Connect = Callable[..., Awaitable[Any]]
@@ -33,7 +33,7 @@ Connect = Callable[..., Awaitable[Any]]
 # What the compiled class has of its own, taken back.
 _OWN = ["_account", "_deliver", "_open", "data_received"]
 Pure: Any = type(
-    "Pure", (HttpProtocol,), {"__slots__": (), **{name: getattr(ShortWay, name) for name in _OWN}}
+    "Pure", (HttpProtocol,), {"__slots__": (), **{name: getattr(FastPath, name) for name in _OWN}}
 )
 _names = (f"compiled-{n}" for n in itertools.count())
 _TRACE = re.compile(rb'"trace_id":"[0-9a-f]{32}"')
@@ -551,6 +551,6 @@ def test_a_subclass_with_ways_of_its_own_is_served_by_python() -> None:
 
     assert Added.data_received is HttpProtocol.data_received
     for cls in (Own, Accounts):
-        assert cls.data_received is ShortWay.data_received
-        assert cls._open is ShortWay._open
-    assert Accounts._account is not ShortWay._account
+        assert cls.data_received is FastPath.data_received
+        assert cls._open is FastPath._open
+    assert Accounts._account is not FastPath._account

@@ -12,7 +12,7 @@ import pytest
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import text
 
-from sanic_ms.types.route import DIRECT, Direct
+from sanic_ms.values.route import DIRECT, Direct
 
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 

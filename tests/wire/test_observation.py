@@ -13,9 +13,9 @@ from sanic.response import text
 
 from sanic_ms import Service
 from sanic_ms.exception import NotFound
+from sanic_ms.telemetry.instrumentation import Instrumentation
 from sanic_ms.telemetry.metrics import RouteMetrics, ServerMetrics
-from sanic_ms.telemetry.observer import Observer
-from sanic_ms.telemetry.trace import Provider, ServerSpans
+from sanic_ms.telemetry.tracing import Provider, ServerSpans
 
 HOST = b"Host: a\r\n"
 _numbers = itertools.count()
@@ -59,7 +59,7 @@ class Watched:
         self.spans: list[Any] = []
         self.app = app = Service(f"watched-{next(_numbers)}", configure_logging=False)
         app.configure(docs=False, access_log=False, response_timeout=0.3)
-        app._observer = Observer(
+        app._observer = Instrumentation(
             self.counted,
             ServerSpans(Provider(self.spans.append)),
             exclude=["/health/live", "/quiet"],
@@ -159,7 +159,7 @@ async def test_each_request_is_seen_once(
     in_memory: Callable[..., Awaitable[Any]],
     answers: Callable[[bytes], list[Any]],
 ) -> None:
-    """By the short way, and by the complete one that a middleware makes necessary."""
+    """By the fast path, and by the complete one that a middleware makes necessary."""
     if complete:
 
         async def header(request: Any, response: Any) -> None:

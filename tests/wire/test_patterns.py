@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sanic import Sanic
 from sanic.exceptions import SanicException
 
-from sanic_ms.server.patterns import Patterns
+from sanic_ms.server.http1.patterns import Patterns
 
 _names = (f"patterns-{n}" for n in itertools.count())
 

@@ -15,7 +15,7 @@ from sanic.response import json, text
 from tests.wire.handlers import answer_with
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from sanic_ms.server.routes import EVENTS
+from sanic_ms.server.http1.routes import EVENTS
 
 HEAD = b" HTTP/1.1\r\nHost: a\r\n"
 CLOSE = HEAD + b"Connection: close\r\n"
@@ -59,7 +59,7 @@ def test_every_signal_of_a_request_is_sent(named_app: App, serve: Serve, waiting
 
 
 def test_middleware_of_the_app_and_of_one_route(named_app: App, serve: Serve) -> None:
-    """Run where they are registered; other routes keep the short way."""
+    """Run where they are registered; other routes keep the fast path."""
     app = named_app()
 
     @app.on_request
@@ -266,7 +266,7 @@ def test_the_access_log(
             server = serve(app)
             server.client().exchange(b"GET /?a=%0a" + HEAD + b"\r\nGET /nowhere" + CLOSE + b"\r\n")
             server.client().exchange(b"GET /quiet" + CLOSE + b"\r\n")
-            server.client().exchange(b"GET http://a/quiet" + CLOSE + b"\r\n")  # the complete way
+            server.client().exchange(b"GET http://a/quiet" + CLOSE + b"\r\n")  # the full path
             lines = [r.__dict__ for r in caplog.records if r.name == "sanic.access"]
         finally:
             logging.getLogger("sanic.access").removeHandler(caplog.handler)

@@ -46,7 +46,7 @@ def _print_version(wanted: bool) -> None:
     from importlib.metadata import version
 
     from sanic_ms import __version__
-    from sanic_ms._compiled import is_compiled
+    from sanic_ms.native.compiled import is_compiled
 
     python = platform.python_version()
     how = "compiled" if is_compiled() else "pure Python"

@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 from sanic_ms.cli._errors import CommandError
-from sanic_ms.types.address import reachable
+from sanic_ms.values.address import reachable
 
 __all__ = ["answered", "check_free"]
 
@@ -22,7 +22,7 @@ def check_free(host: str, port: int, *, prefix: str = "") -> None:
         CommandError: it cannot. One line; exit code 1 where the port is in use, 2 where the address
             is wrong.
     """
-    from sanic_ms.server.sockets import cannot_listen, check_address, is_occasional
+    from sanic_ms.server.process.listen_socket import cannot_listen, check_address, is_occasional
 
     try:
         check_address(host, port)

@@ -89,7 +89,7 @@ class _Counts:
 
 
 @dataclass
-class _File:
+class _CoveredFile:
     """A measured file: its path, the path below the project's folder, and what was found."""
 
     path: Path
@@ -104,10 +104,10 @@ class _File:
         return "default-pkg" if folder == "." else folder.strip("/").replace("/", ".")
 
 
-def _read(measured: Coverage, name: str, root: Path) -> _File:
+def _read(measured: Coverage, name: str, root: Path) -> _CoveredFile:
     path = Path(name)
     inside = path.is_relative_to(root)
-    file = _File(path, path.relative_to(root).as_posix() if inside else path.as_posix())
+    file = _CoveredFile(path, path.relative_to(root).as_posix() if inside else path.as_posix())
     _, statements, _, missing, _ = measured.analysis2(name)
     run = set(statements) - set(missing)
     source = path.read_text(encoding="utf-8", errors="replace")
@@ -143,9 +143,9 @@ def _functions(source: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def _add_project(
-    report: ElementTree.Element, element: str, name: str, now: str, files: list[_File]
+    report: ElementTree.Element, element: str, name: str, now: str, files: list[_CoveredFile]
 ) -> None:
-    packages: dict[str, list[_File]] = {}
+    packages: dict[str, list[_CoveredFile]] = {}
     for file in files:
         packages.setdefault(file.package, []).append(file)
     project = ElementTree.SubElement(report, element, name=name, timestamp=now)
@@ -157,13 +157,13 @@ def _add_project(
             _add_file(parent, file)
 
 
-def _add_metrics(parent: ElementTree.Element, inside: list[_File], **more: int) -> None:
+def _add_metrics(parent: ElementTree.Element, inside: list[_CoveredFile], **more: int) -> None:
     counts = _Counts.sum(file.counts for file in inside)
     attributes = counts.attributes(classes=len(inside), **more)
     ElementTree.SubElement(parent, "metrics", attributes)
 
 
-def _add_file(parent: ElementTree.Element, file: _File) -> None:
+def _add_file(parent: ElementTree.Element, file: _CoveredFile) -> None:
     element = ElementTree.SubElement(parent, "file", name=file.path.name, path=str(file.path))
     ElementTree.SubElement(element, "metrics", file.counts.attributes(classes=1))
     module = ElementTree.SubElement(element, "class", name=file.path.stem)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sanic_ms.config import Settings
     from sanic_ms.service import Service
 
-__all__ = ["Finding", "check", "findings"]
+__all__ = ["CheckFinding", "check", "findings"]
 
 
 _FAILED = 1  # what was tried
@@ -28,7 +28,7 @@ _WRONG = 2  # a setting, or the application's code
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What one check found: its name, one line about it, and the exit code that follows from it
     (0: it is well)."""
 
@@ -47,7 +47,7 @@ def check(load: Callable[[], Service]) -> int:
     return code
 
 
-def findings(load: Callable[[], Service]) -> Iterator[Finding]:
+def findings(load: Callable[[], Service]) -> Iterator[CheckFinding]:
     """Look at settings and what they name, routes, document, databases and migrations, in this
     order.
 
@@ -60,9 +60,9 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
     try:
         settings = service.settings
     except SanicMSError as exc:
-        yield Finding("settings", str(exc), _WRONG)
+        yield CheckFinding("settings", str(exc), _WRONG)
         return
-    yield Finding("settings", f"ENVIRONMENT={settings.environment}")
+    yield CheckFinding("settings", f"ENVIRONMENT={settings.environment}")
     yield _address("address", settings.host, settings.port, settings.unix)
     if settings.admin_port is not None:
         yield _address("admin address", settings.admin_host, settings.admin_port, prefix="ADMIN_")
@@ -75,9 +75,9 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
     try:
         service.compile()
     except SanicMSError as exc:
-        yield Finding("routes", str(exc), _WRONG)
+        yield CheckFinding("routes", str(exc), _WRONG)
     else:
-        yield Finding("routes", f"{len(service.router.routes)} routes")
+        yield CheckFinding("routes", f"{len(service.router.routes)} routes")
         yield _document(service)
     names = ["default"] if settings.db_url is not None else []
     for name in (*names, *settings.databases):
@@ -89,70 +89,72 @@ def findings(load: Callable[[], Service]) -> Iterator[Finding]:
 
 def _address(
     name: str, host: str, port: int, unix: str | None = None, *, prefix: str = ""
-) -> Finding:
+) -> CheckFinding:
     """Where it would listen. A port in use is no failure: this may be the next version of what
     listens there."""
-    from sanic_ms.server.sockets import cannot_listen, check_address, is_occasional
+    from sanic_ms.server.process.listen_socket import cannot_listen, check_address, is_occasional
 
     shown = f"unix:{unix}" if unix else f"{host}:{port}"
     try:
         check_address(host, port, unix)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            return Finding(name, f"{shown} (in use now)")
+            return CheckFinding(name, f"{shown} (in use now)")
         code = _FAILED if is_occasional(exc) else _WRONG
-        return Finding(name, cannot_listen(exc, host, port, unix, prefix=prefix), code)
-    return Finding(name, shown)
+        return CheckFinding(name, cannot_listen(exc, host, port, unix, prefix=prefix), code)
+    return CheckFinding(name, shown)
 
 
-def _certificate(settings: Settings) -> Finding:
-    from sanic_ms.server.tls import Certificate
+def _certificate(settings: Settings) -> CheckFinding:
+    from sanic_ms.server.process.tls import Certificate
 
     try:
         certificate = Certificate.of(settings)
     except ConfigError as exc:
-        return Finding("certificate", str(exc), _WRONG)
+        return CheckFinding("certificate", str(exc), _WRONG)
     assert certificate is not None
     problem = certificate.problem()
-    return Finding("certificate", problem or certificate.shown, _FAILED if problem else 0)
+    return CheckFinding("certificate", problem or certificate.shown, _FAILED if problem else 0)
 
 
-def _logs(settings: Settings, name: str) -> Finding:
+def _logs(settings: Settings, name: str) -> CheckFinding:
     from sanic_ms.telemetry.logging import configure_logging
 
     try:
         configure_logging(settings, name)
     except SanicMSError as exc:
-        return Finding("logging", str(exc), _WRONG)
-    return Finding("logging", str(settings.log_config))
+        return CheckFinding("logging", str(exc), _WRONG)
+    return CheckFinding("logging", str(settings.log_config))
 
 
-def _services(settings: Settings) -> Finding:
+def _services(settings: Settings) -> CheckFinding:
     from sanic_ms.client.endpoint import parse_base_url
 
     try:
         for name, url in settings.services.items():
             parse_base_url(url, f'SERVICES["{name}"]')
     except ConfigError as exc:
-        return Finding("services", str(exc), _WRONG)
-    return Finding("services", ", ".join(sorted(settings.services)))
+        return CheckFinding("services", str(exc), _WRONG)
+    return CheckFinding("services", ", ".join(sorted(settings.services)))
 
 
-def _document(service: Service) -> Finding:
+def _document(service: Service) -> CheckFinding:
     from sanic_ms.openapi.checks import problems
 
     try:
         document = service.openapi()
     except (SanicMSError, TypeError, ValueError) as exc:
-        return Finding("document", str(exc), _WRONG)
+        return CheckFinding("document", str(exc), _WRONG)
     found = problems(document)
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        return Finding("document", f"{found[0]}{more}", _WRONG)
-    return Finding("document", f"OpenAPI {document['openapi']}, {len(document['paths'])} paths")
+        return CheckFinding("document", f"{found[0]}{more}", _WRONG)
+    return CheckFinding(
+        "document", f"OpenAPI {document['openapi']}, {len(document['paths'])} paths"
+    )
 
 
-async def _database(service: Service, name: str) -> Finding:
+async def _database(service: Service, name: str) -> CheckFinding:
     label = f"database {name}"
     try:
         pool = service.database(name)
@@ -163,24 +165,24 @@ async def _database(service: Service, name: str) -> Finding:
             await pool.stop()
     except SanicMSError as exc:
         wrong = isinstance(exc, (ConfigError, MissingDependency))
-        return Finding(label, str(exc), _WRONG if wrong else _FAILED)
+        return CheckFinding(label, str(exc), _WRONG if wrong else _FAILED)
     shown = pool.url.masked if pool.url is not None else ""
     if health.status == "down":
-        return Finding(label, f"{shown}: {health.detail}", _FAILED)
-    return Finding(label, shown)
+        return CheckFinding(label, f"{shown}: {health.detail}", _FAILED)
+    return CheckFinding(label, shown)
 
 
-def _migrations(service: Service, name: str) -> Finding:
+def _migrations(service: Service, name: str) -> CheckFinding:
     from sanic_ms.migrations.pending import describe, folder_of, unapplied
 
     label = f"migrations {name}"
     folder = folder_of(service.settings, name)
     if not folder.is_dir():
-        return Finding(label, f"there is no folder {folder}")
+        return CheckFinding(label, f"there is no folder {folder}")
     try:
         left = unapplied(service.settings, name)
     except SanicMSError as exc:
-        return Finding(label, str(exc), _FAILED)
+        return CheckFinding(label, str(exc), _FAILED)
     if left:
-        return Finding(label, describe(left, name), _FAILED)
-    return Finding(label, f"all of {folder} are applied")
+        return CheckFinding(label, describe(left, name), _FAILED)
+    return CheckFinding(label, f"all of {folder} are applied")

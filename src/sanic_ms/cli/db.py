@@ -297,7 +297,7 @@ def sql(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _DatabaseTarget:
     url: str
     migrations: str
     models: list[str]
@@ -312,7 +312,7 @@ def _place(
     models: list[str] | None = None,
     *,
     needs_models: bool = False,
-) -> _Place:
+) -> _DatabaseTarget:
     """Which database, folder and models a command is about: its options, then the settings."""
     from sanic_ms.config import load_settings
 
@@ -328,7 +328,7 @@ def _place(
                 f"--database {name}: say which models are its own with --models MODULE"
             )
     folder = settings.migrations if name is None else f"{settings.migrations}/{name}"
-    return _Place(
+    return _DatabaseTarget(
         _url(url, name, loaded),
         migrations or folder,
         models or settings.models,
@@ -337,7 +337,7 @@ def _place(
 
 
 def _url(url: str | None, name: str | None, loaded: Loaded[Any]) -> str:
-    from sanic_ms.types import DatabaseURL
+    from sanic_ms.values import DatabaseURL
 
     settings = loaded.settings
     chosen = url or (settings.db_url if name is None else settings.databases[name])

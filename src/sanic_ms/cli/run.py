@@ -113,7 +113,7 @@ def _reloading(keywords: dict[str, Any]) -> bool:
 def _start_anew_when_changed(reason: str) -> NoReturn:
     """Wait for another change as after a start, and then begin from nothing: what is imported by
     now is half of an application."""
-    from sanic_ms.server.files import Files
+    from sanic_ms.server.process.reload import Files
 
     files = Files([Path.cwd()])
     typer.echo(f"sanic-ms: {' '.join(reason.split())}: waiting for a change", err=True)

@@ -18,9 +18,9 @@ import typer
 from sanic_ms.cli import _address
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._processes import Group, Printer
-from sanic_ms.types.address import base_url
+from sanic_ms.values.address import base_url
 
-__all__ = ["EPILOG", "ServiceFolder", "up"]
+__all__ = ["EPILOG", "LocalService", "up"]
 
 EPILOG = "Example: sanic-ms up examples/users --migrate"
 
@@ -29,7 +29,7 @@ _EXTRA_GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceFolder:
+class LocalService:
     """One service of the folder, and what its settings say about where it listens; ``admin`` is
     host and port of ``ADMIN_PORT``, with the port's source."""
 
@@ -126,14 +126,14 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _read_settings(folders: Sequence[Path]) -> list[ServiceFolder]:
+def _read_settings(folders: Sequence[Path]) -> list[LocalService]:
     """What each service says of itself, asked in a process of its own: their modules have the same
     names."""
     with ThreadPoolExecutor(max_workers=min(len(folders), os.cpu_count() or 1)) as threads:
         return list(threads.map(_settings_of, folders))
 
 
-def _settings_of(folder: Path) -> ServiceFolder:
+def _settings_of(folder: Path) -> LocalService:
     done = subprocess.run(
         _command("config", "server", "--json"),
         cwd=folder,
@@ -147,7 +147,7 @@ def _settings_of(folder: Path) -> ServiceFolder:
         raise CommandError(f"{folder.name}: {lines[-1].removeprefix('sanic-ms: ')}")
     rows: dict[str, dict[str, Any]] = json.loads(done.stdout)
     values = {name: row["value"] for name, row in rows.items()}
-    return ServiceFolder(
+    return LocalService(
         name=folder.name,
         path=folder,
         host=values["HOST"],
@@ -164,9 +164,9 @@ def _settings_of(folder: Path) -> ServiceFolder:
     )
 
 
-def _check_addresses(services: Iterable[ServiceFolder]) -> None:
+def _check_addresses(services: Iterable[LocalService]) -> None:
     """Refuse what cannot work before anything is started."""
-    seen: dict[object, ServiceFolder] = {}
+    seen: dict[object, LocalService] = {}
     for service in services:
         own = (service.host, service.socket or service.port, service.port_source)
         for prefix, address in (("", own), ("ADMIN_", service.admin)):
@@ -187,7 +187,7 @@ def _check_addresses(services: Iterable[ServiceFolder]) -> None:
                     raise CommandError(f"{service.name}: {exc}", exit_code=exc.exit_code) from exc
 
 
-def _migrate(services: Iterable[ServiceFolder], printer: Printer) -> None:
+def _migrate(services: Iterable[LocalService], printer: Printer) -> None:
     for service in services:
         if not service.migrations.is_dir():
             continue
@@ -207,7 +207,7 @@ def _migrate(services: Iterable[ServiceFolder], printer: Printer) -> None:
             )
 
 
-async def _serve(services: Sequence[ServiceFolder], printer: Printer, timeout: float) -> int:
+async def _serve(services: Sequence[LocalService], printer: Printer, timeout: float) -> int:
     grace = max(service.grace for service in services) + _EXTRA_GRACE
     async with Group(printer, grace=grace) as group:
         for service in services:
@@ -240,7 +240,7 @@ async def _serve(services: Sequence[ServiceFolder], printer: Printer, timeout: f
         return 1
 
 
-async def _all_answer(services: Iterable[ServiceFolder], timeout: float) -> list[str]:
+async def _all_answer(services: Iterable[LocalService], timeout: float) -> list[str]:
     """Wait until every service answers. Returns the names of those that did not in time."""
     waits = {asyncio.create_task(service.answered()): service.name for service in services}
     try:

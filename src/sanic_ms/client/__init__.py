@@ -4,17 +4,17 @@ from sanic_ms.client.base import (
     Closed,
     Discovery,
     Endpoint,
-    ServiceAnswer,
     ServiceRequest,
-    Timeout,
+    ServiceResponse,
     Transport,
 )
 from sanic_ms.client.call import Call, CallOptions
 from sanic_ms.client.client import Cli, Client, ClientApp
-from sanic_ms.client.direct import DirectTransport
 from sanic_ms.client.discovery import StaticDiscovery
 from sanic_ms.client.response import Response
-from sanic_ms.client.transport import AiohttpTransport
+from sanic_ms.client.timeouts import Timeout
+from sanic_ms.client.transport.aiohttp import AiohttpTransport
+from sanic_ms.client.transport.direct import DirectTransport
 
 __all__ = [
     "AiohttpTransport",
@@ -28,8 +28,8 @@ __all__ = [
     "Discovery",
     "Endpoint",
     "Response",
-    "ServiceAnswer",
     "ServiceRequest",
+    "ServiceResponse",
     "StaticDiscovery",
     "Timeout",
     "Transport",

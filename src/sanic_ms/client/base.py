@@ -1,7 +1,7 @@
 """The client's contracts: what is sent, what comes back, who carries it, who knows the address.
 
 Whatever changes how calls behave (retries, a breaker, tracing, the mocks of a test) is a
-`Transport` around another one: it sees each `ServiceRequest` and each `ServiceAnswer`.
+`Transport` around another one: it sees each `ServiceRequest` and each `ServiceResponse`.
 """
 
 from __future__ import annotations
@@ -14,36 +14,16 @@ from typing import Any
 import msgspec
 from multidict import CIMultiDict
 
+from sanic_ms.client.timeouts import Timeout
+
 __all__ = [
     "Closed",
     "Discovery",
     "Endpoint",
-    "ServiceAnswer",
     "ServiceRequest",
-    "Timeout",
+    "ServiceResponse",
     "Transport",
 ]
-
-
-class Timeout(msgspec.Struct, frozen=True):
-    """How long a call may take.
-
-    Attributes:
-        total: Seconds from the call to the last byte of the answer; None: no limit. Default 10.
-        connect: Seconds until a connection is there (a free one, or a new one with its name
-            look-up and TLS handshake); None: only ``total`` counts. Default 2.
-
-    Raises:
-        ValueError: a limit is not above 0.
-    """
-
-    total: float | None = 10.0
-    connect: float | None = 2.0
-
-    def __post_init__(self) -> None:
-        for name, value in (("total", self.total), ("connect", self.connect)):
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"Timeout({name}={value!r}): give seconds above 0, or None")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -104,7 +84,7 @@ class Closed:
         yield
 
 
-class ServiceAnswer(ABC):
+class ServiceResponse(ABC):
     """What a `Transport` gives back: status and headers are there, the body is on its way.
 
     Attributes:
@@ -136,7 +116,7 @@ class Transport(ABC):
     """Carries requests to services."""
 
     @abstractmethod
-    async def send(self, request: ServiceRequest) -> ServiceAnswer:
+    async def send(self, request: ServiceRequest) -> ServiceResponse:
         """Send one request and wait for the head of its answer, whatever its status.
 
         Raises:

@@ -7,8 +7,8 @@ from collections.abc import Coroutine, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
-from sanic_ms.client.base import Timeout
 from sanic_ms.client.response import Response
+from sanic_ms.client.timeouts import Timeout
 
 __all__ = ["Call", "CallOptions", "Verbs"]
 

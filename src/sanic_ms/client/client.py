@@ -12,14 +12,15 @@ from weakref import WeakKeyDictionary, ref
 import msgspec
 from multidict import CIMultiDict
 
-from sanic_ms.client.base import Closed, Discovery, Endpoint, ServiceRequest, Timeout, Transport
+from sanic_ms.client.base import Closed, Discovery, Endpoint, ServiceRequest, Transport
 from sanic_ms.client.call import Call, CallOptions, Verbs
-from sanic_ms.client.direct import DirectTransport
 from sanic_ms.client.discovery import StaticDiscovery
 from sanic_ms.client.endpoint import join, parse_base_url
+from sanic_ms.client.instrumentation import watched
 from sanic_ms.client.metrics import CallMetrics
 from sanic_ms.client.response import Response
-from sanic_ms.client.watch import watched
+from sanic_ms.client.timeouts import Timeout, timeout_from_settings, timeout_of
+from sanic_ms.client.transport.direct import DirectTransport
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.lifecycle import Component, Health
@@ -106,7 +107,7 @@ class Client(Verbs, Component):
             )
         self.service = name
         self.name = f"client:{name}"
-        self._timeout = None if timeout is None else _timeout(timeout)
+        self._timeout = None if timeout is None else timeout_of(timeout)
         self._app = app
         self.max_size = _max_size(max_size)
         self._headers = CIMultiDict(headers or {})
@@ -132,7 +133,8 @@ class Client(Verbs, Component):
         """The limits of calls that bring none of their own."""
         if self._timeout is None:
             # Not before the first call: the settings may not have been loaded before.
-            self._timeout = Timeout() if self._app is None else _usual_timeout(self._app.settings)
+            settings = None if self._app is None else self._app.settings
+            self._timeout = timeout_from_settings(settings)
         return self._timeout
 
     def cli(self, request: RequestContext | None = None) -> Cli:
@@ -232,7 +234,7 @@ class Client(Verbs, Component):
             params=params,
             headers=merged,
             body=data,
-            timeout=self.timeout if timeout is None else _timeout(timeout),
+            timeout=self.timeout if timeout is None else timeout_of(timeout),
             allow_redirects=allow_redirects,
             ssl=self._ssl,
         )
@@ -304,22 +306,6 @@ def _request_id(request: RequestContext | None) -> str:
     text = str(request.id or "")
     # The id may be a stranger's: one that no header can hold is not worth a failed call.
     return text if text.isascii() and text.isprintable() and len(text) <= 200 else ""
-
-
-def _timeout(value: float | Timeout) -> Timeout:
-    if isinstance(value, Timeout):
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"timeout={value!r}: give seconds or a Timeout")
-    return Timeout(total=value)
-
-
-def _usual_timeout(settings: Any) -> Timeout:
-    default = Timeout()
-    return Timeout(
-        getattr(settings, "client_timeout", default.total),
-        getattr(settings, "client_connect_timeout", default.connect),
-    )
 
 
 def _max_size(value: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
-from sanic_ms.client.base import ServiceAnswer
+from sanic_ms.client.base import ServiceResponse
 from sanic_ms.exception import ServiceTimeout
 from sanic_ms.telemetry.metrics import Registry, method_label
 
@@ -30,7 +30,9 @@ class CallMetrics:
             labels=["service", "method", "outcome"],
         )
 
-    async def timed(self, method: str, work: Coroutine[Any, Any, ServiceAnswer]) -> ServiceAnswer:
+    async def timed(
+        self, method: str, work: Coroutine[Any, Any, ServiceResponse]
+    ) -> ServiceResponse:
         """Make the call, and count it."""
         started = perf_counter()
         outcome = "error"

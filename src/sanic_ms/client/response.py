@@ -8,10 +8,10 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from sanic_ms.client.base import ServiceAnswer, ServiceRequest
+from sanic_ms.client.base import ServiceRequest, ServiceResponse
 from sanic_ms.client.errors import remote_error
 from sanic_ms.exception import LifecycleError, ServiceCallError
-from sanic_ms.types import Pagination
+from sanic_ms.values import Pagination
 
 __all__ = ["Response"]
 
@@ -46,7 +46,7 @@ class Response:
         "status",
     )
 
-    def __init__(self, answer: ServiceAnswer, request: ServiceRequest, max_size: int) -> None:
+    def __init__(self, answer: ServiceResponse, request: ServiceRequest, max_size: int) -> None:
         self.status = answer.status
         self.headers: Mapping[str, str] = answer.headers
         self.service = request.service

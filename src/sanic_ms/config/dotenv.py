@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sanic_ms.exception import ConfigError
 
-__all__ = ["Entry", "read_dotenv"]
+__all__ = ["DotenvEntry", "read_dotenv"]
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)", re.ASCII | re.DOTALL)
 _QUOTED = {
@@ -18,14 +18,14 @@ _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-class Entry(NamedTuple):
+class DotenvEntry(NamedTuple):
     """A value of the file and the line (from 1) that it stands in."""
 
     value: str
     line: int
 
 
-def read_dotenv(text: str, *, name: str = ".env") -> dict[str, Entry]:
+def read_dotenv(text: str, *, name: str = ".env") -> dict[str, DotenvEntry]:
     r"""Read the text of a ``.env`` file.
 
     A line is empty, a comment (``# …``) or ``NAME=value``, with or without ``export`` before it.
@@ -41,7 +41,7 @@ def read_dotenv(text: str, *, name: str = ".env") -> dict[str, Entry]:
         ConfigError: a line is none of these. The text names the line and shows nothing of it, for
             what stands in such files is mostly secret.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, DotenvEntry] = {}
     # Not splitlines(): that also breaks at characters which may stand inside a value.
     for number, raw in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         line = raw.strip()
@@ -51,7 +51,7 @@ def read_dotenv(text: str, *, name: str = ".env") -> dict[str, Entry]:
         if match is None:
             raise ConfigError(f"{name} line {number}: expected NAME=value or a # comment")
         key, value = match.groups()
-        entries[key] = Entry(_value(value, f"{name} line {number}: {key}"), number)
+        entries[key] = DotenvEntry(_value(value, f"{name} line {number}: {key}"), number)
     return entries
 
 

@@ -20,7 +20,7 @@ from sanic_ms.config.safety import check_safety
 from sanic_ms.config.settings import PREFIX, Settings
 from sanic_ms.config.sources import Given, Layer
 from sanic_ms.exception import ConfigError
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["Loaded", "load_settings"]
 

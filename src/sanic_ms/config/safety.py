@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sanic_ms.exception import ConfigError
-from sanic_ms.types.cors import ANY, Cors
-from sanic_ms.types.proxies import TrustedProxies
+from sanic_ms.values.cors import ANY, Cors
+from sanic_ms.values.proxies import TrustedProxies
 
 if TYPE_CHECKING:
-    from sanic_ms.config.groups.safety import Safety
+    from sanic_ms.config.settings import Settings
 
 __all__ = ["check_headers", "check_safety"]
 
@@ -31,7 +31,7 @@ def check_headers(name: str, value: str) -> None:
         raise ValueError("a header's value is printable ASCII on one line")
 
 
-def check_safety(settings: Safety, origin: Mapping[str, str]) -> None:
+def check_safety(settings: Settings, origin: Mapping[str, str]) -> None:
     """Check what no single setting shows.
 
     Args:

@@ -1,9 +1,18 @@
-"""The settings of a service: all groups, and what an application adds."""
+"""The settings of a service: all sections, and what an application adds."""
 
 from __future__ import annotations
 
-from sanic_ms.config.groups.operation import Operation
-from sanic_ms.config.groups.types import Secret
+from sanic_ms.config.sections.answers import AnswersSection
+from sanic_ms.config.sections.compose import SectionsMeta
+from sanic_ms.config.sections.databases import DatabasesSection
+from sanic_ms.config.sections.logs import LogsSection
+from sanic_ms.config.sections.metrics import MetricsSection
+from sanic_ms.config.sections.operation import OperationSection
+from sanic_ms.config.sections.safety import SafetySection
+from sanic_ms.config.sections.services import ServicesSection
+from sanic_ms.config.sections.serving import ServingSection
+from sanic_ms.config.sections.tracing import TracingSection
+from sanic_ms.config.sections.types import Secret
 
 __all__ = ["PREFIX", "Secret", "Settings"]
 
@@ -11,7 +20,20 @@ PREFIX = "SANIC_MS_"
 """What may stand before a setting's name in the environment, and wins over the bare name."""
 
 
-class Settings(Operation, frozen=True, kw_only=True):
+class Settings(
+    ServingSection,
+    DatabasesSection,
+    ServicesSection,
+    AnswersSection,
+    TracingSection,
+    LogsSection,
+    MetricsSection,
+    SafetySection,
+    OperationSection,
+    metaclass=SectionsMeta,
+    frozen=True,
+    kw_only=True,
+):
     """What a service can be told from outside.
 
     The name of a setting is that of its attribute in upper case. Subclass it to add typed settings

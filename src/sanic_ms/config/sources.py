@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from sanic_ms.config.dotenv import Entry, read_dotenv
+from sanic_ms.config.dotenv import DotenvEntry, read_dotenv
 from sanic_ms.config.settings import PREFIX
 from sanic_ms.exception import ConfigError
 
@@ -98,7 +98,7 @@ def from_toml(path: Path, *, required: bool) -> Layer:
     return layer
 
 
-def load_dotenv(path: Path) -> dict[str, Entry]:
+def load_dotenv(path: Path) -> dict[str, DotenvEntry]:
     """The entries of a ``.env`` file, none if there is no such file.
 
     Raises:
@@ -108,7 +108,7 @@ def load_dotenv(path: Path) -> dict[str, Entry]:
     return {} if text is None else read_dotenv(text, name=path.name)
 
 
-def from_dotenv(entries: Mapping[str, Entry]) -> Layer:
+def from_dotenv(entries: Mapping[str, DotenvEntry]) -> Layer:
     """The entries as a layer; a name with the prefix wins over the bare one."""
     given = {key: Given(entry.value, f".env line {entry.line}") for key, entry in entries.items()}
     return _prefixed_first(given)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
-from sanic_ms.db.placeholders import Dialect
-from sanic_ms.db.statement import Statement, StatementCache
+from sanic_ms.db.sql.placeholders import Dialect
+from sanic_ms.db.sql.statement import Statement, StatementCache
 
 if TYPE_CHECKING:
     from sanic_ms.db.metrics import PoolMetrics
@@ -117,7 +117,7 @@ class Lane(ABC):
 
 
 class Reads(Protocol):
-    """A short way of one pool's plain reads, up to what is awaited, which counts the durations too.
+    """A fast path of one pool's plain reads, up to what is awaited, which counts the durations too.
 
     Each gives None, and has done nothing, where the usual way has to be taken; an awaitable that
     raises an `Exception` has to be followed by the usual way, too.
@@ -346,7 +346,7 @@ class Driver(ABC):
     def reads(
         self, sessions: Sessions, statements: StatementCache, metrics: PoolMetrics | None
     ) -> Reads | None:
-        """A short way for plain reads, where the driver has one."""
+        """A fast path for plain reads, where the driver has one."""
         return None
 
     async def close(self) -> None:

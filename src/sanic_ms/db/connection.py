@@ -11,7 +11,7 @@ import msgspec
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.rows import OpenRows, RowIterator
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.sql.statement import Statement
 from sanic_ms.db.transaction import Transaction, transaction_options
 from sanic_ms.exception import (
     DatabaseUnavailable,
@@ -202,7 +202,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         """Whether it went back to the pool."""
         return self._session is None
 
-    # --- for the rooms' own modules --------------------------------------------------------------
+    # --- for other modules of the package -------------------------------------------------------
 
     @property
     def session(self) -> Session:

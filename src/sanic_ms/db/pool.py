@@ -14,18 +14,18 @@ from sanic_ms.db.acquire import Acquiring, PoolTransaction
 from sanic_ms.db.base import Arguments, Reads, Row, Session
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
+from sanic_ms.db.instrumentation import StatementInstrumentation
 from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.reading import UNDONE, PlainRead, alone, together
 from sanic_ms.db.rows import RowIterator
-from sanic_ms.db.sessions import Limits, PoolStats, Sessions
-from sanic_ms.db.sharing import Sharing
-from sanic_ms.db.statement import StatementCache
+from sanic_ms.db.scheduler import ReadScheduler
+from sanic_ms.db.sessions import PoolLimits, PoolStats, Sessions
+from sanic_ms.db.sql.statement import StatementCache
 from sanic_ms.db.transaction import transaction_options
-from sanic_ms.db.watch import Watch
 from sanic_ms.exception import DatabaseError, LifecycleError
 from sanic_ms.lifecycle import Component, Health, State
 from sanic_ms.telemetry.metrics import Registry
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["ConnectionPool"]
 
@@ -104,17 +104,17 @@ class ConnectionPool(Component):
         # A read that is late in a pipeline is begun anew, which must not take a good part of the
         # time that it has.
         self.pipeline = pipeline and (statement_timeout is None or statement_timeout >= 1.0)
-        self._limits = Limits(
+        self._limits = PoolLimits(
             min_size, max_size, max_waiters, connect_timeout, idle_timeout, max_lifetime
         )
         self.state = State.NEW
         self.statements = StatementCache("postgresql")
-        self.watch = Watch(self.url)
+        self.watch = StatementInstrumentation(self.url)
         self._metrics: PoolMetrics | None = None
         self._sessions: Sessions | None = None
         # The same while the pool runs, and None otherwise.
         self.lending: Sessions | None = None
-        self._sharing: Sharing | None = None
+        self._sharing: ReadScheduler | None = None
         self._reads: Reads | None = None
         self._pid = 0
 
@@ -152,7 +152,7 @@ class ConnectionPool(Component):
         try:
             driver = driver_for(self.url)
             self.statements = StatementCache(driver.dialect)
-            self.watch = Watch(self.url, self._metrics)
+            self.watch = StatementInstrumentation(self.url, self._metrics)
             waited = None if self._metrics is None else self._metrics.waited
             self._sessions = Sessions(self.name, driver, self._limits, waited)
             await self._sessions.open()
@@ -389,7 +389,7 @@ class ConnectionPool(Component):
         known, args = self.statements.get(statement, args)
         return None if known.slow or not known.plain else (known, args, sharing)
 
-    # --- for the rooms' own modules --------------------------------------------------------------
+    # --- for other modules of the package -------------------------------------------------------
 
     async def checkout(self, timeout: float | None) -> Session:
         """A session for the caller alone, waited for if need be."""

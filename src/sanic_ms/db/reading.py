@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from sanic_ms.db.acquire import Acquiring
 from sanic_ms.db.base import Arguments, Lane
-from sanic_ms.db.sharing import Sharing
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.scheduler import ReadScheduler
+from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["UNDONE", "PlainRead", "alone", "together"]
 
 Result = TypeVar("Result")
 
-PlainRead = tuple[Statement, Arguments, Sharing]
+PlainRead = tuple[Statement, Arguments, ReadScheduler]
 """What is asked, with what, and who does it together with others."""
 
 # Seconds within which a connection that may have been lost has to answer.

@@ -17,12 +17,12 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from sanic_ms.db.base import Driver, Lane, Session
-from sanic_ms.db.sharing import Sharing
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.scheduler import ReadScheduler
+from sanic_ms.db.sql.statement import Statement
 from sanic_ms.db.waiters import Waiters
 from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError, PoolExhausted
 
-__all__ = ["Limits", "PoolStats", "Sessions"]
+__all__ = ["PoolLimits", "PoolStats", "Sessions"]
 
 log = logging.getLogger("sanic_ms.db")
 
@@ -31,7 +31,7 @@ _SETTLE_LIMIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PoolLimits:
     """The numbers that bound a pool; `ConnectionPool` says what each means."""
 
     min_size: int
@@ -70,7 +70,7 @@ class Sessions:
         self,
         name: str,
         driver: Driver,
-        limits: Limits,
+        limits: PoolLimits,
         waited: Callable[[float], None] | None = None,
     ) -> None:
         self._waited = waited
@@ -88,7 +88,7 @@ class Sessions:
         # never open one too many.
         self._size = 0
         self.waiters = Waiters(driver.deadlines)
-        self.sharing = Sharing(self)
+        self.sharing = ReadScheduler(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self._drained: asyncio.Future[None] | None = None

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from sanic_ms.db.base import Lane, Session
 from sanic_ms.db.deadlines import Deadlines
-from sanic_ms.db.statement import Statement
+from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseError, SanicMSError
 
 __all__ = ["Place", "Waiters"]

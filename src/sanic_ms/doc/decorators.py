@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from sanic_ms.types.route import Answer, RouteSpec, route_spec
-from sanic_ms.types.shape import require_shape
+from sanic_ms.shapes import require_shape
+from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
 __all__ = [
     "consumes",
@@ -55,7 +55,7 @@ def consumes(
     ``request["path"]`` and ``request["headers"]``.
 
     Args:
-        shape: The shape; see `sanic_ms.types.shape`. Several dict shapes for one part other than
+        shape: The shape; see `sanic_ms.shapes`. Several dict shapes for one part other than
             the body add up.
         location: The part of the request: ``"body"``, ``"query"``, ``"path"``, ``"header"``.
         content_type: Media type of the body.
@@ -121,8 +121,8 @@ def produces(
             )
         _set(handler, spec, "produces", shape)
         spec.produces_status = status
-        answer = Answer(shape, description, content_type, raw)
-        if answer != Answer(shape):
+        answer = ResponseSpec(shape, description, content_type, raw)
+        if answer != ResponseSpec(shape):
             _answer(handler, spec, status, answer)
         return handler
 
@@ -146,7 +146,7 @@ def response(status: int, shape: Any = None, description: str = "") -> Callable[
     _status("doc.response", status)
 
     def decorate(handler: Handler) -> Handler:
-        _answer(handler, _spec_of(handler, "response"), status, Answer(shape, description))
+        _answer(handler, _spec_of(handler, "response"), status, ResponseSpec(shape, description))
         return handler
 
     return decorate
@@ -262,7 +262,9 @@ def _added(handler: Callable[..., Any], old: Any, new: Any, location: str) -> An
     return {**new, **old}
 
 
-def _answer(handler: Callable[..., Any], spec: RouteSpec, status: int, answer: Answer) -> None:
+def _answer(
+    handler: Callable[..., Any], spec: RouteSpec, status: int, answer: ResponseSpec
+) -> None:
     old = spec.responses.get(status)
     if old is not None and old != answer:
         raise TypeError(f"{_name(handler)}: the answer {status} is declared twice")

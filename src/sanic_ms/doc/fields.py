@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import NODEFAULT
 
-from sanic_ms.types.shape import Direction, Member, require_shape, to_type
+from sanic_ms.shapes import Direction, Member, require_shape, to_type
 
 __all__ = [
     "Boolean",
@@ -120,7 +120,7 @@ class Field:
             raise TypeError(f"{self._called}({what}={value!r}): {exc}") from None
 
     def __shape__(self, direction: Direction) -> Member:
-        """What the field says of its key; see `sanic_ms.types.shape`."""
+        """What the field says of its key; see `sanic_ms.shapes`."""
         incoming = direction == "input"
         limited = self.choices is None
         return Member(

@@ -3,7 +3,7 @@
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
 from sanic_ms.http.request import Request
-from sanic_ms.types.signature import Body, Header, Path, Query
+from sanic_ms.shapes.signature import Body, Header, Path, Query
 
 __all__ = [
     "Body",

@@ -9,8 +9,8 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from libc.string cimport memchr, memcmp
 
-from sanic_ms._random cimport random_bytes
-from sanic_ms._slots cimport put, slot
+from sanic_ms.native._random cimport random_bytes
+from sanic_ms.native._slots cimport put, slot
 
 from uuid import UUID, SafeUUID
 

@@ -15,8 +15,8 @@ from sanic_ms.http.decode import compile_decoder
 from sanic_ms.http.fields import field_errors
 from sanic_ms.http.parameters import Reader, object_fields
 from sanic_ms.http.request import Request
-from sanic_ms.types.shape import dec_hook, describe, filler, to_type
-from sanic_ms.types.signature import REQUIRED
+from sanic_ms.shapes import dec_hook, describe, filler, to_type
+from sanic_ms.shapes.signature import REQUIRED
 
 __all__ = ["compile_body"]
 

@@ -1,7 +1,7 @@
 """Preflights: what a browser asks before a page of another origin may send a request.
 
 They are answered by routes of their own, so that no other request pays for them and no handler
-runs. The headers of the other answers are `sanic_ms.types.headers.DefaultHeaders`.
+runs. The headers of the other answers are `sanic_ms.values.response_headers.DefaultHeaders`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sanic import HTTPResponse, Sanic
 from sanic.request import Request
 from sanic_routing.route import Route
 
-from sanic_ms.types.cors import Cors
-from sanic_ms.types.route import route_spec
+from sanic_ms.values.cors import Cors
+from sanic_ms.values.route import route_spec
 
 __all__ = ["clear_preflights", "mount_preflights"]
 

@@ -15,7 +15,7 @@ import msgspec
 
 from sanic_ms.exception import BadRequest, ValidationError
 from sanic_ms.http.fields import field_errors
-from sanic_ms.types.shape import dec_hook
+from sanic_ms.shapes import dec_hook
 
 __all__ = ["compile_decoder", "decode_json"]
 
@@ -41,7 +41,7 @@ def compile_decoder(annotation: Any, required_keys: int) -> Callable[[bytes], An
     """A function from a JSON body to a value of a type.
 
     Args:
-        annotation: What msgspec decodes to; see `sanic_ms.types.shape.to_type`.
+        annotation: What msgspec decodes to; see `sanic_ms.shapes.to_type`.
         required_keys: How many keys such a body has at least. A body with no more colons than
             that has no repeated key, and is spared the search for one.
 

@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
-from sanic_ms._compiled import compiled
 from sanic_ms.container import Container
 from sanic_ms.exception import FieldError, ServerError, ValidationError
 from sanic_ms.http.body import compile_body
@@ -24,10 +23,11 @@ from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.waiting import needs_task, result_of
-from sanic_ms.types.page import Pagination
-from sanic_ms.types.route import DIRECT, Direct, RouteSpec
-from sanic_ms.types.shape import ENCODER, Projector, filler, projector, to_type
-from sanic_ms.types.signature import REQUIRED, Signature, where
+from sanic_ms.native.compiled import compiled
+from sanic_ms.shapes import ENCODER, Projector, filler, projector, to_type
+from sanic_ms.shapes.signature import REQUIRED, Signature, where
+from sanic_ms.values.page import Pagination
+from sanic_ms.values.route import DIRECT, Direct, RouteSpec
 
 __all__ = ["EMPTY_STATUSES", "Endpoint", "compile_endpoint"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.exception import HTTPError, ValidationError
-from sanic_ms.types.shape import ENCODER
+from sanic_ms.shapes import ENCODER
 
 __all__ = ["Envelope", "PlainEnvelope", "ProblemEnvelope", "around_data", "named_envelope"]
 

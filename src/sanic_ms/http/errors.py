@@ -15,7 +15,7 @@ from sanic.request import Request as SanicRequest
 from sanic_ms.exception import DatabaseError, HTTPError, ServerError, error_for_status
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
-from sanic_ms.telemetry.trace import current_ids, recording_span
+from sanic_ms.telemetry.tracing import current_ids, recording_span
 
 __all__ = ["EnvelopeErrorHandler", "to_http_error"]
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NotRequired, Required, Union
 import msgspec
 
 from sanic_ms.exception import FieldError
-from sanic_ms.types.shape import dec_hook
+from sanic_ms.shapes import dec_hook
 
 __all__ = ["MAX_FIELD_ERRORS", "field_errors", "wire_fields"]
 

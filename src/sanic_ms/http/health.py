@@ -17,8 +17,8 @@ from sanic_routing.exceptions import RouteExists
 from sanic_ms.config.masking import mask_text
 from sanic_ms.exception import ConfigError
 from sanic_ms.lifecycle import Health, Lifecycle
-from sanic_ms.types.route import route_spec
-from sanic_ms.types.shape import ENCODER
+from sanic_ms.shapes import ENCODER
+from sanic_ms.values.route import route_spec
 
 __all__ = ["HealthChecks", "mount_health"]
 

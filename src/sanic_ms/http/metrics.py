@@ -11,7 +11,7 @@ from sanic_routing.exceptions import RouteExists
 
 from sanic_ms.exception import ConfigError
 from sanic_ms.telemetry.metrics import Registry, render
-from sanic_ms.types.route import route_spec
+from sanic_ms.values.route import route_spec
 
 __all__ = ["mount_metrics"]
 

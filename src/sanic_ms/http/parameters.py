@@ -15,9 +15,9 @@ from sanic_ms.exception import FieldError
 from sanic_ms.http.fields import field_errors, wire_fields
 from sanic_ms.http.query import query_of
 from sanic_ms.http.request import Request
-from sanic_ms.types.page import Page
-from sanic_ms.types.shape import Filler, dec_hook, filler, to_type
-from sanic_ms.types.signature import REQUIRED, Parameter
+from sanic_ms.shapes import Filler, dec_hook, filler, to_type
+from sanic_ms.shapes.signature import REQUIRED, Parameter
+from sanic_ms.values.page import Page
 
 __all__ = ["Reader", "compile_object", "compile_parameter", "object_fields"]
 

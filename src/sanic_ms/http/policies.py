@@ -17,7 +17,7 @@ from sanic_routing.route import Route
 
 from sanic_ms.exception import LifecycleError
 from sanic_ms.http.routes import handlers_of
-from sanic_ms.types.route import spec_of
+from sanic_ms.values.route import spec_of
 
 __all__ = ["RouteEntry", "list_routes", "require_policies", "routes_without_policy"]
 

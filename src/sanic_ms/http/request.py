@@ -12,14 +12,14 @@ from sanic import Request as SanicRequest
 from sanic.cookies.request import CookieRequestParameters
 from sanic.request import RequestParameters
 
-from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
 from sanic_ms.exception import PayloadTooLarge
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
-from sanic_ms.telemetry.trace import server_span
-from sanic_ms.types.headers import DefaultHeaders
-from sanic_ms.types.proxies import forwarded_by
+from sanic_ms.native.compiled import compiled
+from sanic_ms.telemetry.tracing import server_span
+from sanic_ms.values.proxies import forwarded_by
+from sanic_ms.values.response_headers import DefaultHeaders
 
 __all__ = ["Request"]
 

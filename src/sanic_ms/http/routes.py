@@ -17,10 +17,10 @@ from sanic_ms.container import Container
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
-from sanic_ms.telemetry.trace import is_share
-from sanic_ms.types.page import Page
-from sanic_ms.types.route import DocumentedRoute, RouteSpec, route_spec, template_of
-from sanic_ms.types.signature import Parameter, Signature, read_signature, where
+from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
+from sanic_ms.telemetry.tracing import is_share
+from sanic_ms.values.page import Page
+from sanic_ms.values.route import DocumentedRoute, RouteSpec, route_spec, template_of
 
 __all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers", "whole_number"]
 
@@ -29,7 +29,7 @@ _OPERATIONS = "__sanic_ms_operations__"
 
 
 @dataclass(frozen=True, slots=True)
-class _Operation:
+class _RouteOperation:
     """One method of one route, as its handler declares it."""
 
     handler: Callable[..., Any]
@@ -122,7 +122,7 @@ def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint
 
 def _read(
     declared: Callable[..., Any], route: Route, container: Container, *, is_method: bool
-) -> _Operation:
+) -> _RouteOperation:
     path_names = frozenset(param.name for param in route.defined_params.values())
     signature = read_signature(
         declared, path_names, is_service=container.__contains__, is_method=is_method
@@ -135,7 +135,7 @@ def _read(
         for entry in signature.parameters
     )
     spec = route_spec(_function_of(declared))
-    return _Operation(declared, replace(signature, parameters=parameters), spec)
+    return _RouteOperation(declared, replace(signature, parameters=parameters), spec)
 
 
 def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:
@@ -151,7 +151,7 @@ def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile_one(
-    call: Callable[..., Any], operation: _Operation, envelope: Envelope, container: Container
+    call: Callable[..., Any], operation: _RouteOperation, envelope: Envelope, container: Container
 ) -> Endpoint:
     try:
         return compile_endpoint(
@@ -166,7 +166,7 @@ def _compile_one(
 
 def _compile_view(
     view: Callable[..., Any],
-    operations: dict[str, _Operation],
+    operations: dict[str, _RouteOperation],
     envelope: Envelope,
     container: Container,
 ) -> Endpoint:
@@ -190,7 +190,7 @@ def _view_method(view: type, method: str) -> Callable[..., Any] | None:
 
 
 def _describe(
-    app: Sanic[Any, Any], route: Route, method: str, operation: _Operation
+    app: Sanic[Any, Any], route: Route, method: str, operation: _RouteOperation
 ) -> DocumentedRoute:
     spec, signature = operation.spec, operation.signature
     by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}

@@ -3,11 +3,11 @@
 from sanic_ms.migrations.lazy import LazyDatabase, db
 from sanic_ms.migrations.model import MigrationModel
 from sanic_ms.migrations.record import info
-from sanic_ms.migrations.runner import Entry, migrate, rollback, status
+from sanic_ms.migrations.runner import MigrationEntry, migrate, rollback, status
 
 __all__ = [
-    "Entry",
     "LazyDatabase",
+    "MigrationEntry",
     "MigrationModel",
     "db",
     "info",

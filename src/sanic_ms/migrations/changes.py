@@ -13,7 +13,7 @@ from typing import Any, Literal
 import peewee
 from playhouse.schema_diff import IndexDiff, SchemaDiff, diff_models
 
-__all__ = ["Change", "Changes", "NullChange", "TypeChange", "compare", "type_of"]
+__all__ = ["Changes", "NullChange", "SchemaChange", "TypeChange", "compare", "type_of"]
 
 Kind = Literal[
     "create_table",
@@ -27,7 +27,7 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SchemaChange:
     """One difference, in words.
 
     Attributes:
@@ -129,10 +129,10 @@ def type_of(field: Any, database: peewee.Database) -> str:
     return "" if datatype is None else str(context.sql(datatype).query()[0])
 
 
-def _described(changes: Changes) -> list[Change]:
+def _described(changes: Changes) -> list[SchemaChange]:
     schema = changes.schema
     found = [
-        Change("create_table", model._meta.table_name, None, f"create table {_table(model)}")
+        SchemaChange("create_table", model._meta.table_name, None, f"create table {_table(model)}")
         for model in schema.create_tables
     ]
     found += [_of_field("add_column", field, "add column {}") for field in schema.add_columns]
@@ -153,22 +153,23 @@ def _described(changes: Changes) -> list[Change]:
         for change in changes.nulls
     ]
     found += [
-        Change("add_index", index.table, None, index.display("add")) for index in schema.add_indexes
+        SchemaChange("add_index", index.table, None, index.display("add"))
+        for index in schema.add_indexes
     ]
     found += [
-        Change("drop_index", index.table, None, index.display("drop"))
+        SchemaChange("drop_index", index.table, None, index.display("drop"))
         for index in schema.drop_indexes
     ]
     found += [
-        Change("drop_column", table, column, f"drop column {table}.{column}")
+        SchemaChange("drop_column", table, column, f"drop column {table}.{column}")
         for table, column in schema.drop_columns
     ]
     return found
 
 
-def _of_field(kind: Kind, field: Any, text: str) -> Change:
+def _of_field(kind: Kind, field: Any, text: str) -> SchemaChange:
     table = field.model._meta.table_name
-    return Change(kind, table, field.column_name, text.format(f"{table}.{field.column_name}"))
+    return SchemaChange(kind, table, field.column_name, text.format(f"{table}.{field.column_name}"))
 
 
 def _table(model: type[peewee.Model]) -> str:

@@ -24,7 +24,7 @@ from sanic_ms.migrations.runner import (
     runner_for,
 )
 from sanic_ms.models.database import complete
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["Planned", "planned_sql"]
 
@@ -72,7 +72,7 @@ def planned_sql(
         runner = runner_for(database, directory, table)
         pending = plan(runner, target, out_of_order=True)
         _forbid_writing(database)
-        recorder = _Recorder(database)
+        recorder = _StatementRecorder(database)
         creates_history = not runner.History.table_exists()
         for migration in pending:
             statements = recorder.start()
@@ -92,7 +92,7 @@ def planned_sql(
     return planned
 
 
-class _Recorder:
+class _StatementRecorder:
     """Stands in for a database's ``execute_sql`` and transactions until the connection closes."""
 
     def __init__(self, database: Any) -> None:

@@ -13,7 +13,7 @@ from sanic_ms.config import load_settings
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.migrations.lock import LOCK_TIMEOUT, migration_lock
 from sanic_ms.models.database import connect, peewee_database
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["LazyDatabase", "db"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import peewee
 
 from sanic_ms.exception import MigrationError
-from sanic_ms.migrations.changes import Change, Changes, compare
+from sanic_ms.migrations.changes import Changes, SchemaChange, compare
 from sanic_ms.migrations.render import EMPTY, render
 from sanic_ms.migrations.runner import HISTORY_TABLE, opened, plan, runner_for
 from sanic_ms.models.discovery import find_models
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["Made", "differences", "make", "make_empty"]
 
@@ -29,7 +29,7 @@ class Made:
     warnings: list[str] = field(default_factory=list)
 
 
-def differences(url: str | DatabaseURL, models: Iterable[str]) -> list[Change]:
+def differences(url: str | DatabaseURL, models: Iterable[str]) -> list[SchemaChange]:
     """What differs between the models of some modules and a database, which is only read.
 
     Raises:

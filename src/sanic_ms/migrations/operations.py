@@ -35,8 +35,8 @@ def migrator_for(database: peewee.Database) -> SchemaMigrator:
     if isinstance(database, peewee.SqliteDatabase):
         return _Sqlite(database)
     if isinstance(database, peewee.MySQLDatabase):
-        return _MySQL(database)
-    return _Postgresql(database)
+        return _MySQLMigrator(database)
+    return _PostgresqlMigrator(database)
 
 
 def has_database_default(field: Any) -> bool:
@@ -61,7 +61,7 @@ class _Hooked:
         return original.add_column(table, column_name, field, allow_not_null)
 
 
-class _Postgresql(_Hooked, PostgresqlMigrator):  # type: ignore[misc]
+class _PostgresqlMigrator(_Hooked, PostgresqlMigrator):  # type: ignore[misc]
     pass
 
 
@@ -82,7 +82,7 @@ class _Sqlite(_Hooked, SqliteMigrator):  # type: ignore[misc]
         return [*steps, super().drop_column(table, column_name, cascade, legacy)]
 
 
-class _MySQL(_Hooked, MySQLMigrator):  # type: ignore[misc]
+class _MySQLMigrator(_Hooked, MySQLMigrator):  # type: ignore[misc]
     @operation  # type: ignore[untyped-decorator]
     def rename_column(self, table: str, old_name: str, new_name: str) -> Operation:
         """The original writes the column's definition anew: its default is lost, and a unique

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sanic_ms.config import Settings
-from sanic_ms.migrations.runner import Entry, status
+from sanic_ms.migrations.runner import MigrationEntry, status
 
 __all__ = ["describe", "folder_of", "unapplied"]
 
@@ -16,7 +16,7 @@ def folder_of(settings: Settings, database: str = "default") -> Path:
     return folder if database == "default" else folder / database
 
 
-def unapplied(settings: Settings, database: str = "default") -> list[Entry]:
+def unapplied(settings: Settings, database: str = "default") -> list[MigrationEntry]:
     """The migrations of a database that are pending or have a problem; none without a folder.
 
     Raises:
@@ -30,7 +30,7 @@ def unapplied(settings: Settings, database: str = "default") -> list[Entry]:
     return [entry for entry in entries if entry.state == "pending" or entry.problem]
 
 
-def describe(entries: list[Entry], database: str = "default") -> str:
+def describe(entries: list[MigrationEntry], database: str = "default") -> str:
     """One line about what `unapplied` found, with the command to run."""
     for entry in entries:
         if entry.problem:

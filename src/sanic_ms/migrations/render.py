@@ -53,12 +53,12 @@ def render(changes: Changes, title: str, database: peewee.Database) -> Rendered:
         title: The file's first line.
         database: The kind of database that raw SQL is written for, where there is no other way.
     """
-    file = _File(database)
+    file = _MigrationFile(database)
     file.write(changes)
     return Rendered(file.text(title), file.warnings)
 
 
-class _File:
+class _MigrationFile:
     def __init__(self, database: peewee.Database) -> None:
         self.source = SourceWriter(database)
         self.database = database
@@ -331,7 +331,7 @@ class _File:
 class _OrWarn:
     """Turns `NoSource` into a warning and a line in the file that fails until it is mended."""
 
-    def __init__(self, file: _File, what: str) -> None:
+    def __init__(self, file: _MigrationFile, what: str) -> None:
         self.file, self.what = file, what
 
     def __enter__(self) -> None:

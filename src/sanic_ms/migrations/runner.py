@@ -22,11 +22,11 @@ from sanic_ms.migrations.failure import NOT_TRANSACTIONAL, described, explained,
 from sanic_ms.migrations.lock import LOCK_TIMEOUT, migration_lock
 from sanic_ms.migrations.operations import migrator_for
 from sanic_ms.models.database import connect, peewee_database
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = [
     "HISTORY_TABLE",
-    "Entry",
+    "MigrationEntry",
     "apply",
     "existing",
     "load",
@@ -45,7 +45,7 @@ HISTORY_TABLE = "schema_migration"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MigrationEntry:
     """One migration, as the folder and the database's record together know it.
 
     Attributes:
@@ -149,7 +149,7 @@ def rollback(
 
 def status(
     url: str | DatabaseURL, directory: str | Path = "migrations", *, table: str = HISTORY_TABLE
-) -> list[Entry]:
+) -> list[MigrationEntry]:
     """Every migration in the folder or the record, in order.
 
     Raises:
@@ -161,7 +161,7 @@ def status(
         rows = runner_for(database, directory, table).status()
     problems = _problems(rows)
     return [
-        Entry(
+        MigrationEntry(
             row.name,
             "missing" if row.path is None else "applied" if row.applied else "pending",
             _in_utc(row.applied),

@@ -11,7 +11,7 @@ import peewee
 
 from sanic_ms._extras import require
 from sanic_ms.exception import DatabaseUnavailable
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["complete", "connect", "peewee_database"]
 
@@ -130,7 +130,7 @@ def _postgresql(url: DatabaseURL) -> peewee.Database:
 
 def _mysql(url: DatabaseURL) -> peewee.Database:
     require("pymysql", "mysql", purpose="migrations of mysql:// databases")
-    from sanic_ms.db.drivers.mysql_tls import tls_context  # with all of the pool's room
+    from sanic_ms.db.drivers.mysql.tls import tls_context  # imports the pool as well
 
     # PyMySQL's own options would leave `ssl=1` out, ask for a pass phrase on the terminal, and not
     # hold the server to its certificate.

@@ -1,7 +1,7 @@
 """The OpenAPI document of a service, and the page that shows it."""
 
 from sanic_ms.openapi.blueprint import mount
-from sanic_ms.openapi.diff import Change, compare
+from sanic_ms.openapi.diff.comparison import Change, compare
 from sanic_ms.openapi.document import build
 
 __all__ = ["Change", "build", "compare", "mount"]

@@ -15,8 +15,8 @@ import msgspec
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import NotFound
 
-from sanic_ms.types.route import route_spec
-from sanic_ms.types.shape import ENCODER
+from sanic_ms.shapes import ENCODER
+from sanic_ms.values.route import route_spec
 
 __all__ = ["mount"]
 
@@ -57,7 +57,7 @@ _PAGE = """<!DOCTYPE html>
 Handler = Callable[..., Any]
 
 
-class _File(NamedTuple):
+class _Asset(NamedTuple):
     body: bytes
     etag: str
 
@@ -106,7 +106,7 @@ class _Site:
         self._docs_path = docs_path
         self._document = document
         self._title = title
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, _Asset] = {}
         self._servers = ""
 
         async def spec(request: Request) -> HTTPResponse:
@@ -133,7 +133,7 @@ class _Site:
             spec_of = route_spec(handler)
             spec_of.hidden, spec_of.security = True, []
 
-    def _spec(self) -> _File:
+    def _spec(self) -> _Asset:
         if "spec" not in self._files:
             document = self._document()
             body = document if isinstance(document, bytes) else ENCODER.encode(document)
@@ -141,7 +141,7 @@ class _Site:
             self._files["spec"] = _file(body)
         return self._files["spec"]
 
-    def _page(self, path: str) -> _File:
+    def _page(self, path: str) -> _Asset:
         # Relative addresses, so that the page works behind a proxy that cuts a prefix off. They
         # differ with a slash at the end of the page's own.
         slash = path.endswith("/")
@@ -171,15 +171,15 @@ class _Site:
             )
         return self._files[key]
 
-    def _asset(self, name: str) -> _File:
+    def _asset(self, name: str) -> _Asset:
         if name not in self._files:
             folder = importlib.resources.files("sanic_ms.openapi") / "assets"
             self._files[name] = _file((folder / name).read_bytes())
         return self._files[name]
 
 
-def _file(body: bytes) -> _File:
-    return _File(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+def _file(body: bytes) -> _Asset:
+    return _Asset(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def _origins(body: bytes) -> list[str]:
@@ -198,7 +198,7 @@ def _is_host(text: str) -> bool:
     return bool(text) and all(letter.isalnum() or letter in ".-:[]" for letter in text)
 
 
-def _answer(request: Request, file: _File, content_type: str, cache: str) -> HTTPResponse:
+def _answer(request: Request, file: _Asset, content_type: str, cache: str) -> HTTPResponse:
     headers = {
         "etag": file.etag,
         "cache-control": cache,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sanic_ms.openapi.operation import ERRORS, Operations
 from sanic_ms.openapi.schemas import Schemas
-from sanic_ms.types.route import DocumentedRoute, EnvelopeSchema
+from sanic_ms.values.route import DocumentedRoute, EnvelopeSchema
 
 __all__ = ["build"]
 

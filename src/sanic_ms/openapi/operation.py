@@ -11,8 +11,8 @@ import msgspec
 
 from sanic_ms.exception import reason
 from sanic_ms.openapi.schemas import Schema, Schemas
-from sanic_ms.types.route import Answer, DocumentedRoute, EnvelopeSchema
-from sanic_ms.types.shape import describe, enc_hook
+from sanic_ms.shapes import describe, enc_hook
+from sanic_ms.values.route import DocumentedRoute, EnvelopeSchema, ResponseSpec
 
 __all__ = ["ERRORS", "Operations"]
 
@@ -146,7 +146,7 @@ class Operations:
     def _responses(self, route: DocumentedRoute) -> dict[str, Any]:
         spec = route.spec
         status = spec.produces_status
-        main = spec.responses.get(status) or Answer()
+        main = spec.responses.get(status) or ResponseSpec()
         responses = {status: self._success(status, main, route.produces, route.paginated)}
         for code, answer in spec.responses.items():
             if code == status:
@@ -161,7 +161,9 @@ class Operations:
                 responses[code] = {"$ref": f"#/components/responses/{ERRORS[code][0]}"}
         return {str(code): responses[code] for code in sorted(responses)}
 
-    def _success(self, status: int, answer: Answer, shape: Any, paginated: bool) -> dict[str, Any]:
+    def _success(
+        self, status: int, answer: ResponseSpec, shape: Any, paginated: bool
+    ) -> dict[str, Any]:
         out: dict[str, Any] = {"description": answer.description or reason(status)}
         if status in _EMPTY or status < 200:
             return out
@@ -179,7 +181,7 @@ class Operations:
         out["content"] = {self.envelope.content_type: {"schema": drawn}}
         return out
 
-    def _declared_error(self, status: int, answer: Answer) -> dict[str, Any]:
+    def _declared_error(self, status: int, answer: ResponseSpec) -> dict[str, Any]:
         if answer.shape is None:
             out = self.shared_error(status)
             return {**out, "description": answer.description or out["description"]}

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.types.shape import Direction, describe, inner_shapes, schema_hook, to_type
+from sanic_ms.shapes import Direction, describe, inner_shapes, schema_hook, to_type
 
 __all__ = ["Schema", "Schemas"]
 

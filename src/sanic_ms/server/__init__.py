@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from sanic_ms.server.limits import Limits
-from sanic_ms.server.protocol import HttpProtocol
-from sanic_ms.server.serving import Server, StopTimes
-from sanic_ms.server.sockets import Place
-from sanic_ms.server.wire import drain
+from sanic_ms.server.http1.limits import Limits
+from sanic_ms.server.http1.protocol import HttpProtocol
+from sanic_ms.server.http1.state import drain
+from sanic_ms.server.process.listen_socket import ListenSocket
+from sanic_ms.server.process.serving import Server, StopTimes
 
-__all__ = ["HttpProtocol", "Limits", "Place", "Server", "StopTimes", "drain"]
+__all__ = ["HttpProtocol", "Limits", "ListenSocket", "Server", "StopTimes", "drain"]

@@ -1,4 +1,4 @@
-"""The service: where the rooms of the framework are put together."""
+"""The service: where the packages of the framework are composed."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ from sanic.server.events import trigger_events
 
 from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
-from sanic_ms.server.cpus import usable_cpus
-from sanic_ms.server.files import Files
-from sanic_ms.server.serving import Server, StopTimes
-from sanic_ms.server.sockets import Place, cannot_listen, is_occasional
-from sanic_ms.server.supervisor import Supervisor, Watch
-from sanic_ms.server.tls import Certificate
-from sanic_ms.server.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
+from sanic_ms.server.process.cpus import usable_cpus
+from sanic_ms.server.process.listen_socket import ListenSocket, cannot_listen, is_occasional
+from sanic_ms.server.process.reload import Files
+from sanic_ms.server.process.serving import Server, StopTimes
+from sanic_ms.server.process.supervisor import Supervisor, WorkerTimeouts
+from sanic_ms.server.process.tls import Certificate
+from sanic_ms.server.process.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
 from sanic_ms.telemetry.logging import flush_logs
 
@@ -141,7 +141,7 @@ class Launch:
             return Certificate.of(settings)
         return None
 
-    def _serve_here(self, place: Place, certificate: Certificate | None) -> None:
+    def _serve_here(self, place: ListenSocket, certificate: Certificate | None) -> None:
         """Serve in this process."""
         app, link = self._app, self._link
         prepared = app.state.server_info[0].settings
@@ -164,7 +164,7 @@ class Launch:
             link.attach(self._server)
         self._server.run()
 
-    def _supervise(self, place: Place, keywords: dict[str, Any]) -> None:
+    def _supervise(self, place: ListenSocket, keywords: dict[str, Any]) -> None:
         """Be the master of workers. The application's listeners for the main process run here."""
         app = self._app
         loop = asyncio.new_event_loop()
@@ -180,7 +180,7 @@ class Launch:
         if reason:
             _end(f"{app.name}: {reason}", supervisor.exit_code)
 
-    def _supervisor(self, place: Place, keywords: dict[str, Any]) -> Supervisor:
+    def _supervisor(self, place: ListenSocket, keywords: dict[str, Any]) -> Supervisor:
         app = self._app
         settings: Settings = app.settings
         job = Job(
@@ -196,7 +196,7 @@ class Launch:
             keywords["workers"],
             name=app.name,
             times=_stop_times(settings),
-            watch=Watch(settings.worker_start_timeout, settings.worker_silence_timeout),
+            watch=WorkerTimeouts(settings.worker_start_timeout, settings.worker_silence_timeout),
             changed=Files([Path.cwd()]).changed if keywords["auto_reload"] else None,
             on_ready=self._announce,
         )
@@ -234,11 +234,11 @@ def _is_ours(app: Sanic[Any, Any]) -> bool:
     return len(prepared) == 1 and prepared[0].settings["version"] is not HTTP.VERSION_3
 
 
-def _bind(keywords: dict[str, Any], *, reuse_port: bool) -> Place:
+def _bind(keywords: dict[str, Any], *, reuse_port: bool) -> ListenSocket:
     if keywords.get("sock") is not None:
-        return Place(keywords["sock"], backlog=keywords["backlog"])
+        return ListenSocket(keywords["sock"], backlog=keywords["backlog"])
     try:
-        return Place.bind(
+        return ListenSocket.bind(
             keywords["host"],
             keywords["port"],
             unix=keywords["unix"],

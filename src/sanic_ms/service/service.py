@@ -1,4 +1,4 @@
-"""A service: a Sanic application with the rooms of the framework put together.
+"""A service: a Sanic application with the packages of the framework put together.
 
 Composition happens here and nowhere else.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -32,21 +31,20 @@ from sanic_ms.http.routes import compile_routes, describe_routes, limit_integers
 from sanic_ms.lifecycle import Component, Lifecycle
 from sanic_ms.openapi import build
 from sanic_ms.server import HttpProtocol
-from sanic_ms.server.exchange import Exchange
-from sanic_ms.server.routes import watch_for
-from sanic_ms.service.failures import log_failure
+from sanic_ms.server.http1.exchange import Exchange
+from sanic_ms.server.http1.routes import watch_for
+from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_paths
+from sanic_ms.service.announcement import announce
+from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
-from sanic_ms.service.measuring import Measuring
-from sanic_ms.service.operators import Operators, check_paths, operator_paths
-from sanic_ms.service.summary import say, summarize
-from sanic_ms.service.unapplied import warn_of_unapplied
+from sanic_ms.service.metrics import ServiceMetrics
+from sanic_ms.service.tasks import LateComponents, UnnamedTasks
+from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
-from sanic_ms.telemetry.observer import Observer, failure_of
-from sanic_ms.telemetry.trace import Tracing
-from sanic_ms.types.address import base_url
-from sanic_ms.types.headers import DefaultHeaders
+from sanic_ms.telemetry.tracing import Tracing
+from sanic_ms.values.response_headers import DefaultHeaders
 
 __all__ = ["Service"]
 
@@ -91,18 +89,18 @@ class Service(Sanic[Any, Any]):
         limit_integers(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)
-        self._measuring = Measuring(self)
-        self.metrics = self._measuring.registry
+        self._metrics = ServiceMetrics(self)
+        self.metrics = self._metrics.registry
         self.container = Container((RequestContext, Request, self.request_class))
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[Any] | None = None
         self._envelope = envelope
-        self._pools: dict[str, ConnectionPool] = {}
+        self._databases = Databases(lambda: self.settings, self.metrics)
         self._tracing: Tracing | None = None
-        self._observer: Observer | None = None
-        self._late: list[asyncio.Task[None]] = []
-        self._unnamed: set[asyncio.Task[Any]] = set()
+        self._observer: Instrumentation | None = None
+        self._late = LateComponents(self.lifecycle)
+        self._unnamed = UnnamedTasks()
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
@@ -176,13 +174,11 @@ class Service(Sanic[Any, Any]):
     def _loop_add_task(
         cls, task: Any, app: Any, loop: Any, *, name: str | None = None, register: bool = True
     ) -> asyncio.Task[Any]:
-        # Sanic keeps only those that have a name, and cancels only what it keeps.
         made: asyncio.Task[Any] = super()._loop_add_task(
             task, app, loop, name=name, register=register
         )
         if register and not name:
             app._unnamed.add(made)
-            made.add_done_callback(app._unnamed.discard)
         return made
 
     # --- parts ---------------------------------------------------------------------------------
@@ -197,9 +193,7 @@ class Service(Sanic[Any, Any]):
             LifecycleError: the service is stopping.
         """
         if self.lifecycle.is_open:
-            task = asyncio.get_running_loop().create_task(self.lifecycle.enter(component))
-            task.add_done_callback(log_failure)
-            self._late.append(task)
+            self._late.add(component)
         else:
             self.lifecycle.add(component)
 
@@ -219,12 +213,12 @@ class Service(Sanic[Any, Any]):
         return self._tracing
 
     @property
-    def observer(self) -> Observer:
+    def observer(self) -> Instrumentation:
         """What counts and traces the requests; the servers call it."""
         if self._observer is None:
             metrics = ServerMetrics(self.metrics) if self.settings.metrics else None
-            paths = operator_paths(self.settings)
-            self._observer = Observer(metrics, self.tracing.server, exclude=paths)
+            paths = admin_paths(self.settings)
+            self._observer = Instrumentation(metrics, self.tracing.server, exclude=paths)
         return self._observer
 
     @property
@@ -242,34 +236,7 @@ class Service(Sanic[Any, Any]):
         Raises:
             ConfigError: the settings name no such database.
         """
-        pool = self._pools.get(name)
-        if pool is None:
-            pool = self._pools[name] = self._make_pool(name)
-        return pool
-
-    def _make_pool(self, name: str) -> ConnectionPool:
-        settings = self.settings
-        if name == "default":
-            url = settings.db_url
-            if url is None:
-                raise ConfigError("no database is named: set DB_URL, e.g. DB_URL=sqlite:///app.db")
-        elif name in settings.databases:
-            url = settings.databases[name]
-        else:
-            known = ", ".join(sorted(settings.databases)) or "none"
-            raise ConfigError(f"DATABASES names no {name!r} (known: {known})")
-        pool = ConnectionPool(
-            url,
-            name=name,
-            min_size=settings.db_pool_min,
-            max_size=settings.db_pool_max,
-            acquire_timeout=settings.db_acquire_timeout,
-            statement_timeout=settings.db_statement_timeout,
-            pipeline=settings.db_pipeline,
-        )
-        if settings.metrics:
-            pool.measure(self.metrics)
-        return pool
+        return self._databases.get(name)
 
     # --- starting and stopping -----------------------------------------------------------------
 
@@ -295,7 +262,7 @@ class Service(Sanic[Any, Any]):
         super().prepare(*args, **keywords)
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")
-        self._operators.check_address()
+        self._admin.check_address()
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
@@ -311,7 +278,7 @@ class Service(Sanic[Any, Any]):
             observation.end(status, failure_of(request))
             observation.detach()
 
-    # The short way of our protocol needs to know that this does nothing that it would miss.
+    # The fast path of our protocol needs to know that this does nothing that it would miss.
     handle_request.observes_only = True  # type: ignore[attr-defined]
 
     def finalize(self) -> None:
@@ -377,11 +344,11 @@ class Service(Sanic[Any, Any]):
             handler = EnvelopeErrorHandler(self.envelope)
             handler.cached_handlers.update(self.error_handler.cached_handlers)
             self.error_handler = handler
-        admin = self._operators.listener(shared=settings.workers != 1 or bool(self.asgi))
+        admin = self._admin.listener(shared=settings.workers != 1 or bool(self.asgi))
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
         self.lifecycle.add(self.tracing)  # first, so that it stops last
-        self._measuring.prepare()
+        self._metrics.prepare()
         if settings.db_url is not None:
             self.lifecycle.add(self.db)
             if ConnectionPool not in self.container:
@@ -398,11 +365,11 @@ class Service(Sanic[Any, Any]):
             raise LifecycleError(f"dependencies: {exc}{hint}") from exc
         if not self._mounted:
             self._mounted = True
-            self._operators.mount(self)
+            self._admin.mount(self)
 
     @functools.cached_property
-    def _operators(self) -> Operators:
-        return Operators(
+    def _admin(self) -> AdminEndpoints:
+        return AdminEndpoints(
             self.name,
             self.settings,
             self.envelope,
@@ -428,7 +395,7 @@ class Service(Sanic[Any, Any]):
             await self.lifecycle.start()
             try:
                 await super()._server_event(concern, action, loop)
-                await self._settle()
+                await self._late.started()
             except BaseException:
                 self._late.clear()
                 await self.lifecycle.stop()
@@ -439,7 +406,7 @@ class Service(Sanic[Any, Any]):
         try:
             await super()._server_event(concern, action, loop)
             if (concern, action) == ("init", "after"):
-                await self._settle()
+                await self._late.started()
                 self._health.started = True
                 if not (self.launch.supervised or self.launch.quiet):
                     self._announce()
@@ -450,20 +417,4 @@ class Service(Sanic[Any, Any]):
                 flush_logs()
 
     def _announce(self) -> None:
-        if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
-            return  # one process speaks for all
-        settings = self.settings
-        # What `run` was given wins over the settings; a worker process does not know it.
-        given = self.state.server_info[0].settings if self.state.server_info else {}
-        host, port = given.get("host") or settings.host, given.get("port") or settings.port
-        scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
-        unix = given.get("unix") or settings.unix
-        address = f"unix:{unix}" if unix else base_url(host, port, scheme=scheme)
-        facts = summarize(self.loaded, workers=self.state.workers or 1, traces=self.tracing.kind)
-        say(self.name, address, {**self._operators.addresses(address), **facts})
-        warn_of_unapplied(settings)
-
-    async def _settle(self) -> None:
-        """Wait for the parts that listeners added: a service that is ready has all of them."""
-        while self._late:
-            await self._late.pop(0)
+        announce(self, self._admin.addresses)

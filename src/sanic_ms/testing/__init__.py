@@ -11,7 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sanic_ms.testing.answer import Answer as Answer
     from sanic_ms.testing.client import TestClient as TestClient
     from sanic_ms.testing.contract import ContractBroken as ContractBroken
     from sanic_ms.testing.contract import ContractReport as ContractReport
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from sanic_ms.testing.mocks import MockServices as MockServices
     from sanic_ms.testing.mocks import ServiceCall as ServiceCall
     from sanic_ms.testing.mocks import UnansweredCall as UnansweredCall
+    from sanic_ms.testing.response import TestResponse as TestResponse
     from sanic_ms.testing.spans import SpanNode as SpanNode
     from sanic_ms.testing.spans import Spans as Spans
 
 __all__ = [
-    "Answer",
     "ContractBroken",
     "ContractReport",
     "LiveServer",
@@ -37,6 +36,7 @@ __all__ = [
     "SpanNode",
     "Spans",
     "TestClient",
+    "TestResponse",
     "UnansweredCall",
     "check_contract",
     "contract_operations",
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Answer": "answer",
+    "TestResponse": "response",
     "ContractBroken": "contract",
     "ContractReport": "contract",
     "LiveServer": "live",

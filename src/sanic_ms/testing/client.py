@@ -18,12 +18,12 @@ from sanic import Blueprint
 
 from sanic_ms.exception import LifecycleError
 from sanic_ms.service import Service
-from sanic_ms.testing.answer import Answer
 from sanic_ms.testing.exclusive import claim, release
 from sanic_ms.testing.factory import made
 from sanic_ms.testing.handlers import find_handler
 from sanic_ms.testing.memory import connect_in_memory
 from sanic_ms.testing.mocks import MockServices
+from sanic_ms.testing.response import TestResponse
 from sanic_ms.testing.running import RunningService
 from sanic_ms.utils.jsonable import to_plain
 
@@ -148,7 +148,7 @@ class TestClient:
 
     # --- by path ---------------------------------------------------------------------------------
 
-    def request(self, method: str, path: str, **options: Any) -> Awaitable[Answer]:
+    def request(self, method: str, path: str, **options: Any) -> Awaitable[TestResponse]:
         """A call, answered whole.
 
         Args:
@@ -173,31 +173,31 @@ class TestClient:
         _check_async(f"{method} {path}")
         return self._request(method, path, options)
 
-    def get(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def get(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with GET."""
         return self.request("GET", path, **options)
 
-    def post(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def post(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with POST."""
         return self.request("POST", path, **options)
 
-    def put(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def put(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with PUT."""
         return self.request("PUT", path, **options)
 
-    def patch(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def patch(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with PATCH."""
         return self.request("PATCH", path, **options)
 
-    def delete(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def delete(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with DELETE."""
         return self.request("DELETE", path, **options)
 
-    def head(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def head(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with HEAD."""
         return self.request("HEAD", path, **options)
 
-    def options(self, path: str, **options: Any) -> Awaitable[Answer]:
+    def options(self, path: str, **options: Any) -> Awaitable[TestResponse]:
         """`request` with OPTIONS."""
         return self.request("OPTIONS", path, **options)
 
@@ -244,7 +244,7 @@ class TestClient:
         method: str | None = None,
         path: Mapping[str, Any] | None = None,
         **values: Any,
-    ) -> Awaitable[Answer]:
+    ) -> Awaitable[TestResponse]:
         """Call a handler by its name: ``client.create_user(…)`` is ``call("create_user", …)``.
 
         Args:
@@ -265,7 +265,7 @@ class TestClient:
         _check_async(handler)
         return self._call(handler, data, params, headers, method, {**values, **(path or {})})
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Answer]]:
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[TestResponse]]:
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__} has no {name!r}")
         find_handler(self.app, name, self.blueprint)  # the error belongs to this line
@@ -279,7 +279,7 @@ class TestClient:
         headers: Mapping[str, str] | None,
         method: str | None,
         values: dict[str, Any],
-    ) -> Answer:
+    ) -> TestResponse:
         handler = find_handler(self.app, name, self.blueprint)
         options: dict[str, Any] = {"params": params, "headers": dict(headers or {})}
         if isinstance(data, (bytes, str)):
@@ -293,12 +293,12 @@ class TestClient:
 
     # --- below -----------------------------------------------------------------------------------
 
-    async def _request(self, method: str, path: str, options: dict[str, Any]) -> Answer:
+    async def _request(self, method: str, path: str, options: dict[str, Any]) -> TestResponse:
         session = await self._opened()
         options.setdefault("allow_redirects", False)
         with self.mock.checked():
             async with session.request(method, path, **options) as response:
-                return await Answer.read(response)
+                return await TestResponse.read(response)
 
     async def _opened(self) -> aiohttp.ClientSession:
         if self._is_closed:

@@ -31,7 +31,7 @@ from sanic_ms.models import find_models
 from sanic_ms.service import Service
 from sanic_ms.testing.exclusive import occupied
 from sanic_ms.testing.reconfigure import reconfigured
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["SERVER_VARIABLE", "FreshDatabase", "drop_all", "fresh_databases"]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from sanic import Blueprint, Sanic
 from sanic_routing.route import Route
 
-from sanic_ms.types.route import RouteSpec, route_spec
+from sanic_ms.values.route import RouteSpec, route_spec
 
 __all__ = ["Handler", "find_handler"]
 

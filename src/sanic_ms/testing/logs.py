@@ -61,7 +61,7 @@ class Logs:
         return "".join(lines) or "no lines"
 
 
-class _Recorder(logging.Handler):
+class _LogRecorder(logging.Handler):
     def __init__(self, logs: Logs, service: str) -> None:
         super().__init__()
         self._logs = logs
@@ -79,7 +79,7 @@ def recorded_logs(app: Service) -> Iterator[Logs]:
         app: The service; its name stands in the lines.
     """
     logs = Logs()
-    recorder = _Recorder(logs, app.name)
+    recorder = _LogRecorder(logs, app.name)
     level = app.settings.log_level
     names: dict[str | None, int | str] = {None: level, "sanic": level, "sanic_ms": level}
     names["sanic.websockets"] = "WARNING"

@@ -19,7 +19,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from sanic_ms.client.base import Closed, ServiceAnswer, ServiceRequest, Transport
+from sanic_ms.client.base import Closed, ServiceRequest, ServiceResponse, Transport
 from sanic_ms.utils.jsonable import to_plain
 
 __all__ = ["Mock", "MockServices", "ServiceCall", "UnansweredCall"]
@@ -340,7 +340,7 @@ class MockServices(Transport):
 
     # --- as a transport --------------------------------------------------------------------------
 
-    async def send(self, request: ServiceRequest) -> ServiceAnswer:
+    async def send(self, request: ServiceRequest) -> ServiceResponse:
         call = _recorded(request)
         with self._lock:
             self.calls.append(call)
@@ -368,7 +368,7 @@ class MockServices(Transport):
         return limited[0] if limited else fitting[-1] if fitting else None
 
 
-class _MockAnswer(ServiceAnswer):
+class _MockAnswer(ServiceResponse):
     """The answer of a mock, as the client reads it."""
 
     def __init__(self, mock: Mock, *, without_body: bool) -> None:

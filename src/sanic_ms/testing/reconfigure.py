@@ -9,7 +9,7 @@ from typing import Any
 from sanic_ms.exception import LifecycleError
 from sanic_ms.service import Service
 from sanic_ms.testing.exclusive import occupied
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["reconfigured", "without_ports"]
 
@@ -52,7 +52,7 @@ def without_ports(app: Service) -> Iterator[None]:
 
 def _follow(app: Service) -> None:
     """Let what was made of the settings before be as they say now."""
-    for name, pool in app._pools.items():
+    for name, pool in app._databases.pools.items():
         settings = app.settings
         url = settings.db_url if name == "default" else settings.databases.get(name)
         pool.url = None if url is None else DatabaseURL.parse(url)

@@ -19,7 +19,7 @@ from sanic.models.server_types import Signal
 from sanic.server.protocols.http_protocol import HttpProtocol as SanicProtocol
 
 from sanic_ms.client.base import Transport
-from sanic_ms.client.transport import network
+from sanic_ms.client.transport.aiohttp import network
 from sanic_ms.exception import LifecycleError
 from sanic_ms.server import HttpProtocol
 from sanic_ms.service import Service

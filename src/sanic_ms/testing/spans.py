@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sanic_ms.telemetry.trace import Tracing
-from sanic_ms.telemetry.trace.span import RecordedSpan
+from sanic_ms.telemetry.tracing import Tracing
+from sanic_ms.telemetry.tracing.span import RecordedSpan
 
 __all__ = ["SpanNode", "Spans"]
 

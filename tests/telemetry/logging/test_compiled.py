@@ -18,19 +18,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
 from sanic_ms.loggers import logger
+from sanic_ms.native.compiled import compiled
 from sanic_ms.telemetry.logging import JSONFormatter, LogWriter, QueuedHandler, TextFormatter
 from sanic_ms.telemetry.logging.called import CallSite
 from sanic_ms.telemetry.logging.format import _milliseconds
 from sanic_ms.telemetry.logging.handler import sole_handler
 from sanic_ms.telemetry.logging.logged import LoggedFunction
-from sanic_ms.telemetry.trace import Provider, ServerSpans
+from sanic_ms.telemetry.tracing import Provider, ServerSpans
 
-_block: Any = compiled("sanic_ms.telemetry.logging._block")
+_block: Any = compiled("sanic_ms.telemetry.logging._line_buffer")
 _lines: Any = compiled("sanic_ms.telemetry.logging._lines")
-_way: Any = compiled("sanic_ms.telemetry.logging._way")
+_way: Any = compiled("sanic_ms.telemetry.logging._handler_lookup")
 
 pytestmark = pytest.mark.skipif(_lines is None, reason="nothing is compiled")
 

@@ -349,7 +349,7 @@ TARGETS = [
     )
 )
 def test_an_access_line_says_what_its_parts_say(access: Access) -> None:
-    """Whoever asks: the record's way makes the fields one by one, the short way all at once."""
+    """Whoever asks: the record's way makes the fields one by one, the fast path all at once."""
     formatter = JSONFormatter("shop")
     told = json.loads(formatter.render(access))
     # When its kind is learnt, and when it is known: the same as without what is remembered.

@@ -1,4 +1,4 @@
-"""The drivers, one leaf module each, imported when a URL names its kind of database."""
+"""The drivers, one package each, imported when a URL names its kind of database."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import importlib
 
 from sanic_ms.db.base import Driver
 from sanic_ms.exception import ConfigError
-from sanic_ms.types import DatabaseURL
+from sanic_ms.values import DatabaseURL
 
 __all__ = ["driver_for"]
 
-_MODULES = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
+_PACKAGES = {"postgresql": "postgres", "mysql": "mysql", "sqlite": "sqlite"}
 
 
 def driver_for(url: DatabaseURL) -> Driver:
@@ -20,7 +20,7 @@ def driver_for(url: DatabaseURL) -> Driver:
         MissingDependency: its library is not installed.
         ConfigError: an option of the URL is wrong. The text never holds the password.
     """
-    module = importlib.import_module(f"{__name__}.{_MODULES[url.scheme]}")
+    module = importlib.import_module(f"{__name__}.{_PACKAGES[url.scheme]}.driver")
     try:
         driver: Driver = module.make_driver(url)
     except (OSError, ValueError) as exc:

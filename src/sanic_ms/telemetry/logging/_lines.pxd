@@ -1,8 +1,8 @@
-"""The making of lines, for the compiled code of other rooms."""
+"""The making of lines, for the compiled code of other packages."""
 
 from libc.stdint cimport int64_t
 
-from sanic_ms.telemetry.logging._block cimport Block
+from sanic_ms.telemetry.logging._line_buffer cimport Block
 
 cdef int64_t moment(int64_t now) noexcept
 cdef const char* stamp(int64_t moment) noexcept

@@ -15,21 +15,21 @@ from libc.math cimport rint
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from sanic_ms._clock cimport nanoseconds
-from sanic_ms._random cimport random_bytes
-from sanic_ms._slots cimport get, put, slot
-from sanic_ms._text cimport ascii_of, is_ascii, new_ascii, put_decimal, put_hexadecimal
-from sanic_ms.telemetry.logging._block cimport Block, Packed
-from sanic_ms.telemetry.logging._way cimport Way
+from sanic_ms.native._clock cimport nanoseconds
+from sanic_ms.native._random cimport random_bytes
+from sanic_ms.native._slots cimport get, put, slot
+from sanic_ms.native._text cimport ascii_of, is_ascii, new_ascii, put_decimal, put_hexadecimal
+from sanic_ms.telemetry.logging._line_buffer cimport Block, Packed
+from sanic_ms.telemetry.logging._handler_lookup cimport Way
 
 from collections import deque
 from uuid import UUID
 
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.logging.writer import LogWriter, renew_after_fork
-from sanic_ms.telemetry.trace.context import SpanHolder, context_variable
-from sanic_ms.telemetry.trace.provider import Provider
-from sanic_ms.telemetry.trace.server import RouteSpans, ServerSpan
+from sanic_ms.telemetry.tracing.context import SpanHolder, context_variable
+from sanic_ms.telemetry.tracing.provider import Provider
+from sanic_ms.telemetry.tracing.server import RouteSpans, ServerSpan
 
 
 cdef extern from *:

@@ -12,7 +12,7 @@ import msgspec
 
 from sanic_ms.telemetry.logging.line import Line, milliseconds, take
 from sanic_ms.telemetry.redaction import redactor
-from sanic_ms.types.route import template_of
+from sanic_ms.values.route import template_of
 
 __all__ = ["Access", "AccessLog", "access_log", "take_any"]
 
@@ -109,7 +109,7 @@ def _template(route: Any) -> str:
 
 
 class AccessLog:
-    """Which answers are logged, and the short way to the writer.
+    """Which answers are logged, and the fast path to the writer.
 
     Attributes:
         ratio: The share of the answers that is logged, 0 to 1. Those with a status of 500 and above

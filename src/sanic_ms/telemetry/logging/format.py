@@ -20,7 +20,7 @@ from sanic_ms.telemetry.logging.line import Line, milliseconds
 from sanic_ms.telemetry.logging.writer import renew_after_fork
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.stacks import format_exception
-from sanic_ms.telemetry.trace.attributes import is_plain_path
+from sanic_ms.telemetry.tracing.attributes import is_plain_path
 
 __all__ = ["JSONFormatter", "LineFormatter", "TextFormatter", "make_formatter"]
 

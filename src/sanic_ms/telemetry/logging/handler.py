@@ -91,7 +91,7 @@ _LIBRARY = (
 
 def sole_handler(logger: logging.Logger, level: int) -> QueuedHandler | None:
     """The handler of a line that would reach this one, a `QueuedHandler`, and nobody else, for the
-    short way past the `logging` module, to its writer. Its formatter is a `LineFormatter`.
+    fast path past the `logging` module, to its writer. Its formatter is a `LineFormatter`.
 
     None where somebody would notice: another handler, a filter of the handler, a maker of records,
     a library that patches this module. The logger's own filters are the caller's to look at. It

@@ -11,7 +11,7 @@ import msgspec
 
 from sanic_ms.context import current_request
 from sanic_ms.telemetry.redaction import redactor
-from sanic_ms.telemetry.trace.current import current_ids
+from sanic_ms.telemetry.tracing.current import current_ids
 
 __all__ = ["Line", "message_of", "milliseconds", "take"]
 

@@ -15,15 +15,15 @@ import msgspec
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 
-from sanic_ms._compiled import compiled
 from sanic_ms.context import current_request
+from sanic_ms.native.compiled import compiled
 from sanic_ms.telemetry.logging.called import Called, CallSite
 from sanic_ms.telemetry.logging.format import JSONFormatter
 from sanic_ms.telemetry.logging.handler import sole_handler
 from sanic_ms.telemetry.redaction import redactor
-from sanic_ms.telemetry.trace import current_ids, end_child, recording_span, start_child
-from sanic_ms.telemetry.trace.context import SpanHolder, get_context
-from sanic_ms.telemetry.trace.span import Scope
+from sanic_ms.telemetry.tracing import current_ids, end_child, recording_span, start_child
+from sanic_ms.telemetry.tracing.context import SpanHolder, get_context
+from sanic_ms.telemetry.tracing.span import Scope
 
 __all__ = ["LoggedFunction", "RunningCall"]
 

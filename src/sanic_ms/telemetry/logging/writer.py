@@ -17,7 +17,7 @@ from functools import cache
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Protocol
 
-from sanic_ms._compiled import compiled
+from sanic_ms.native.compiled import compiled
 
 __all__ = ["LogWriter", "renew_after_fork"]
 
@@ -27,7 +27,7 @@ _MADE = 16  # texts made before a write: the event loop waits for as long
 _LINGER = 0.01  # seconds in which the thread waits for more before it has to be woken
 _REPORT = 60.0  # seconds between two lines that say how many were lost
 
-_compiled: Any = compiled("sanic_ms.telemetry.logging._block")
+_compiled: Any = compiled("sanic_ms.telemetry.logging._line_buffer")
 # Lines that compiled code has made, many at once. Where there is none, no item is of this class.
 _Block: Any = None if _compiled is None else _compiled.Block
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sanic_ms.telemetry.metrics.cells import Counter, Gauge, Histogram, Labelled
 from sanic_ms.telemetry.metrics.definition import method_label
 from sanic_ms.telemetry.metrics.exposition import Exposition, render
-from sanic_ms.telemetry.metrics.folder import SharedFolder, worker_folder
+from sanic_ms.telemetry.metrics.multiprocess.folder import SharedFolder, worker_folder
 from sanic_ms.telemetry.metrics.registry import Registry
 from sanic_ms.telemetry.metrics.sampler import Sampler
+from sanic_ms.telemetry.metrics.series import Counter, Gauge, Histogram, Labelled
 from sanic_ms.telemetry.metrics.server import RouteMetrics, ServerMetrics
 from sanic_ms.telemetry.metrics.sources import watch_queue
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any, NamedTuple
 
-from sanic_ms.telemetry.metrics.merge import Family
+from sanic_ms.telemetry.metrics.multiprocess.merge import Family
 from sanic_ms.telemetry.metrics.registry import Registry
 
 __all__ = ["Exposition", "render"]

@@ -10,7 +10,6 @@ from threading import RLock
 from typing import Any, TypeVar, cast, overload
 from weakref import WeakSet
 
-from sanic_ms.telemetry.metrics.cells import Cell, Counter, Gauge, Histogram, Labelled
 from sanic_ms.telemetry.metrics.definition import (
     DEFAULT_BUCKETS,
     OTHER,
@@ -18,7 +17,8 @@ from sanic_ms.telemetry.metrics.definition import (
     Definition,
     define,
 )
-from sanic_ms.telemetry.metrics.merge import Family, merge
+from sanic_ms.telemetry.metrics.multiprocess.merge import Family, merge
+from sanic_ms.telemetry.metrics.series import Cell, Counter, Gauge, Histogram, Labelled
 from sanic_ms.telemetry.metrics.store import Memory, Store
 
 __all__ = ["Registry"]
@@ -248,7 +248,7 @@ class Registry:
         Raises:
             OSError: the folder cannot be used.
         """
-        from sanic_ms.telemetry.metrics.seat import Seat  # not for Windows
+        from sanic_ms.telemetry.metrics.multiprocess.worker_slot import Seat  # not for Windows
 
         with self._lock:
             before = self._store

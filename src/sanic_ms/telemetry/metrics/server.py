@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from time import perf_counter
 
-from sanic_ms.telemetry.metrics.cells import Histogram
 from sanic_ms.telemetry.metrics.definition import OTHER, method_label
 from sanic_ms.telemetry.metrics.registry import Registry
+from sanic_ms.telemetry.metrics.series import Histogram
 from sanic_ms.telemetry.metrics.store import Values
 
 __all__ = ["BOUNDS", "RouteMetrics", "ServerMetrics"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sized
 
-from sanic_ms.telemetry.metrics.cells import Counter
 from sanic_ms.telemetry.metrics.registry import Registry
+from sanic_ms.telemetry.metrics.series import Counter
 
 __all__ = ["growth", "watch_queue"]
 

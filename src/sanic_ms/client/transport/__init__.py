@@ -1,0 +1,3 @@
+"""What carries calls: connections of our own for the usual call, aiohttp for all others."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""MySQL and MariaDB, by asyncmy."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""PostgreSQL, by asyncpg."""
+
+__all__: list[str] = []

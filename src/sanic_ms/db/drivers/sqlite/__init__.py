@@ -1,0 +1,3 @@
+"""SQLite, by the standard library."""
+
+__all__: list[str] = []

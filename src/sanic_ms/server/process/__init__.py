@@ -1,0 +1,3 @@
+"""Serving processes: supervisor, workers, sockets, TLS, reload and shutdown."""
+
+__all__: list[str] = []

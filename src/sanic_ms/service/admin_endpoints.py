@@ -1,0 +1,197 @@
+"""What the operators of a service see: health, metrics and the documents.
+
+They stand among the service's routes, or on a port of their own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sanic import Sanic
+
+from sanic_ms.config import Settings
+from sanic_ms.exception import ConfigError
+from sanic_ms.http.admin import AdminToken
+from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.errors import EnvelopeErrorHandler
+from sanic_ms.http.health import HealthChecks, mount_health
+from sanic_ms.http.metrics import mount_metrics
+from sanic_ms.http.request import Request
+from sanic_ms.openapi import mount
+from sanic_ms.server.process.admin_listener import AdminListener, check_admin_address
+from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.values.address import base_url
+
+__all__ = ["AdminEndpoints", "admin_paths", "check_paths"]
+
+
+def admin_paths(settings: Settings) -> frozenset[str]:
+    """What probes and scrapers call all day long: no traffic, and neither counted nor traced."""
+    return frozenset(
+        (
+            settings.health_live_path,
+            settings.health_ready_path,
+            settings.health_startup_path,
+            settings.metrics_path,
+        )
+    )
+
+
+def check_paths(settings: Settings) -> None:
+    """See that each of what is served has a path of its own.
+
+    Raises:
+        ConfigError: two have the same.
+    """
+    served: dict[str, str] = {}
+    for is_on, names in (
+        (settings.docs, ("openapi_path", "docs_path")),
+        (settings.metrics, ("metrics_path",)),
+        (settings.health, ("health_live_path", "health_ready_path", "health_startup_path")),
+    ):
+        for name in names if is_on else ():
+            path = getattr(settings, name)
+            if path in served:
+                raise ConfigError(
+                    f"{name.upper()} and {served[path].upper()} are both {path!r}: set another"
+                )
+            served[path] = name
+
+
+class AdminEndpoints:
+    """The endpoints of one service that are for its operators.
+
+    Args:
+        name: The service's name.
+        settings: Which there are, where, and who may see them.
+        envelope: The form of errors.
+        health: What the health endpoints tell.
+        metrics: What ``/metrics`` tells.
+        document: Makes the OpenAPI document.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        envelope: Envelope,
+        *,
+        health: HealthChecks,
+        metrics: Registry,
+        document: Callable[[], bytes | Mapping[str, Any]],
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._envelope = envelope
+        self._health = health
+        self._metrics = metrics
+        self._document = document
+        self._token = AdminToken(settings.admin_token)
+        self._listener: AdminListener | None = None
+
+    def mount(self, app: Sanic[Any, Any]) -> None:
+        """Add to the service's own routes what belongs there: everything, or, where operators have
+        a port of their own, health without details.
+
+        Raises:
+            ConfigError: the application has one of the paths already.
+        """
+        private = self._settings.admin_port is not None
+        self._mount_health(app, self._token.sees(self._settings.health_details))
+        if not private:
+            self._mount_private(app)
+
+    def addresses(self, base: str) -> dict[str, str]:
+        """Where docs and metrics are, by their names; those that are off are left out.
+
+        Args:
+            base: The service's own address; operators may have a port of theirs.
+        """
+        settings = self._settings
+        if settings.admin_port is not None:
+            base = base_url(settings.admin_host, settings.admin_port)
+        elif base.startswith("unix:"):
+            base = ""
+        found = {"docs": settings.docs_path} if settings.docs else {}
+        if settings.metrics:
+            found["metrics"] = settings.metrics_path
+        return {name: f"{base}{path}" for name, path in found.items()}
+
+    def check_address(self) -> None:
+        """Find out whether ``ADMIN_PORT`` is free; for the process that starts the workers. In a
+        worker nothing is asked: its siblings listen there already.
+
+        Raises:
+            LifecycleError: it is not.
+            ConfigError: ``ADMIN_HOST`` is wrong.
+        """
+        if self._settings.admin_port is not None and not _is_worker():
+            check_admin_address(self._settings.admin_host, self._settings.admin_port)
+
+    def listener(self, *, shared: bool) -> AdminListener | None:
+        """The listener on ``ADMIN_PORT``, made once; None where the setting names none.
+
+        Args:
+            shared: Whether several processes serve.
+        """
+        settings = self._settings
+        if self._listener is None and settings.admin_port is not None:
+            self._listener = AdminListener(
+                self._make_app,
+                settings.admin_host,
+                settings.admin_port,
+                shared=shared or _is_worker(),
+            )
+        return self._listener
+
+    def _make_app(self) -> Sanic[Any, Any]:
+        """The application behind ``ADMIN_PORT``."""
+        app: Sanic[Any, Any] = Sanic(
+            f"{self._name}-admin",
+            request_class=Request,
+            error_handler=EnvelopeErrorHandler(self._envelope),
+            configure_logging=False,
+        )
+        # It is no application of the process: `Sanic.get_app()` means the service.
+        Sanic.unregister_app(app)
+        app.config.update({"TOUCHUP": False, "ACCESS_LOG": False})
+        app.config.RESPONSE_HEADERS = self._settings.response_headers
+        policy = self._settings.health_details
+        if policy == "protected" and not self._token:
+            policy = "always"  # to reach the port is all that is asked for
+        self._mount_health(app, self._token.sees(policy))
+        self._mount_private(app)
+        return app
+
+    def _mount_health(self, app: Sanic[Any, Any], detailed: Callable[[Any], bool]) -> None:
+        settings = self._settings
+        if settings.health:
+            mount_health(
+                app,
+                self._health,
+                live=settings.health_live_path,
+                ready=settings.health_ready_path,
+                startup=settings.health_startup_path,
+                detailed=detailed,
+            )
+
+    def _mount_private(self, app: Sanic[Any, Any]) -> None:
+        settings = self._settings
+        protect = self._token.protect
+        if settings.metrics:
+            mount_metrics(app, self._metrics, path=settings.metrics_path, protect=protect)
+        if settings.docs:
+            mount(
+                app,
+                spec_path=settings.openapi_path,
+                docs_path=settings.docs_path,
+                document=self._document,
+                protect=protect,
+            )
+
+
+def _is_worker() -> bool:
+    """Whether this process is one of several that serve."""
+    return "SANIC_WORKER_NAME" in os.environ

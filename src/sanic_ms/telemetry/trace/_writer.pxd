@@ -1,3 +1,0 @@
-"""What the compiled observer calls of `sanic_ms.telemetry.trace._writer`."""
-
-cdef bint write_request(object span, object status) except -1

@@ -1,0 +1,168 @@
+"""The declarations of a handler, in one record that every package reads.
+
+The decorators of `sanic_ms.doc` write it, `http` compiles an endpoint from it, and `openapi` draws
+it. Shapes stand in it as the user gave them; `sanic_ms.shapes` says what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+__all__ = [
+    "DIRECT",
+    "Direct",
+    "DocumentedRoute",
+    "EnvelopeSchema",
+    "ResponseSpec",
+    "RouteSpec",
+    "route_spec",
+    "spec_of",
+    "template_of",
+]
+
+DIRECT = "__sanic_ms_direct__"
+"""Where an endpoint keeps its `Direct`."""
+
+_ATTRIBUTE = "__route_spec__"
+
+
+class Direct(NamedTuple):
+    """What does the same as an endpoint, with less: our server calls it instead.
+
+    Attributes:
+        endpoint: The endpoint. Whoever wraps it with `functools.wraps` copies the attribute too,
+            which counts for the endpoint alone.
+        begin: ``await begin(request, path)``, with the parameters of the path as a dict of its own,
+            gives what the handler gives.
+        answer: ``answer(request, value)`` makes of that the body of the usual answer, as bytes, or
+            gives a response that the handler itself has made.
+        at_once: ``at_once(request, path)`` does both without a task, where the handler needs none.
+            It may also give a coroutine that gives one of the two. None: it needs one.
+        status: Of the usual answer.
+        content_type: Of its body.
+    """
+
+    endpoint: Any
+    begin: Callable[[Any, dict[str, Any]], Awaitable[Any]]
+    answer: Callable[[Any, Any], Any]
+    at_once: Callable[[Any, dict[str, Any]], Any] | None = None
+    status: int = 200
+    content_type: str | None = "application/json"
+
+
+@dataclass(slots=True)
+class ResponseSpec:
+    """One answer of a route: its shape (None: no body), what it means, its media type.
+
+    ``raw`` answers are sent as they are; the others stand in the envelope.
+    """
+
+    shape: Any = None
+    description: str = ""
+    content_type: str = "application/json"
+    raw: bool = False
+
+
+@dataclass(slots=True)
+class RouteSpec:
+    """The declarations of one handler.
+
+    Attributes:
+        summary, description: For people; where empty, taken from the handler's docstring.
+        body: The shape of the request's body, None where the route reads none or does not say.
+        query, path, headers: Shapes of those parts (`doc.consumes(..., location="query")`).
+        content_type: Media type of the body that the route reads.
+        body_required: Whether a request without a body is refused.
+        produces: The shape of ``data`` in a successful answer.
+        produces_status: The status of that answer.
+        responses: Further answers by status.
+        tags: Groups in the document; default the blueprint's name.
+        deprecated: Shown so, and nothing else.
+        security: Requirements as OpenAPI writes them: ``[{"bearer": []}]``; None: the document's.
+        hidden: Left out of the document.
+    """
+
+    summary: str = ""
+    description: str = ""
+    body: Any = None
+    query: Any = None
+    path: Any = None
+    headers: Any = None
+    content_type: str = "application/json"
+    body_required: bool = True
+    produces: Any = None
+    produces_status: int = 200
+    responses: dict[int, ResponseSpec] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    deprecated: bool = False
+    security: list[dict[str, list[str]]] | None = None
+    hidden: bool = False
+
+
+def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:
+    """The handler's own `RouteSpec`; None where it declares nothing. Nothing is made."""
+    return getattr(handler, _ATTRIBUTE, None)
+
+
+def route_spec(handler: Callable[..., Any]) -> RouteSpec:
+    """The handler's own `RouteSpec`, made on first use and kept on the function."""
+    spec: RouteSpec | None = getattr(handler, _ATTRIBUTE, None)
+    if spec is None:
+        spec = RouteSpec()
+        setattr(handler, _ATTRIBUTE, spec)
+    return spec
+
+
+def template_of(route: Any) -> str:
+    """``/users/<id:int>``, one of the router's routes, as ``/users/{id}``."""
+    names = {index: f"{{{param.name}}}" for index, param in route.defined_params.items()}
+    return "/" + "/".join(names.get(index, part) for index, part in enumerate(route.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedRoute:
+    """One route of an application as the OpenAPI document needs it.
+
+    Attributes:
+        path: With parameters in braces: ``/users/{id}``.
+        methods: Upper-case, sorted.
+        name: The operation's id: ``create_user``.
+        spec: What the handler declared.
+        path_types, query_types, header_types: Type and default of each parameter of that part, by
+            its name on the wire; ``...`` as default means required.
+        validates_path: The handler holds a part of the path to more than the route's pattern does.
+        body: The declared shape of the body, from the decorator or from the annotation.
+        produces: The declared shape of the answer, likewise.
+        paginated: The answer carries a pagination beside the data.
+        group: The blueprint's name, ``""`` outside one.
+        doc: The handler's docstring.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    name: str
+    spec: RouteSpec
+    path_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    query_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    header_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    validates_path: bool = False
+    body: Any = None
+    produces: Any = None
+    paginated: bool = False
+    group: str = ""
+    doc: str = ""
+
+
+class EnvelopeSchema(Protocol):
+    """What the document must know of an envelope: the form of answers as JSON Schema."""
+
+    content_type: str
+    error_content_type: str
+
+    def success_schema(self, data: dict[str, Any] | None, paginated: bool) -> dict[str, Any]:
+        """The answer around data of a schema (None: nothing is said of the data)."""
+
+    def error_schema(self, validation: bool) -> dict[str, Any]:
+        """The answer to an error; with ``validation`` that of a `ValidationError`."""
