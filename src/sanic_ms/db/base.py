@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
+from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.placeholders import Dialect
 from sanic_ms.db.sql.statement import Statement, StatementCache
 
@@ -151,7 +152,9 @@ class Session(ABC):
 
     Attributes:
         unsettled: It must be reset before the next user gets it: a statement was interrupted.
-        changed: Its session may differ from a new one: SET, LISTEN, a temporary table …
+        changed: Its session may differ from a new one: a statement ran on it that is not proven to
+            leave it as it was.
+        unproven: Those statements.
         aborted: The database ended the open transaction by itself, and what follows would run
             outside of it. Set by drivers whose database goes on in silence; cleared by `rollback`.
         lost: The last statement has no answer, as the connection was lost. Set by drivers with
@@ -163,11 +166,12 @@ class Session(ABC):
     """
 
     __slots__ = ("aborted", "born", "changed", "fresh", "idle_since", "lost", "retired",
-                 "unsent", "unsettled")  # fmt: skip
+                 "unproven", "unsent", "unsettled")  # fmt: skip
 
     def __init__(self) -> None:
         self.unsettled = False
         self.changed = False
+        self.unproven: set[Statement] = set()
         self.aborted = False
         self.lost = False
         self.unsent = False
@@ -175,6 +179,19 @@ class Session(ABC):
         self.fresh = True
         self.born = 0.0
         self.idle_since = 0.0
+
+    def note(self, statement: Statement) -> None:
+        """A statement runs that is not proven to leave the session as it was."""
+        self.changed = True
+        self.unproven.add(statement)
+
+    async def prove(self, mentions: Mentions) -> str | None:
+        """Ask the catalog about what a statement mentions; on a session that was just reset.
+
+        Returns:
+            Why the statement is not proven; None: it is.
+        """
+        return "this database has no catalog to ask"
 
     @property
     @abstractmethod

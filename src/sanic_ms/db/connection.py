@@ -127,8 +127,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         known = self._pool.statements.find(statement)
         if self._cursors:
             await self._settle_cursors()
-        if known.changes_session:
-            session.changed = True
+        if not known.harmless:
+            session.note(known)
         self._busy = True
         try:
             await self._pool.watch.batch(
@@ -427,8 +427,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         if session is None or self._busy or session.aborted:
             session = self._usable()
         known, args = self._pool.statements.get(statement, args)
-        if known.changes_session:
-            session.changed = True
+        if not known.harmless:
+            session.note(known)
         return session, known, args
 
     async def _elsewhere(
@@ -445,10 +445,11 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             left = until - monotonic()
             if not (self._fresh and lost.unsent and left > 0 and pool.state is State.RUNNING):
                 break
-            changed = lost.changed  # by the statement itself, as far as its words tell
+            changed, unproven = lost.changed, lost.unproven  # by the statement itself
             self._session = None
             self._session = lost = await pool.exchange(lost, left)
             lost.changed = lost.changed or changed
+            lost.unproven = lost.unproven | unproven
             try:
                 return await work(lost)
             except DatabaseUnavailable as another:

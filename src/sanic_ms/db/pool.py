@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
@@ -53,6 +53,9 @@ class ConnectionPool(Component):
         idle_timeout: Seconds after which an unused connection above ``min_size`` is closed.
         max_lifetime: Seconds after which a connection is replaced, so that a database that moved
             is found again and memory is given back.
+        reset: ``"auto"``: a connection is reset at its release unless each statement on it was
+            proven to leave the session as it was. ``"always"``: it is reset at each release, and
+            nothing is pipelined.
         pipeline: Send plain reads of several callers on one connection, one behind the other,
             where the database can do that (PostgreSQL). It is about `fetch`, `fetchrow` and
             `fetchval` of the pool itself.
@@ -77,6 +80,7 @@ class ConnectionPool(Component):
         idle_timeout: float = 300.0,
         max_lifetime: float = 3600.0,
         pipeline: bool = True,
+        reset: Literal["auto", "always"] = "auto",
         stop_timeout: float = 5.0,
     ) -> None:
         if not 0 <= min_size <= max_size or max_size < 1:
@@ -84,6 +88,8 @@ class ConnectionPool(Component):
                 f"min_size={min_size}, max_size={max_size}: 0 <= min_size <= max_size, and at "
                 "least one connection"
             )
+        if reset not in ("auto", "always"):
+            raise ValueError(f"reset={reset!r}: allowed are auto, always")
         if max_waiters < 0:
             raise ValueError(f"max_waiters={max_waiters}: at least 0")
         seconds = {
@@ -101,6 +107,7 @@ class ConnectionPool(Component):
         self.acquire_timeout = acquire_timeout
         self.statement_timeout = statement_timeout
         self.stop_timeout = stop_timeout
+        self._reset = reset
         # A read that is late in a pipeline is begun anew, which must not take a good part of the
         # time that it has.
         self.pipeline = pipeline and (statement_timeout is None or statement_timeout >= 1.0)
@@ -151,10 +158,10 @@ class ConnectionPool(Component):
         self._pid = os.getpid()
         try:
             driver = driver_for(self.url)
-            self.statements = StatementCache(driver.dialect)
+            self.statements = StatementCache(driver.dialect, prove=self._reset == "auto")
             self.watch = StatementInstrumentation(self.url, self._metrics)
             waited = None if self._metrics is None else self._metrics.waited
-            self._sessions = Sessions(self.name, driver, self._limits, waited)
+            self._sessions = Sessions(self.name, driver, self._limits, self.statements, waited)
             await self._sessions.open()
         except BaseException as exc:
             await self._shut()

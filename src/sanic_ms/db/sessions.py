@@ -1,9 +1,9 @@
 """The sessions of one pool: those idle, those lent, and those being opened and closed.
 
 The session that came back last is lent next: its caches are warm, and the others grow idle and are
-closed. Coming back costs no round trip: only a session that was interrupted, or that may have been
-changed, is reset, and that in the background. Who waits is served in order, with a session handed
-over directly.
+closed. Coming back costs no round trip, unless a statement was interrupted or is not proven to
+leave the session as it was: then it is reset in the background. Callers that wait are served in
+order, with a session handed over directly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from sanic_ms.db.base import Driver, Lane, Session
 from sanic_ms.db.scheduler import ReadScheduler
-from sanic_ms.db.sql.statement import Statement
+from sanic_ms.db.sql.statement import Statement, StatementCache
 from sanic_ms.db.waiters import Waiters
 from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError, PoolExhausted
 
@@ -28,6 +28,9 @@ log = logging.getLogger("sanic_ms.db")
 
 # Seconds that a session may take to be reset or closed before it is thrown away.
 _SETTLE_LIMIT = 5.0
+# Seconds until the catalog is asked again: another process may have changed a table.
+_PROOFS_LAST = 60.0
+_SCHEMA_WORDS = frozenset(("create", "alter", "drop", "do", "call"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Sessions:
         name: The pool's, for messages.
         driver: Opens them.
         limits: How many, and for how long.
+        statements: Those of the pool, to be proven.
         waited: Gets the seconds of each `wait`.
 
     Attributes:
@@ -71,9 +75,12 @@ class Sessions:
         name: str,
         driver: Driver,
         limits: PoolLimits,
+        statements: StatementCache,
         waited: Callable[[float], None] | None = None,
     ) -> None:
         self._waited = waited
+        self._statements = statements
+        self._proofs_since = 0.0
         self.name = name
         self.driver = driver
         if driver.keeps_data:
@@ -290,7 +297,34 @@ class Sessions:
             log.debug("pool %s: a connection could not be reset: %s", self.name, exc)
             return
         session.unsettled = session.changed = False
+        await self._prove(session)
         self.take_back(session)
+
+    async def _prove(self, session: Session) -> None:
+        """Ask the catalog about the statements for which a session had to be reset: those that are
+        proven cost no further reset."""
+        statements, session.unproven = session.unproven, set()
+        if any(statement.word in _SCHEMA_WORDS for statement in statements):
+            self._statements.forget_proofs()
+        for statement in statements:
+            if statement.harmless or statement.mentions is None or self.draining:
+                continue
+            try:
+                async with asyncio.timeout(_SETTLE_LIMIT):
+                    reason = await session.prove(statement.mentions)
+            except Exception as exc:
+                # The statement stays unproven, and a session that is lost is thrown away.
+                log.debug("pool %s: the catalog was not read: %s", self.name, exc)
+                session.unsettled = True
+                return
+            statement.confirm(reason is None)
+            if reason is not None:
+                log.debug(
+                    "pool %s: a connection is reset after %r: it mentions %s",
+                    self.name,
+                    statement,
+                    reason,
+                )
 
     async def _kill(self, session: Session) -> None:
         try:
@@ -328,6 +362,9 @@ class Sessions:
         while True:
             await asyncio.sleep(min(limits.idle_timeout, limits.max_lifetime, 30.0) / 4)
             now = self.loop.time()
+            if now - self._proofs_since > _PROOFS_LAST:
+                self._proofs_since = now
+                self._statements.forget_proofs()
             for session in self._all:
                 if now - session.born > limits.max_lifetime:
                     session.retired = True

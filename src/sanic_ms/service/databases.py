@@ -49,6 +49,7 @@ class Databases:
             acquire_timeout=settings.db_acquire_timeout,
             statement_timeout=settings.db_statement_timeout,
             pipeline=settings.db_pipeline,
+            reset=settings.db_reset,
         )
         if settings.metrics:
             pool.measure(self._metrics)

@@ -151,62 +151,6 @@ def test_other_objects_are_refused(statement: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "sql"),
-    [
-        ("postgresql", "SET search_path = x"),
-        ("postgresql", " set session x = 1"),
-        ("postgresql", "SELECT 1; RESET ALL"),
-        ("postgresql", "LISTEN jobs"),
-        ("postgresql", "PREPARE x AS SELECT 1"),
-        ("postgresql", "DO $$ BEGIN END $$"),
-        ("postgresql", "CREATE TEMP TABLE x (a int)"),
-        ("postgresql", "CREATE LOCAL TEMPORARY TABLE x (a int)"),
-        ("postgresql", "SELECT 1 AS a INTO TEMP x"),
-        ("postgresql", "SELECT pg_advisory_lock($1)"),
-        ("postgresql", "SELECT pg_try_advisory_lock_shared($1)"),
-        ("postgresql", "SELECT set_config('a.b', 'c', false)"),
-        ("mysql", "SET NAMES latin1"),
-        ("mysql", "SELECT @a := 1"),
-        ("mysql", "SELECT GET_LOCK('a', 1)"),
-        ("mysql", "CREATE TEMPORARY TABLE x (a int)"),
-        ("mysql", "LOCK TABLES x READ"),
-        ("mysql", "USE other"),
-        ("sqlite", "PRAGMA foreign_keys = OFF"),
-        ("sqlite", "PRAGMA foreign_keys(0)"),
-        ("sqlite", "ATTACH 'x.db' AS x"),
-        ("sqlite", "CREATE TEMP TABLE x (a int)"),
-    ],
-)
-def test_sees_what_changes_the_session(dialect: Dialect, sql: str) -> None:
-    """Such a statement makes the pool reset the connection at its release."""
-    assert Statement(sql, dialect).changes_session
-
-
-@pytest.mark.parametrize(
-    ("dialect", "sql"),
-    [
-        ("postgresql", "UPDATE t SET a = $1"),
-        ("postgresql", "SET LOCAL search_path = x"),
-        ("postgresql", "SET TRANSACTION READ ONLY"),
-        ("postgresql", "INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1"),
-        ("postgresql", "SELECT 'SET x; LISTEN y; pg_advisory_lock('"),
-        ("postgresql", "SELECT 1 -- ; SET x = 1"),
-        ("postgresql", "SELECT pg_advisory_xact_lock($1)"),
-        ("postgresql", "CREATE TABLE template (a int)"),
-        ("mysql", "UPDATE t SET a = $1"),
-        ("mysql", "SELECT 'a@b.c'"),
-        ("sqlite", "PRAGMA table_info(t)"),
-        ("sqlite", "PRAGMA main.index_list(t)"),
-        ("sqlite", "PRAGMA foreign_keys"),
-        ("sqlite", "UPDATE t SET a = $1"),
-    ],
-)
-def test_sees_what_leaves_the_session_as_it_is(dialect: Dialect, sql: str) -> None:
-    """The usual statement costs no reset."""
-    assert not Statement(sql, dialect).changes_session
-
-
-@pytest.mark.parametrize(
     ("sql", "selects", "writes"),
     [
         ("SELECT 1", True, False),

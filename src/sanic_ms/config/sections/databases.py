@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -44,6 +44,10 @@ class DatabasesSection(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="plain reads of several requests go behind one another on a connection"),
     ] = True
+    db_reset: Annotated[
+        Literal["auto", "always"],
+        Meta(description="reset a connection unless its statements are proven harmless, or always"),
+    ] = "auto"
     models: Annotated[
         list[str], Meta(description="modules that hold the models, for migrations")
     ] = msgspec.field(default_factory=lambda: ["models"])

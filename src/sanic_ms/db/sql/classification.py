@@ -1,69 +1,371 @@
-"""Which statements are plain reads: those that may run twice, and behind one another on a session.
+"""What a statement's text proves about the session that it runs on.
 
-A plain read changes nothing, waits for no row that somebody has locked, and leaves nothing in the
-session. That is told from its text alone, so it is told narrowly: one SELECT, without ``INTO`` and
-``FOR UPDATE`` and their kin, which calls only functions that are known here. A function of the
-application may do anything, so a statement that calls one has a connection of its own.
+A lent connection is reset at its release unless every statement on it was proven to leave the
+session as it was. This module is the first half of that proof: it reads the text, and gives the
+names that a catalog must confirm (`sanic_ms.db.drivers.postgres.proof`, `…mysql.proof`). It is not
+a parser: it splits the text into tokens, and accepts what it knows. In doubt nothing is proven.
+`docs/design/sessions.md` has the rule in full.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
-__all__ = ["is_plain_read"]
+from sanic_ms.db.sql import words
+from sanic_ms.db.sql.placeholders import Dialect, scan
 
-# A name or a quoted name, with what stands around it where it is called. To the server each
-# character beyond ASCII is a letter: ``€``, an accent by itself, a hard space.
-_NAME = re.compile(
-    r'(\.\s*)?("(?:[^"]|"")*"|[a-zA-Z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)(?:\s*(\())?'
+__all__ = ["NOTHING", "Classification", "Mentions", "classify", "mentions_of_expression"]
+
+_BEYOND = r"\x80-\U0010ffff"
+_TOKEN: Final = re.compile(
+    rf"""(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+    |(?P<word>[a-zA-Z_{_BEYOND}][\w${_BEYOND}]*)
+    |(?P<value>\$[0-9]+|\.?[0-9][\w.]*)
+    |(?P<mark>[(),;.\[\]:])
+    |(?P<operator>[+\-*/<>=~!@\#%^&|`?]+)
+    |(?P<space>\s+)""",
+    re.VERBOSE,
 )
-_SELECT = re.compile(r"\s*select\b", re.IGNORECASE)
-_FORBIDDEN = frozenset(("into", "for"))
-
-# What may stand before a parenthesis: words of the language, types with a length, and functions of
-# PostgreSQL that only compute.
-_HARMLESS_WORDS = """
-    all and any array as asc between by case desc distinct else end except exists filter from
-    group having ilike in intersect is join lateral like limit not offset on or order over
-    partition row select similar some then union using values when where within
-    bit char character decimal interval numeric time timestamp timestamptz varbit varchar varying
-    abs age array_agg array_append array_cat array_length array_position array_remove
-    array_to_json array_to_string avg bit_length bool_and bool_or btrim cardinality cast ceil
-    ceiling char_length coalesce concat concat_ws count cume_dist date date_part date_trunc decode
-    dense_rank div encode every exp extract first_value floor format generate_series
-    greatest initcap json_agg json_array_elements json_array_length json_build_array
-    json_build_object json_each json_extract_path json_extract_path_text json_object_agg
-    jsonb_agg jsonb_array_elements jsonb_array_length jsonb_build_array jsonb_build_object
-    jsonb_each jsonb_exists jsonb_extract_path jsonb_extract_path_text jsonb_object_agg
-    jsonb_object_keys jsonb_set jsonb_strip_nulls lag last_value lead least left length ln log
-    lower lpad ltrim make_date make_interval make_timestamp max md5 min mod mode now nth_value
-    ntile nullif octet_length overlay percent_rank percentile_cont percentile_disc
-    phraseto_tsquery plainto_tsquery position power range_agg rank regexp_match regexp_matches
-    regexp_replace regexp_split_to_array repeat replace reverse right round row_number row_to_json
-    rpad rtrim sign split_part sqrt starts_with stddev stddev_pop stddev_samp string_agg
-    string_to_array strpos substr substring sum to_char to_date to_json to_jsonb to_number
-    to_timestamp to_tsquery to_tsvector translate trim trunc ts_headline ts_rank ts_rank_cd
-    unnest upper var_pop var_samp variance websearch_to_tsquery width_bucket
-"""
-_HARMLESS = frozenset(_HARMLESS_WORDS.split())
+_MOST_TOKENS: Final = 4000
+_UNICODE_NAME: Final = re.compile(r'(?<![\w$])[uU]&\s*"')
+# An operator of PostgreSQL ends with + or - only if one of these is in it.
+_SPECIAL: Final = frozenset("~!@#%^&|`?")
 
 
-def is_plain_read(text: str) -> bool:
-    """Whether a statement of PostgreSQL is a plain read, as far as its text tells.
+class Token(NamedTuple):
+    """A piece of a statement.
+
+    Attributes:
+        kind: ``word``, ``quoted`` (a name), ``value``, ``mark`` or ``operator``.
+        text: A word in lower case, a name without its quotes, anything else as it stood.
+    """
+
+    kind: str
+    text: str
+
+    def is_word(self, *texts: str) -> bool:
+        """Whether it is one of these words, without quotes."""
+        return self.kind == "word" and self.text in texts
+
+
+class Mentions(NamedTuple):
+    """What a statement mentions, for a catalog to confirm.
+
+    Attributes:
+        names: Every word and name: tables, columns, aliases, types, and words of the language.
+        called: Those that stand before a parenthesis as a function does.
+        operators: As they are written.
+        writes: Whether the statement changes rows, so that triggers, defaults and checks run.
+    """
+
+    names: frozenset[str]
+    called: frozenset[str] = frozenset()
+    operators: frozenset[str] = frozenset()
+    writes: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to confirm."""
+        return not (self.names or self.called or self.operators)
+
+
+NOTHING: Final = Mentions(frozenset())
+
+
+class Classification(NamedTuple):
+    """What a text proves.
+
+    Attributes:
+        mentions: What is left to be confirmed; None: the statement can never be proven.
+        plain: Once proven, it may run twice and behind others: one SELECT that waits for no lock.
+    """
+
+    mentions: Mentions | None
+    plain: bool = False
+
+
+_UNPROVEN: Final = Classification(None)
+
+
+class _Unproven(Exception):
+    """A token that proves nothing."""
+
+
+def classify(bare: str, dialect: Dialect) -> Classification:
+    """Classify a statement by its text.
 
     Args:
-        text: The statement without strings and comments, and with its quoted names:
-            `placeholders.Scan.shown`.
+        bare: The statement as `placeholders.Scan.bare` has it.
+        dialect: Whose rules hold.
     """
-    if _SELECT.match(text) is None:
-        return False
-    for match in _NAME.finditer(text):
-        of, name, called = match.groups()
-        word = name.lower()
-        if word in _FORBIDDEN:
-            return False
-        # One of a schema, or a quoted one, may be anybody's. Of letters beyond ASCII, `lower` makes
-        # some that are none: of the sign of Kelvin a "k".
-        if called and (of or word not in _HARMLESS or not name.isascii()):
-            return False
-    return ";" not in text.rstrip("; \t\r\n")
+    try:
+        return _RULES[dialect](_tokens(bare))
+    except _Unproven:
+        return _UNPROVEN
+
+
+def mentions_of_expression(text: str, *, writes: bool) -> Mentions | None:
+    """What an expression mentions that PostgreSQL keeps with a table: a policy, a default, a check,
+    the definition of a view.
+
+    Args:
+        text: As ``pg_get_expr`` or ``pg_get_viewdef`` gives it.
+        writes: Whether it belongs to a statement that writes: then it may draw from a sequence.
+
+    Returns:
+        None: it cannot be proven.
+    """
+    allowed = frozenset(["nextval"]) if writes else frozenset[str]()
+    try:
+        tokens = _tokens(scan(text.rstrip().removesuffix(";"), "postgresql").bare)
+        return _postgres_mentions(tokens, also=allowed)[0]
+    except _Unproven:
+        return None
+
+
+def _tokens(bare: str) -> list[Token]:
+    if _UNICODE_NAME.search(bare):
+        raise _Unproven
+    tokens: list[Token] = []
+    position = 0
+    while position < len(bare):
+        match = _TOKEN.match(bare, position)
+        if match is None or len(tokens) > _MOST_TOKENS:
+            raise _Unproven
+        position = match.end()
+        kind, text = str(match.lastgroup), match[0]
+        if kind == "word":
+            # Beyond ASCII `lower` makes letters of what is none: of the sign of Kelvin a "k".
+            text = text.lower() if text.isascii() else re.sub("[A-Z]+", _lower, text)
+        elif kind == "quoted":
+            text = text[1:-1].replace(text[0] * 2, text[0])
+        elif kind == "operator" and "/*" in text:
+            raise _Unproven  # a comment that MySQL executes
+        if kind != "space":
+            tokens.append(Token(kind, text))
+    while tokens and tokens[-1].text == ";" and tokens[-1].kind == "mark":
+        tokens.pop()
+    if any(token == Token("mark", ";") for token in tokens):
+        raise _Unproven  # several statements
+    return tokens
+
+
+def _lower(match: re.Match[str]) -> str:
+    return match[0].lower()
+
+
+def _first_word(tokens: Sequence[Token]) -> str:
+    for token in tokens:
+        if token.kind == "word":
+            return token.text
+        if token.text != "(":
+            break
+    raise _Unproven
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+_POSTGRES_READS: Final = frozenset(("select", "values", "table", "with"))
+_POSTGRES_WRITES: Final = frozenset(("insert", "update", "delete", "merge"))
+
+
+def _postgres(tokens: list[Token]) -> Classification:
+    first = _first_word(tokens)
+    if first == "set":
+        # Ends with the transaction. (Without one it does nothing.)
+        is_local = len(tokens) > 1 and tokens[1].is_word("local", "transaction", "constraints")
+        return Classification(NOTHING) if is_local else _UNPROVEN
+    if first in ("show", "notify"):
+        return Classification(NOTHING)
+    if first not in _POSTGRES_READS | _POSTGRES_WRITES:
+        return _UNPROVEN
+    mentions, in_transaction = _postgres_mentions(tokens)
+    plain = (
+        first == "select"
+        and tokens[0].is_word("select")
+        and not mentions.writes
+        and not in_transaction
+        and not any(token.is_word("for") for token in tokens)
+    )
+    return Classification(mentions, plain)
+
+
+def _postgres_mentions(
+    tokens: Sequence[Token], *, also: frozenset[str] = frozenset()
+) -> tuple[Mentions, bool]:
+    """What tokens mention, and whether they call what has an effect in the transaction."""
+    names: set[str] = set()
+    called: set[str] = set()
+    operators: set[str] = set()
+    writes = in_transaction = False
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        if token.kind == "operator":
+            operators.update(_operators(token.text))
+        if token.kind not in ("word", "quoted"):
+            at += 1
+            continue
+        before = tokens[at - 1] if at else Token("mark", "")
+        chain, at = _chain(tokens, at)
+        function = chain[-1].text
+        if len(chain) == 1 and token.kind == "word":
+            if token.text in _POSTGRES_WRITES and not before.is_word("for", "key"):
+                writes = True  # and no FOR [NO KEY] UPDATE
+            elif token.text == "into" and not before.is_word("insert", "merge"):
+                raise _Unproven  # makes a table, perhaps a temporary one
+        if at >= len(tokens) or tokens[at] != Token("mark", "("):
+            names.update(_names(chain))
+        elif before.is_word("into", "as", "with", "recursive"):
+            names.update(_names(chain))  # its columns follow
+        elif len(chain) == 1 and token.kind == "word" and function in words.POSTGRES_RESERVED:
+            pass
+        elif len(chain) == 1 or (len(chain) == 2 and chain[0].text == "pg_catalog"):
+            if function in words.POSTGRES_IN_TRANSACTION or (
+                function == "set_config" and _ends_with_true(tokens, at)
+            ):
+                in_transaction = True
+            elif not (function in words.POSTGRES or function in words.LANGUAGE or function in also):
+                raise _Unproven
+            called.add(function)
+        else:
+            raise _Unproven  # a function of a schema
+    found = Mentions(frozenset(names), frozenset(called), frozenset(operators), writes)
+    return found, in_transaction
+
+
+def _chain(tokens: Sequence[Token], at: int) -> tuple[list[Token], int]:
+    """The name that begins at a token, ``a.b.c`` as its parts, and the index behind it."""
+    chain = [tokens[at]]
+    at += 1
+    while at + 1 < len(tokens) and tokens[at] == Token("mark", "."):
+        if tokens[at + 1].kind not in ("word", "quoted"):
+            break  # t.*
+        chain.append(tokens[at + 1])
+        at += 2
+    return chain, at
+
+
+def _names(chain: Sequence[Token]) -> Iterator[str]:
+    for part in chain:
+        if part.kind == "quoted" or part.text not in words.POSTGRES_RESERVED:
+            yield part.text
+
+
+def _operators(text: str) -> list[str]:
+    """The operators of a run of their characters, by PostgreSQL's rule about + and - at its end."""
+    signs = []
+    while len(text) > 1 and text[-1] in "+-" and not _SPECIAL & set(text):
+        signs.append(text[-1])
+        text = text[:-1]
+    return [text, *signs]
+
+
+def _ends_with_true(tokens: Sequence[Token], at: int) -> bool:
+    """Whether the last argument of a call is the word ``true``.
+
+    Args:
+        at: The index of its opening parenthesis.
+    """
+    depth = 0
+    for index in range(at, len(tokens)):
+        if tokens[index].kind == "mark":
+            depth += {"(": 1, ")": -1}.get(tokens[index].text, 0)
+        if depth == 0:
+            return tokens[index - 1].is_word("true") and tokens[index - 2] == Token("mark", ",")
+    return False
+
+
+# --- MySQL and MariaDB ---------------------------------------------------------------------------
+
+_MYSQL_READS: Final = frozenset(("select", "values", "table", "with"))
+_MYSQL_WRITES: Final = frozenset(("insert", "replace", "update", "delete"))
+_MYSQL_INTO: Final = ("insert", "replace", "ignore", "low_priority", "delayed", "high_priority")
+# They read or change what the session remembers, or wait for a lock of its own.
+_MYSQL_STATE: Final = frozenset(("sql_calc_found_rows", "procedure", "outfile", "dumpfile"))
+
+
+def _mysql(tokens: list[Token]) -> Classification:
+    first = _first_word(tokens)
+    if first not in _MYSQL_READS | _MYSQL_WRITES:
+        return _UNPROVEN
+    names: set[str] = set()
+    writes = False
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        if token.kind == "operator" and "@" in token.text:
+            raise _Unproven  # a variable
+        if token == Token("mark", ":"):
+            raise _Unproven  # an assignment
+        if token.kind not in ("word", "quoted"):
+            at += 1
+            continue
+        before = tokens[at - 1] if at else Token("mark", "")
+        chain, at = _chain(tokens, at)
+        bare = len(chain) == 1 and token.kind == "word"
+        if bare:
+            writes = writes or token.text in _MYSQL_WRITES
+            if token.text in _MYSQL_STATE or (token.text == "value" and before.is_word("next")):
+                raise _Unproven
+            if token.text == "into" and not before.is_word(*_MYSQL_INTO):
+                raise _Unproven
+        is_call = at < len(tokens) and tokens[at] == Token("mark", "(")
+        if not is_call or before.is_word("into", "as", "with", "recursive"):
+            names.update(part.text for part in chain)
+        elif not bare or token.text not in words.MYSQL:
+            raise _Unproven
+    return Classification(Mentions(frozenset(names), writes=writes))
+
+
+# --- SQLite --------------------------------------------------------------------------------------
+
+_SQLITE_ROWS: Final = frozenset(
+    ("select", "values", "with", "insert", "replace", "update", "delete")
+)
+_SQLITE_SCHEMA: Final = frozenset(("create", "drop", "alter", "reindex", "analyze", "vacuum"))
+_READING_PRAGMAS = """
+    foreign_key_check foreign_key_list incremental_vacuum index_info index_list index_xinfo
+    integrity_check optimize quick_check table_info table_xinfo wal_checkpoint
+"""
+_SQLITE_PRAGMAS: Final = frozenset(_READING_PRAGMAS.split())
+_SQLITE_TEMPORARY: Final = ("temp", "temporary", "attach", "detach", "load_extension")
+
+
+def _sqlite(tokens: list[Token]) -> Classification:
+    """A statement about rows cannot change the connection, whatever views and triggers there are:
+    only PRAGMA, ATTACH, DETACH and temporary objects can, and none of them is executed by SQL that
+    the database holds."""
+    first = _first_word(tokens)
+    if first == "pragma":
+        chain, at = _chain(tokens, 1) if len(tokens) > 1 else ([], 0)
+        reads = at == len(tokens) or (bool(chain) and chain[-1].text.lower() in _SQLITE_PRAGMAS)
+        return Classification(NOTHING) if reads else _UNPROVEN
+    if first not in _SQLITE_ROWS | _SQLITE_SCHEMA:
+        return _UNPROVEN
+    # The name of a schema may be quoted, even as a string; "temp" as an alias costs a reset.
+    if any(
+        token.kind in ("word", "quoted") and token.text.lower() in _SQLITE_TEMPORARY
+        for token in tokens
+    ):
+        return _UNPROVEN
+    if first in _SQLITE_SCHEMA and _has_quoted_string(tokens):
+        return _UNPROVEN
+    return Classification(NOTHING)
+
+
+def _has_quoted_string(tokens: Sequence[Token]) -> bool:
+    """Whether a string stands where the name of a schema may: ``CREATE TABLE 'temp'.x``."""
+    return any(
+        token.kind == "value" and tokens[index + 1] == Token("mark", ".")
+        for index, token in enumerate(tokens[:-1])
+    )
+
+
+_RULES: Final[dict[Dialect, Callable[[list[Token]], Classification]]] = {
+    "postgresql": _postgres,
+    "mysql": _mysql,
+    "sqlite": _sqlite,
+}

@@ -34,12 +34,16 @@ class Scan(NamedTuple):
         code: The text with each string, comment and quoted name replaced by one space.
         shown: The text without anybody's data: each string and number is a ``?``, each comment a
             space. Names and placeholders are as they were.
+        bare: The text for `classification`: each string is a ``0`` (on MySQL one in double quotes
+            stays, as it is a name in the mode ANSI_QUOTES), each comment a space, unless MySQL
+            would execute it; all else is as it was.
     """
 
     parts: tuple[str, ...]
     numbers: tuple[int, ...]
     code: str
     shown: str
+    bare: str
 
 
 _QUOTED = r"'(?:[^']++|'')*+(?:'|\Z)"
@@ -113,10 +117,12 @@ def scan(sql: str, dialect: Dialect) -> Scan:
     numbers: list[int] = []
     code: list[str] = []
     shown: list[str] = []
+    bare: list[str] = []
     part_start = position = 0
     while (match := token.search(sql, position)) is not None:
         code.append(sql[position : match.start()])
         shown.append(_NUMBER.sub("?", code[-1]))
+        bare.append(code[-1])
         position = match.end()
         number = match["number"]
         if number is not None:
@@ -125,9 +131,11 @@ def scan(sql: str, dialect: Dialect) -> Scan:
             part_start = position
             code.append("?")
             shown.append(match[0])
+            bare.append(match[0])
             continue
         code.append(" ")
         shown.append(_without_data(match[0], dialect))
+        bare.append(_bare(match[0], shown[-1]))
         if dialect == "postgresql":
             if match["comment"] is not None:
                 position = _end_of_comment(sql, position)
@@ -136,15 +144,22 @@ def scan(sql: str, dialect: Dialect) -> Scan:
                 position = len(sql) if end < 0 else end + len(tag)
     code.append(sql[position:])
     shown.append(_NUMBER.sub("?", code[-1]))
+    bare.append(code[-1])
     parts.append(sql[part_start:])
     _check(numbers)
-    return Scan(tuple(parts), tuple(numbers), "".join(code), "".join(shown))
+    return Scan(tuple(parts), tuple(numbers), "".join(code), "".join(shown), "".join(bare))
 
 
 def _without_data(token: str, dialect: Dialect) -> str:
     if token[0] in "`[" or (token[0] == '"' and dialect != "mysql"):
         return token  # a quoted name
     return " " if token[0] in "-/#" else "?"
+
+
+def _bare(token: str, shown: str) -> str:
+    if token.startswith(('"', "/*!", "/*M!")):
+        return token
+    return " 0 " if shown == "?" else shown
 
 
 def _end_of_comment(sql: str, position: int) -> int:

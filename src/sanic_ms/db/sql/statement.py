@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sanic_ms.db.sql import query_builders
-from sanic_ms.db.sql.classification import is_plain_read
+from sanic_ms.db.sql.classification import Mentions, classify
 from sanic_ms.db.sql.placeholders import Dialect, scan
 from sanic_ms.exception import StatementError
 from sanic_ms.telemetry.tracing import ChildSpans
@@ -26,29 +26,6 @@ _LONGEST = 16_384  # characters of a text that is remembered
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
 
-# What changes the session beyond the statement, and so must not reach the next user of the
-# connection. Judged on bare code: a word in a string or a comment does not count.
-_SESSION_WORDS: dict[Dialect, re.Pattern[str]] = {
-    "postgresql": re.compile(
-        r"(?:\A|;)\s*(?:set\s+(?!local\b|transaction\b|constraints\b)|(?:reset|listen|unlisten|"
-        r"prepare|deallocate|declare|load|discard|do|call)\b)"
-        r"|\b(?:create|into)\s+(?:(?:global|local)\s+)?temp(?:orary)?\b"
-        r"|\b(?:set_config|pg_(?:try_)?advisory_(?:un)?lock\w*)\s*\(",
-        re.IGNORECASE,
-    ),
-    "mysql": re.compile(
-        r"(?:\A|;)\s*(?:set|use|prepare|deallocate|lock|unlock|handler|call|do)\b"
-        r"|\bcreate\s+temporary\b|\bget_lock\s*\(|@\w|:=",
-        re.IGNORECASE,
-    ),
-    "sqlite": re.compile(
-        r"(?:\A|;)\s*(?:attach|detach)\b|\bcreate\s+temp(?:orary)?\b|(?:\A|;)\s*pragma\b(?!"
-        r"\s+(?:\w+\.)?(?:(?:table|index)_x?info|index_list|foreign_key_(?:list|check)|\w+_check|"
-        r"wal_checkpoint|optimize|incremental_vacuum)\b|\s+[\w.]+\s*(?:;\s*)?\Z)",
-        re.IGNORECASE,
-    ),
-}
-
 
 class Statement:
     """One SQL text, ready for one dialect.
@@ -61,8 +38,10 @@ class Statement:
         order: The argument's index for each ``?`` of the text; None where that is 0, 1, 2 …
         selects: It starts with SELECT or VALUES and so cannot write on SQLite.
         writes: It may change data, as far as its words tell.
-        changes_session: It may change the session beyond itself: SET, LISTEN, temporary tables …
-        plain: It only reads, may run twice, and may share a session with others of its kind.
+        mentions: What a catalog has to confirm before the statement is proven to leave the session
+            as it was; None: it can never be proven.
+        harmless: It is proven: a connection on which only such statements ran is not reset.
+        plain: It is proven, only reads, may run twice, and may share a session with others.
         slow: It was seen to take long, which a driver or the pool remembers here.
         together: How many plain reads may be under way on one session, this one among them, while
             another one is idle. A driver's own use.
@@ -77,11 +56,11 @@ class Statement:
             could not read it (a NUL, half a surrogate pair).
     """
 
-    __slots__ = ("alone_for", "answered", "batched", "changes_session", "count", "order", "plain",
-                 "selects", "slow", "sql", "text", "together", "traced", "word",
+    __slots__ = ("_is_plain", "alone_for", "answered", "batched", "count", "harmless", "mentions",
+                 "order", "plain", "selects", "slow", "sql", "text", "together", "traced", "word",
                  "writes")  # fmt: skip
 
-    def __init__(self, sql: str, dialect: Dialect) -> None:
+    def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
             _check_letters(sql)
         found = scan(sql, dialect)
@@ -105,21 +84,26 @@ class Statement:
             or word in ("explain", "show", "pragma")
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
-        self.changes_session = _SESSION_WORDS[dialect].search(found.code) is not None
-        # Of a longer one nobody would remember that it takes long, and all who share its connection
-        # would be held up each time.
-        self.plain = (
-            dialect == "postgresql"
-            and len(sql) <= _LONGEST
-            and not self.changes_session
-            and is_plain_read(found.shown)
-        )
+        self.mentions: Mentions | None = None
+        self._is_plain = False
+        if prove:
+            self.mentions, self._is_plain = classify(found.bare, dialect)
+        # A long text is not remembered, nor that it takes long: it would hold up those behind it.
+        self._is_plain = self._is_plain and len(sql) <= _LONGEST
+        self.harmless = self.plain = False
+        if self.mentions is not None and self.mentions.is_empty:
+            self.confirm(True)
         self.slow = False
         self.together = 1
         self.answered = 0
         self.alone_for = 0.0
         self.traced: ChildSpans | None = None
         self.batched: ChildSpans | None = None
+
+    def confirm(self, proven: bool) -> None:
+        """Take over what a catalog says of `mentions`."""
+        self.harmless = proven
+        self.plain = proven and self._is_plain
 
     def check(self, args: Arguments) -> None:
         """Refuse a wrong number of arguments.
@@ -161,12 +145,14 @@ class StatementCache:
     Args:
         dialect: Of the database.
         limit: How many texts to keep; the oldest goes first. Texts over 16 kB are not kept.
+        prove: Whether statements may be proven harmless; False: each costs a reset.
     """
 
-    __slots__ = ("_known", "dialect", "limit")
+    __slots__ = ("_known", "_prove", "dialect", "limit")
 
-    def __init__(self, dialect: Dialect, limit: int = 1024) -> None:
+    def __init__(self, dialect: Dialect, limit: int = 1024, *, prove: bool = True) -> None:
         self.dialect: Dialect = dialect
+        self._prove = prove
         self.limit = limit
         self._known: dict[str, Statement] = {}
 
@@ -189,6 +175,12 @@ class StatementCache:
         known = self._known.get(sql)
         return known if known is not None else self._remember(sql)
 
+    def forget_proofs(self) -> None:
+        """Let the catalog be asked again about every statement."""
+        for statement in self._known.values():
+            if statement.mentions is not None and not statement.mentions.is_empty:
+                statement.confirm(False)
+
     def _compile(self, statement: object, args: Arguments) -> tuple[Statement, Arguments]:
         if not isinstance(statement, str):
             built = query_builders.compile_query(statement, self.dialect)
@@ -205,7 +197,7 @@ class StatementCache:
         return self.find(statement), args
 
     def _remember(self, sql: str) -> Statement:
-        statement = Statement(sql, self.dialect)
+        statement = Statement(sql, self.dialect, prove=self._prove)
         if len(sql) <= _LONGEST:
             if len(self._known) >= self.limit:
                 del self._known[next(iter(self._known))]

@@ -21,7 +21,7 @@ from asyncmy import errors as my  # noqa: E402
 from asyncmy.constants.CLIENT import FOUND_ROWS  # noqa: E402
 
 from sanic_ms.db.drivers.mysql.errors import translate  # noqa: E402
-from sanic_ms.db.drivers.mysql.session import MySQLSession  # noqa: E402
+from sanic_ms.db.drivers.mysql.session import SESSION_START, MySQLSession  # noqa: E402
 
 __all__ = ["MySQLDriver", "make_driver"]
 
@@ -68,7 +68,7 @@ class MySQLDriver(Driver):
 
     async def connect(self, timeout: float) -> MySQLSession:
         """Open a session."""
-        return MySQLSession(self, await self._connect(timeout))
+        return MySQLSession(self, await self._connect(timeout), self._url.database)
 
     async def _connect(self, timeout: float) -> Any:
         url = self._url
@@ -84,7 +84,7 @@ class MySQLDriver(Driver):
                     database=url.database,
                     charset="utf8mb4",
                     autocommit=True,
-                    init_command="SET time_zone = '+00:00'",
+                    init_command=SESSION_START,
                     # An UPDATE counts the rows that it matched, as on the other databases.
                     client_flag=FOUND_ROWS,
                     connect_timeout=max(timeout, 1.0),

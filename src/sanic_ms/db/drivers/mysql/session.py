@@ -10,7 +10,7 @@ way to stop one: the connection is thrown away, and the server is told to kill i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -22,7 +22,9 @@ from sanic_ms.db.deadlines import Deadline
 from sanic_ms.db.drivers.mysql import values
 from sanic_ms.db.drivers.mysql.cursor import MySQLRows, open_cursor
 from sanic_ms.db.drivers.mysql.errors import translate
+from sanic_ms.db.drivers.mysql.proof import prove
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import (
     DatabaseUnavailable,
@@ -35,7 +37,7 @@ from sanic_ms.exception import (
 if TYPE_CHECKING:
     from sanic_ms.db.drivers.mysql.driver import MySQLDriver
 
-__all__ = ["MySQLSession"]
+__all__ = ["SESSION_START", "MySQLSession"]
 
 Result = TypeVar("Result")
 
@@ -47,6 +49,13 @@ _LONG_VALUE: Final = 8192
 # The server will not prepare this kind of statement; it takes it as text.
 _NOT_PREPARABLE: Final = 1295
 _DEADLOCK: Final = 1213
+_RESET_CONNECTION: Final = 0x1F  # COM_RESET_CONNECTION
+_CATALOG_LIMIT: Final = 5.0  # seconds
+
+SESSION_START: Final = (
+    "SET NAMES utf8mb4, autocommit = 1, time_zone = '+00:00', character_set_client = utf8mb4"
+)
+"""What every session is told: text in UTF-8, no transaction unless begun, times in UTC."""
 
 
 class _ResultShape:
@@ -74,13 +83,14 @@ class _ResultShape:
 class MySQLSession(Session):
     """One connection to MySQL."""
 
-    __slots__ = ("_deadline", "_driver", "_expired", "_prepared", "_raw", "_readonly", "_shapes",
-                 "_transaction")  # fmt: skip
+    __slots__ = ("_database", "_deadline", "_driver", "_expired", "_prepared", "_raw", "_readonly",
+                 "_shapes", "_transaction")  # fmt: skip
 
-    def __init__(self, driver: MySQLDriver, raw: Any) -> None:
+    def __init__(self, driver: MySQLDriver, raw: Any, database: str) -> None:
         super().__init__()
         self._driver = driver
         self._raw = raw
+        self._database = database
         self._deadline = Deadline(driver.deadlines)
         self._expired = False
         self._prepared: dict[str, Any] = {}
@@ -181,14 +191,34 @@ class MySQLSession(Session):
         return not self._raw.connected or self._raw._stream_broken
 
     async def reset(self) -> None:
-        """Roll back. A session that was told something is closed instead: MySQL's own reset forgets
-        what a connection of ours is told at its beginning, too."""
+        """Roll back, and make the session a new one: the server's own reset, and what every
+        connection of ours is told at its beginning."""
         if self.unsettled or self.is_closed():
             self.terminate()
             raise DatabaseUnavailable("the connection was given up")
-        await self.rollback(None)
-        if self.changed:
-            self.retired = True
+        if not self.changed:
+            await self.rollback(None)
+            return
+        self._prepared.clear()
+        self._shapes.clear()
+        try:
+            await self._raw._execute_command(_RESET_CONNECTION, b"")
+            await self._raw._read_ok_packet()
+            await self._raw.select_db(self._database)
+            await self._raw.query(SESSION_START)
+        except BaseException as exc:
+            self.terminate()
+            self._fail(exc)
+        self._ended()
+
+    async def prove(self, mentions: Mentions) -> str | None:
+        """Ask the catalog."""
+        return await prove(self._rows, mentions)
+
+    async def _rows(self, query: str, args: Sequence[str]) -> Sequence[Any]:
+        work = self._send(Statement(query, "mysql"), tuple(args))
+        rows: Sequence[Any] = (await self._limited(lambda: work, _CATALOG_LIMIT)).rows or ()
+        return rows
 
     async def ping(self) -> None:
         """A ping."""

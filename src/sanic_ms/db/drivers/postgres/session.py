@@ -20,7 +20,9 @@ from asyncpg import exceptions as pg
 from sanic_ms.db.base import Arguments, Lane, Row, Rows, Session, Sharer, TransactionOptions
 from sanic_ms.db.drivers.postgres.errors import is_unsent, translate
 from sanic_ms.db.drivers.postgres.pipeline import Pipeline, PostgresLane, pipeline
+from sanic_ms.db.drivers.postgres.proof import prove
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
 
@@ -42,8 +44,9 @@ class PostgresSession(Session):
         keep_prepared: Statements are prepared with a name.
     """
 
-    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_keep_prepared", "_lanes",
-                 "_pipeline", "_prepared", "_process", "_raw", "_readonly")  # fmt: skip
+    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_is_exposed",
+                 "_keep_prepared", "_lanes", "_pipeline", "_prepared", "_process", "_raw",
+                 "_readonly")  # fmt: skip
 
     def __init__(self, raw: Any, lanes: list[PostgresLane], *, keep_prepared: bool) -> None:
         super().__init__()
@@ -59,10 +62,12 @@ class PostgresSession(Session):
         self._keep_prepared = keep_prepared
         self._prepared: dict[str, Any] = {}
         self._readonly = False
+        self._is_exposed = False
 
     @property
     def raw(self) -> Any:
         """The asyncpg connection."""
+        self._is_exposed = True
         return self._raw
 
     async def fetch(
@@ -240,15 +245,25 @@ class PostgresSession(Session):
         try:
             # Nothing is known about a transaction before an interrupted statement has ended; an
             # empty one waits for that.
-            await self._raw.execute("SELECT 1")
+            if self.unsettled:
+                await self._raw.execute("SELECT 1")
             if self._raw.is_in_transaction():
                 await self._raw.execute("ROLLBACK")
             if self.changed:
-                await self._raw.reset()
+                if self._is_exposed:
+                    self._is_exposed = False
+                    await self._raw.reset()  # its listeners are asyncpg's to forget
                 await self._raw.execute("DISCARD ALL")
                 self._prepared.clear()
         except BaseException as exc:
             self.terminate()
+            self._fail(exc)
+
+    async def prove(self, mentions: Mentions) -> str | None:
+        """Ask the catalog, by queries that are not prepared."""
+        try:
+            return await prove(self._raw.fetch, mentions)
+        except BaseException as exc:
             self._fail(exc)
 
     async def ping(self) -> None:

@@ -67,7 +67,7 @@ class SQLiteDriver(Driver):
         opened: list[sqlite3.Connection] = []
         try:
             async with asyncio.timeout(timeout):
-                await worker.submit(lambda: opened.append(self._open()))
+                await worker.submit(lambda: opened.append(self.open()))
         except BaseException as exc:
             # It may be opened after all, with nobody left to take it.
             worker.submit(lambda: _close_all(opened))
@@ -80,7 +80,8 @@ class SQLiteDriver(Driver):
             raise DatabaseUnavailable(self._explain(error.detail)) from exc
         return SQLiteSession(self, opened[0], worker)
 
-    def _open(self) -> sqlite3.Connection:
+    def open(self) -> sqlite3.Connection:
+        """Open the file, or a new database in memory. It blocks."""
         if self.memory:
             target, uri = ":memory:", False
         else:

@@ -163,8 +163,8 @@ class SQLiteSession(Session):
         return self._closed
 
     async def reset(self) -> None:
-        """Wait for an interrupted statement and roll back. A session that was told something is
-        closed instead, as SQLite cannot forget; but one in memory holds the data, and stays."""
+        """Wait for an interrupted statement and roll back. A session that may have changed is
+        closed, as SQLite cannot forget; the data of one in memory move to a new connection."""
         try:
             await self._on_thread(self._roll_back, None)
             await self._ended()
@@ -172,8 +172,20 @@ class SQLiteSession(Session):
             self.terminate()
             raise
         self.unsettled = False
-        if self.changed and not self._driver.keeps_data:
+        if not self.changed:
+            return
+        if not self._driver.keeps_data:
             self.retired = True
+            return
+        self._inline = False
+        self._raw = await self._on_thread(self._renewed, None)
+
+    def _renewed(self) -> sqlite3.Connection:
+        """A new connection in memory with the same data."""
+        fresh = self._driver.open()
+        self._raw.backup(fresh)
+        self._raw.close()
+        return fresh
 
     async def ping(self) -> None:
         """A SELECT on the thread."""
