@@ -87,7 +87,7 @@ async def test_writes_after_break_are_kept(
     assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 1
 
 
-async def test_closing_early(pool: ConnectionPool) -> None:
+async def test_closing_early(pool: ConnectionPool, settled: Settled) -> None:
     """By aclose, twice, or by the end of an ``async with``; nothing comes after it."""
     rows = pool.iterate(numbers(pool, 1000))
     assert (await anext(rows))["n"] == 1
@@ -99,6 +99,7 @@ async def test_closing_early(pool: ConnectionPool) -> None:
         assert (await anext(rows))["n"] == 1
     unused = pool.iterate("SELECT 1")
     await unused.aclose()
+    await settled(pool)
     assert pool.stats().idle == pool.stats().size
 
 

@@ -30,11 +30,12 @@ async def insert(db: Connection, table: str, number: int) -> None:
     await db.execute(f"INSERT INTO {table} VALUES ($1, $2)", number, "x")
 
 
-async def test_commits_at_its_end(pool: ConnectionPool, table: str) -> None:
+async def test_commits_at_its_end(pool: ConnectionPool, table: str, settled: Settled) -> None:
     """What was done in the block is there after it."""
     async with pool.transaction() as db:
         await insert(db, table, 1)
     assert await count(pool, table) == 1
+    await settled(pool)
     assert pool.stats().idle == pool.stats().size
 
 

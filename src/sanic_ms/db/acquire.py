@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sanic_ms.context import RequestContext
+from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import TransactionOptions
 from sanic_ms.db.connection import Connection
+from sanic_ms.db.session_settings import session_settings
 from sanic_ms.db.transaction import Transaction
 from sanic_ms.exception import LifecycleError
 
@@ -44,6 +45,15 @@ class Acquiring(msgspec.Struct, eq=False):  # whose constructor runs in C
             session = sessions.take() or await sessions.wait(
                 pool.acquire_timeout if timeout is None else timeout
             )
+        if pool.settings_of is not None:
+            request = self._request if self._request is not None else current_request.get()
+            try:
+                session.settings = session_settings(pool.settings_of, request)
+            except BaseException:
+                sessions = pool.lending
+                if sessions is not None:
+                    sessions.take_back(session)
+                raise
         self._connection = connection = Connection(pool, session, self._request)
         return connection
 

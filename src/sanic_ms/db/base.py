@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
+from sanic_ms.db.session_settings import SessionSettings
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.placeholders import Dialect
 from sanic_ms.db.sql.statement import Statement, StatementCache
@@ -155,6 +156,7 @@ class Session(ABC):
         changed: Its session may differ from a new one: a statement ran on it that is not proven to
             leave it as it was.
         unproven: Those statements.
+        settings: Those that go with each statement of its user; None: none do.
         aborted: The database ended the open transaction by itself, and what follows would run
             outside of it. Set by drivers whose database goes on in silence; cleared by `rollback`.
         lost: The last statement has no answer, as the connection was lost. Set by drivers with
@@ -166,12 +168,13 @@ class Session(ABC):
     """
 
     __slots__ = ("aborted", "born", "changed", "fresh", "idle_since", "lost", "retired",
-                 "unproven", "unsent", "unsettled")  # fmt: skip
+                 "settings", "unproven", "unsent", "unsettled")  # fmt: skip
 
     def __init__(self) -> None:
         self.unsettled = False
         self.changed = False
         self.unproven: set[Statement] = set()
+        self.settings: SessionSettings | None = None
         self.aborted = False
         self.lost = False
         self.unsent = False
@@ -335,12 +338,14 @@ class Driver(ABC):
         dialect: How its SQL is written.
         max_sessions: How many sessions it can have; None: as many as the pool wants.
         pipelines: Its sessions can do plain reads of several callers at once.
+        has_settings: Its sessions have settings that end with a transaction.
         keeps_data: The data live in the session, which is therefore never closed for its age.
     """
 
     dialect: Dialect
     max_sessions: int | None = None
     pipelines: bool = False
+    has_settings: bool = False
     keeps_data: bool = False
     _deadlines: Deadlines | None = None
 

@@ -446,10 +446,12 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             if not (self._fresh and lost.unsent and left > 0 and pool.state is State.RUNNING):
                 break
             changed, unproven = lost.changed, lost.unproven  # by the statement itself
+            settings = lost.settings
             self._session = None
             self._session = lost = await pool.exchange(lost, left)
             lost.changed = lost.changed or changed
             lost.unproven = lost.unproven | unproven
+            lost.settings = settings
             try:
                 return await work(lost)
             except DatabaseUnavailable as another:

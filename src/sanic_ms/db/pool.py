@@ -19,10 +19,11 @@ from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.reading import UNDONE, PlainRead, alone, together
 from sanic_ms.db.rows import RowIterator
 from sanic_ms.db.scheduler import ReadScheduler
+from sanic_ms.db.session_settings import SettingsOf
 from sanic_ms.db.sessions import PoolLimits, PoolStats, Sessions
 from sanic_ms.db.sql.statement import StatementCache
 from sanic_ms.db.transaction import transaction_options
-from sanic_ms.exception import DatabaseError, LifecycleError
+from sanic_ms.exception import ConfigError, DatabaseError, LifecycleError
 from sanic_ms.lifecycle import Component, Health, State
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.values import DatabaseURL
@@ -56,6 +57,8 @@ class ConnectionPool(Component):
         reset: ``"auto"``: a connection is reset at its release unless each statement on it was
             proven to leave the session as it was. ``"always"``: it is reset at each release, and
             nothing is pipelined.
+        session_settings: Gives the settings of a request's session (its tenant, role, search path),
+            which go with each of its statements; PostgreSQL only, and nothing is pipelined.
         pipeline: Send plain reads of several callers on one connection, one behind the other,
             where the database can do that (PostgreSQL). It is about `fetch`, `fetchrow` and
             `fetchval` of the pool itself.
@@ -81,6 +84,7 @@ class ConnectionPool(Component):
         max_lifetime: float = 3600.0,
         pipeline: bool = True,
         reset: Literal["auto", "always"] = "auto",
+        session_settings: SettingsOf | None = None,
         stop_timeout: float = 5.0,
     ) -> None:
         if not 0 <= min_size <= max_size or max_size < 1:
@@ -108,6 +112,7 @@ class ConnectionPool(Component):
         self.statement_timeout = statement_timeout
         self.stop_timeout = stop_timeout
         self._reset = reset
+        self.settings_of = session_settings
         # A read that is late in a pipeline is begun anew, which must not take a good part of the
         # time that it has.
         self.pipeline = pipeline and (statement_timeout is None or statement_timeout >= 1.0)
@@ -158,6 +163,11 @@ class ConnectionPool(Component):
         self._pid = os.getpid()
         try:
             driver = driver_for(self.url)
+            if self.settings_of is not None and not driver.has_settings:
+                raise ConfigError(
+                    f"SESSION_SETTINGS needs PostgreSQL: the database {self.name!r} is "
+                    f"{self.url.masked}"
+                )
             self.statements = StatementCache(driver.dialect, prove=self._reset == "auto")
             self.watch = StatementInstrumentation(self.url, self._metrics)
             waited = None if self._metrics is None else self._metrics.waited
@@ -173,7 +183,7 @@ class ConnectionPool(Component):
             raise
         self.state = State.RUNNING
         self.lending = self._sessions
-        if self.pipeline and driver.pipelines:
+        if self.pipeline and driver.pipelines and self.settings_of is None:
             self._sharing = self._sessions.sharing
             self._reads = driver.reads(self._sessions, self.statements, self._metrics)
 

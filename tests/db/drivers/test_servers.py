@@ -107,8 +107,10 @@ async def test_nothing_of_a_session_is_left(
 
 
 async def test_a_changed_table_inside_a_transaction(postgres_url: str, make_pool: MakePool) -> None:
-    """The plan is out of date and PostgreSQL has failed the transaction: it works when repeated."""
-    pool = await make_pool(postgres_url, max_size=2)
+    """The plan of the first statement is out of date: the transaction begins again. In front of a
+    later one PostgreSQL has failed the transaction, which works when it is repeated."""
+    pool = await make_pool(postgres_url, max_size=1)
+    other = await make_pool(postgres_url, max_size=1)
     await pool.execute("CREATE TABLE changing (id int)")
     try:
         sql = "SELECT * FROM changing WHERE id > $1"
@@ -117,11 +119,20 @@ async def test_a_changed_table_inside_a_transaction(postgres_url: str, make_pool
             async with pool.transaction() as db:
                 return await db.fetch(sql, 0)
 
-        await read()
-        await pool.execute("ALTER TABLE changing ADD COLUMN name text")
+        async def read_later() -> list[dict[str, object]]:
+            async with pool.transaction() as db:
+                await db.fetchval("SELECT 1")
+                return await db.fetch(sql, 0)
+
+        for work in (read, read, read_later):  # proven, then prepared to stay
+            await work()
+        await other.execute("ALTER TABLE changing ADD COLUMN name text")
+        await other.execute("INSERT INTO changing VALUES (1, 'x')")
+        assert await read() == [{"id": 1, "name": "x"}]
+        await other.execute("ALTER TABLE changing ADD COLUMN age int")
         with pytest.raises(TransactionConflict):
-            await read()
-        assert await read() == []
+            await read_later()
+        assert await read_later() == [{"id": 1, "name": "x", "age": None}]
     finally:
         await pool.execute("DROP TABLE changing")
 

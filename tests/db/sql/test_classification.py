@@ -1,10 +1,12 @@
-"""Which statements may run twice and behind one another, as far as their text tells."""
+"""What a text proves about its session, and which statements may run behind one another."""
 
 from __future__ import annotations
 
 import pytest
 
-from sanic_ms.db.sql.statement import Statement
+from sanic_ms.db.sql.classification import classify, mentions_of_expression
+from sanic_ms.db.sql.placeholders import Dialect, scan
+from sanic_ms.db.sql.statement import Statement, StatementCache
 
 PLAIN = [
     "SELECT 1",
@@ -20,50 +22,204 @@ PLAIN = [
     "SELECT CASE WHEN (a > 1) THEN (b) ELSE (c) END FROM t",
     'SELECT "for", "into" FROM t',
     "SELECT $tag$ nextval('s') $tag$",
+    'SELECT "lower"($1)',
+    "SELECT pg_catalog.lower($1)",
+    "SELECT data ->> 'a', data ? 'b' FROM t AS x(data)",
+    "SELECT count(*) FILTER (WHERE a) FROM t",
 ]
-OTHERS = [
+# Proven by their text as well, and not sent behind others: they write, wait, or have an effect in
+# their transaction.
+PROVABLE = [
     "INSERT INTO users VALUES ($1)",
-    "UPDATE users SET age = 1",
+    "INSERT INTO users(name, city_id) VALUES ($1, $2) RETURNING id",
+    "INSERT INTO s.users (name) SELECT name FROM old ON CONFLICT (name) DO UPDATE SET name = 'x'",
+    "UPDATE users SET (age, name) = (1, 'x') WHERE id IN ($1)",
+    "DELETE FROM users USING old WHERE old.id = users.id",
+    "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = s.v",
     "WITH gone AS (DELETE FROM users RETURNING id) SELECT * FROM gone",
-    "SELECT * INTO copy FROM users",
+    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c",
+    "WITH c AS NOT MATERIALIZED (SELECT 1) SELECT * FROM c",
     "SELECT * FROM users WHERE id = $1 FOR UPDATE",
     "SELECT * FROM users FOR\nSHARE SKIP LOCKED",
-    "SELECT nextval('s')",
     "SELECT pg_sleep($1)",
     "SELECT pg_advisory_xact_lock(1)",
+    "SELECT pg_notify('a', 'b')",
+    "SELECT set_config('a.b', $1, true)",
+    "VALUES (1)",
+    "TABLE users",
+    "SHOW search_path",
+    "NOTIFY jobs, 'x'",
+    "SET LOCAL search_path = x",
+    "SET TRANSACTION READ ONLY",
+    "SET CONSTRAINTS ALL DEFERRED",
+]
+NEVER = [
+    "SELECT * INTO copy FROM users",
+    "SELECT nextval('s')",
+    "SELECT currval('s')",
+    "SELECT lastval()",
     "SELECT set_config('a.b', 'c', false)",
+    "SELECT set_config('a.b', 'c', NOT true)",
+    "SELECT set_config('a.b', 'c', (false, true))",
+    "SELECT set_config('a.b', 'true', $1)",
     "SELECT our_own($1)",
     'SELECT "our own"($1)',
-    'SELECT "lower"($1)',
+    'SELECT "LOWER"($1)',
+    'SELECT "select"($1)',
     'SELECT "f" /* between */ ($1)',
     "SELECT ours.lower($1)",
     "SELECT ours . lower ($1)",
     'SELECT "ours".lower($1)',
+    "SELECT a.pg_catalog.lower($1)",
     "SELECT * FROM our_own(1) AS x",
     "SELECT 1; DELETE FROM users",
     "SELECT größe($1)",
-    "VALUES (1)",
+    "SELECT \u212aust($1)",  # the sign of Kelvin, which Python lowers to a k
+    'SELECT U&"\\0061"',
     "EXPLAIN ANALYZE SELECT 1",
-    "SHOW search_path",
     "BEGIN",
     "DECLARE c CURSOR FOR SELECT 1",
     "selection",
+    "SET search_path = x",
+    "SET",
+    "COPY users TO STDOUT",
+    "LOCK TABLE users",
+    "TRUNCATE users",
+    "CREATE TABLE t (a int)",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT query_to_xml('SELECT 1', true, true, '')",
+    "SELECT $1" + " + 1" * 3000,
 ]
 
 
 @pytest.mark.parametrize("sql", PLAIN)
 def test_plain(sql: str) -> None:
     """It changes nothing, waits for no locked row, and calls nothing that might."""
-    assert Statement(sql, "postgresql").plain
+    mentions, plain = classify(scan(sql, "postgresql").bare, "postgresql")
+    assert mentions is not None
+    assert plain
+    assert not mentions.writes
 
 
-@pytest.mark.parametrize("sql", OTHERS)
-def test_not_plain(sql: str) -> None:
-    """In doubt, a statement is none."""
-    assert not Statement(sql, "postgresql").plain
+@pytest.mark.parametrize("sql", PROVABLE)
+def test_provable_and_not_plain(sql: str) -> None:
+    """Its connection need not be reset, if the catalog agrees; it has one of its own."""
+    mentions, plain = classify(scan(sql, "postgresql").bare, "postgresql")
+    assert mentions is not None
+    assert not plain
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "mysql"])
-def test_only_where_there_are_pipelines(dialect: str) -> None:
-    """Other databases' words mean other things."""
-    assert not Statement("SELECT 1", dialect).plain  # type: ignore[arg-type]
+@pytest.mark.parametrize("sql", NEVER, ids=lambda sql: sql[:50])
+def test_never_proven(sql: str) -> None:
+    """In doubt nothing is proven, whatever the catalog says."""
+    assert classify(scan(sql, "postgresql").bare, "postgresql") == (None, False)
+
+
+def test_what_is_mentioned() -> None:
+    """Every name but words that no name can be, every call, and every operator as the server reads
+    it."""
+    sql = 'SELECT "Up", lower(u.name) FROM s.users u WHERE a=-1 AND b <-> c @> $1 AND x IN (2)'
+    mentions, _ = classify(scan(sql, "postgresql").bare, "postgresql")
+    assert mentions is not None
+    assert mentions.names == {"Up", "u", "name", "s", "users", "a", "b", "c", "x"}
+    assert mentions.called == {"lower"}
+    assert mentions.operators == {"=", "-", "<->", "@>"}
+    assert not mentions.writes
+
+
+@pytest.mark.parametrize(
+    ("sql", "writes"),
+    [
+        ("INSERT INTO t VALUES (1)", True),
+        ("WITH x AS (UPDATE t SET a = 1) SELECT 1", True),
+        ("SELECT * FROM t FOR UPDATE", False),
+        ("SELECT * FROM t FOR NO KEY UPDATE", False),
+        ('SELECT "update" FROM t', False),
+    ],
+)
+def test_what_writes(sql: str, writes: bool) -> None:
+    """Triggers, defaults and checks count where rows are written."""
+    mentions, _ = classify(scan(sql, "postgresql").bare, "postgresql")
+    assert mentions is not None
+    assert mentions.writes is writes
+
+
+@pytest.mark.parametrize(
+    ("text", "writes", "proven"),
+    [
+        ("nextval('ids'::regclass)", True, True),
+        ("nextval('ids'::regclass)", False, False),
+        ("(tenant = current_setting('app.tenant'::text))", False, True),
+        ("set_tenant('a'::text)", True, False),
+        (" SELECT users.id,\n    users.name\n   FROM users;", False, True),
+        (" SELECT set_config('a.b'::text, 'c'::text, false) AS v;", False, False),
+    ],
+)
+def test_expressions_of_the_catalog(text: str, writes: bool, proven: bool) -> None:
+    """Policies, defaults, checks and views prove harmless by the same rule."""
+    assert (mentions_of_expression(text, writes=writes) is not None) is proven
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "harmless"),
+    [
+        ("mysql", "SELECT 1", True),
+        ("mysql", 'SELECT NOW(), "x" IS NULL', None),
+        ("mysql", "SELECT * FROM t", None),
+        ("mysql", "INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = VALUES(a)", None),
+        ("mysql", "SELECT 'a@b.c', 1 /* @a := 1 */", True),
+        ("mysql", "SELECT @a", False),
+        ("mysql", "SELECT f(1)", False),
+        ("mysql", "SELECT d.now()", False),
+        ("mysql", "SELECT /*!1*/ 1", False),
+        ("mysql", "SELECT a INTO OUTFILE 'x' FROM t", False),
+        ("mysql", "CREATE TABLE t (a INT)", False),
+        ("sqlite", "SELECT anything(1) FROM t", True),
+        ("sqlite", "UPDATE t SET a = $1", True),
+        ("sqlite", "CREATE TABLE template (temperature)", True),
+        ("sqlite", "PRAGMA table_info(t)", True),
+        ("sqlite", "PRAGMA main.index_list(t)", True),
+        ("sqlite", "PRAGMA foreign_keys", True),
+        ("sqlite", "PRAGMA foreign_keys = OFF", False),
+        ("sqlite", "ATTACH 'x.db' AS x", False),
+        ("sqlite", "BEGIN", False),
+    ],
+)
+def test_other_databases(dialect: Dialect, sql: str, harmless: bool | None) -> None:
+    """None: the catalog decides. Nothing is pipelined there."""
+    statement = Statement(sql, dialect)
+    assert statement.harmless is (harmless is True)
+    assert (statement.mentions is None) is (harmless is False)
+    assert not statement.plain
+
+
+def test_a_proof_is_confirmed_and_forgotten() -> None:
+    """What the text alone proves stays; what the catalog has confirmed is asked again."""
+    cache = StatementCache("postgresql")
+    text, catalog, never = (
+        cache.find(sql) for sql in ("SELECT 1", "SELECT id FROM t", "SET x = 1")
+    )
+    assert (text.harmless, text.plain) == (True, True)
+    assert (catalog.harmless, catalog.plain) == (False, False)
+    catalog.confirm(True)
+    assert (catalog.harmless, catalog.plain) == (True, True)
+    cache.forget_proofs()
+    assert (text.harmless, catalog.harmless, catalog.plain, never.harmless) == (
+        True,
+        False,
+        False,
+        False,
+    )
+
+
+def test_nothing_is_proven_where_every_connection_is_reset() -> None:
+    """``DB_RESET=always``."""
+    statement = StatementCache("postgresql", prove=False).find("SELECT 1")
+    assert (statement.harmless, statement.plain, statement.mentions) == (False, False, None)
+
+
+def test_a_long_text_is_not_sent_behind_others() -> None:
+    """Nobody would remember that it takes long."""
+    statement = Statement("SELECT 1 -- " + "x" * 20_000, "postgresql")
+    assert statement.harmless
+    assert not statement.plain

@@ -217,9 +217,9 @@ def _postgres_mentions(
             elif token.text == "into" and not before.is_word("insert", "merge"):
                 raise _Unproven  # makes a table, perhaps a temporary one
         if at >= len(tokens) or tokens[at] != Token("mark", "("):
-            names.update(_names(chain))
+            names.update(_names(chain, words.POSTGRES_RESERVED))
         elif before.is_word("into", "as", "with", "recursive"):
-            names.update(_names(chain))  # its columns follow
+            names.update(_names(chain, words.POSTGRES_RESERVED))  # its columns follow
         elif len(chain) == 1 and token.kind == "word" and function in words.POSTGRES_RESERVED:
             pass
         elif len(chain) == 1 or (len(chain) == 2 and chain[0].text == "pg_catalog"):
@@ -248,9 +248,9 @@ def _chain(tokens: Sequence[Token], at: int) -> tuple[list[Token], int]:
     return chain, at
 
 
-def _names(chain: Sequence[Token]) -> Iterator[str]:
+def _names(chain: Sequence[Token], reserved: frozenset[str]) -> Iterator[str]:
     for part in chain:
-        if part.kind == "quoted" or part.text not in words.POSTGRES_RESERVED:
+        if part.kind == "quoted" or part.text not in reserved:
             yield part.text
 
 
@@ -314,7 +314,7 @@ def _mysql(tokens: list[Token]) -> Classification:
                 raise _Unproven
         is_call = at < len(tokens) and tokens[at] == Token("mark", "(")
         if not is_call or before.is_word("into", "as", "with", "recursive"):
-            names.update(part.text for part in chain)
+            names.update(_names(chain, words.MYSQL_RESERVED))
         elif not bare or token.text not in words.MYSQL:
             raise _Unproven
     return Classification(Mentions(frozenset(names), writes=writes))

@@ -40,6 +40,8 @@ class Statement:
         writes: It may change data, as far as its words tell.
         mentions: What a catalog has to confirm before the statement is proven to leave the session
             as it was; None: it can never be proven.
+        sets: It may change what names mean: until the end of the transaction, or, where it can
+            never be proven, until the reset.
         harmless: It is proven: a connection on which only such statements ran is not reset.
         plain: It is proven, only reads, may run twice, and may share a session with others.
         slow: It was seen to take long, which a driver or the pool remembers here.
@@ -57,8 +59,8 @@ class Statement:
     """
 
     __slots__ = ("_is_plain", "alone_for", "answered", "batched", "count", "harmless", "mentions",
-                 "order", "plain", "selects", "slow", "sql", "text", "together", "traced", "word",
-                 "writes")  # fmt: skip
+                 "order", "plain", "selects", "sets", "slow", "sql", "text", "together", "traced",
+                 "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
@@ -84,11 +86,10 @@ class Statement:
             or word in ("explain", "show", "pragma")
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
-        self.mentions: Mentions | None = None
-        self._is_plain = False
-        if prove:
-            self.mentions, self._is_plain = classify(found.bare, dialect)
+        mentions, self._is_plain = classify(found.bare, dialect)
+        self.mentions: Mentions | None = mentions if prove else None
         # A long text is not remembered, nor that it takes long: it would hold up those behind it.
+        self.sets = mentions is None or word == "set" or "set_config" in mentions.called
         self._is_plain = self._is_plain and len(sql) <= _LONGEST
         self.harmless = self.plain = False
         if self.mentions is not None and self.mentions.is_empty:

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LANGUAGE", "MYSQL", "POSTGRES", "POSTGRES_IN_TRANSACTION", "POSTGRES_RESERVED"]
+__all__ = [
+    "LANGUAGE",
+    "MYSQL",
+    "MYSQL_RESERVED",
+    "POSTGRES",
+    "POSTGRES_IN_TRANSACTION",
+    "POSTGRES_RESERVED",
+]
 
 # Reserved by PostgreSQL: no function, table or column has such a name without quotes.
 _POSTGRES_RESERVED = """
@@ -114,3 +121,11 @@ _MYSQL = """
     var_pop var_samp variance version week weekday weekofyear weight_string year yearweek
 """
 MYSQL: Final = frozenset(_MYSQL.split())
+
+# Reserved by MySQL and by MariaDB: no table or view has such a name without quotes.
+_MYSQL_RESERVED = """
+    all and as asc between by case cross delete desc distinct else exists false from group having
+    in insert interval into is join key left like limit not null on or order outer regexp replace
+    right select set then true union update using values when where with
+"""
+MYSQL_RESERVED: Final = frozenset(_MYSQL_RESERVED.split())

@@ -37,6 +37,7 @@ class PostgresDriver(Driver):
     """
 
     dialect: Dialect = "postgresql"
+    has_settings = True
 
     def __init__(self, url: DatabaseURL) -> None:
         options = dict(url.options)

@@ -44,9 +44,9 @@ class PostgresSession(Session):
         keep_prepared: Statements are prepared with a name.
     """
 
-    __slots__ = ("_bind_execute", "_in_transaction", "_is_connected", "_is_exposed",
-                 "_keep_prepared", "_lanes", "_pipeline", "_prepared", "_process", "_raw",
-                 "_readonly")  # fmt: skip
+    __slots__ = ("_begun", "_bind_execute", "_in_transaction", "_is_connected", "_is_exposed",
+                 "_is_untouched", "_keep_prepared", "_lanes", "_lasting", "_pipeline", "_prepared",
+                 "_process", "_raw", "_readonly", "_variant")  # fmt: skip
 
     def __init__(self, raw: Any, lanes: list[PostgresLane], *, keep_prepared: bool) -> None:
         super().__init__()
@@ -63,6 +63,11 @@ class PostgresSession(Session):
         self._prepared: dict[str, Any] = {}
         self._readonly = False
         self._is_exposed = False
+        self._begun = ""
+        self._is_untouched = False  # in a transaction in which nothing has run yet
+        # The statements that have set something until the reset; and those, with the ones that have
+        # set something until the end of the transaction.
+        self._lasting = self._variant = ""
 
     @property
     def raw(self) -> Any:
@@ -82,9 +87,10 @@ class PostgresSession(Session):
     ) -> Row | None:
         """The first row."""
         prepared = self._prepared.get(statement.text)
-        if prepared is None:
+        if prepared is None or statement.sets or self._variant or self.settings is not None:
             rows = await self._run(statement, args, 1, False, timeout)
         else:
+            self._is_untouched = False
             try:
                 rows = await self._bind_execute(prepared._state, args, "", 1, False, timeout)
             except BaseException as exc:
@@ -104,16 +110,21 @@ class PostgresSession(Session):
             _, status, _ = await self._run(statement, args, 0, True, timeout)
             return _affected(status.decode())
         # Without arguments nothing is prepared: most such statements are run once.
-        return _affected(await self._simple(statement.text, timeout))
+        self._is_untouched = False
+        text = statement.text
+        if self.settings is not None and not self._in_transaction():
+            text = f"{self.settings.sql}; {text}"
+        self._vary(statement, args)
+        return _affected(await self._simple(text, timeout))
 
     async def executemany(
         self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
     ) -> None:
         """Run it for each row of arguments, streamed to the server in one implicit transaction."""
+        self._is_untouched = False
         try:
-            prepared = self._prepared.get(statement.text)
-            if prepared is None:
-                prepared = await self._prepare(statement, timeout)
+            prepared = await self._ready(statement, timeout)
+            self._send_settings()
             await prepared.executemany(_checked(statement, rows), timeout=timeout)
         except BaseException as exc:
             self._fail(exc)
@@ -123,7 +134,8 @@ class PostgresSession(Session):
         own = not self._in_transaction()
         try:
             if own:
-                await self._raw.execute("BEGIN", timeout=timeout)
+                await self._raw.execute(self._with_settings("BEGIN"), timeout=timeout)
+            self._is_untouched = False
             prepared = await self._prepare(statement, timeout)
             cursor = await prepared.cursor(*args, timeout=timeout)
         except BaseException as exc:
@@ -141,11 +153,13 @@ class PostgresSession(Session):
         if options.deferrable:
             text += " DEFERRABLE"
         self._readonly = options.readonly
+        self._begun = text = self._with_settings(text)
         await self._simple(text, timeout)
+        self._is_untouched = True
 
     async def commit(self, timeout: float | None) -> None:
         """COMMIT. PostgreSQL answers it with ROLLBACK where a statement had failed before."""
-        self._readonly = False
+        self._ended()
         status = await self._simple("COMMIT", timeout)
         if status == "ROLLBACK":
             raise StatementError(
@@ -157,11 +171,14 @@ class PostgresSession(Session):
 
     async def rollback(self, timeout: float | None) -> None:
         """ROLLBACK."""
-        self._readonly = False
+        self._ended()
         await self._simple("ROLLBACK", timeout)
 
     async def command(self, text: str, timeout: float | None) -> None:
         """SAVEPOINT and its kin."""
+        self._is_untouched = False
+        if self._variant:
+            self._variant += text  # after ROLLBACK TO, a setting may be what it was before
         await self._simple(text, timeout)
 
     def in_transaction(self) -> bool:
@@ -255,6 +272,7 @@ class PostgresSession(Session):
                     await self._raw.reset()  # its listeners are asyncpg's to forget
                 await self._raw.execute("DISCARD ALL")
                 self._prepared.clear()
+            self._lasting = self._variant = ""
         except BaseException as exc:
             self.terminate()
             self._fail(exc)
@@ -287,18 +305,20 @@ class PostgresSession(Session):
     async def _run(
         self, statement: Statement, args: Arguments, limit: int, status: bool, timeout: float | None
     ) -> Any:
-        prepared: Any = self._prepared.get(statement.text)
-        is_new = prepared is None
+        is_new = self._key(statement) not in self._prepared
         try:
-            if is_new:
-                prepared = await self._prepare(statement, timeout)
-            return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
+            prepared = await self._ready(statement, timeout)
+            self._send_settings()
+            result = await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as exc:
-            if is_new and getattr(exc, "severity", None) is None:
-                # Not the server's: nothing was sent that ends what preparing has begun, a
-                # transaction with a lock on each table.
+            if (is_new or self.settings is not None) and getattr(exc, "severity", None) is None:
+                # Not the server's: nothing was sent that ends what preparing, or the settings, have
+                # begun: a transaction with a lock on each table.
                 self.unsettled = True
-            return await self._retry(exc, statement, args, limit, status, timeout)
+            result = await self._retry(exc, statement, args, limit, status, timeout)
+        self._is_untouched = False
+        self._vary(statement, args)
+        return result
 
     async def _retry(
         self,
@@ -310,19 +330,73 @@ class PostgresSession(Session):
         timeout: float | None,
     ) -> Any:
         """Once more where a table had changed under the prepared statement: PostgreSQL refuses that
-        one before it executes anything. Any other error is raised."""
+        one before it executes anything. In a transaction this is possible for its first statement,
+        for which the transaction is begun again. Any other error is raised."""
         if isinstance(exc, pg.InvalidCachedStatementError | pg.OutdatedSchemaCacheError):
             self._prepared.clear()
         if isinstance(exc, pg.OutdatedSchemaCacheError):
             # Asks nobody: it forgets the types, which are looked up when a statement is prepared.
             await self._raw.reload_schema_state()
-        if not isinstance(exc, pg.InvalidCachedStatementError) or self.in_transaction():
+        began = self.in_transaction()
+        if not isinstance(exc, pg.InvalidCachedStatementError) or (
+            began and not self._is_untouched
+        ):
             self._fail(exc)
         try:
-            prepared = await self._prepare(statement, timeout)
+            if began:
+                await self._raw.execute("ROLLBACK", timeout=timeout)
+                await self._raw.execute(self._begun, timeout=timeout)
+            prepared = await self._ready(statement, timeout)
+            self._send_settings()
             return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as second:
             self._fail(second)
+
+    def _key(self, statement: Statement) -> str:
+        """By what a prepared statement is kept: its text, and the settings that may change which
+        tables its names mean."""
+        settings = self.settings
+        path = "" if settings is None else settings.search_path
+        if path or self._variant:
+            return f"{path}\0{self._variant}\0{statement.text}"
+        return statement.text
+
+    def _vary(self, statement: Statement, args: Arguments) -> None:
+        """Note a statement that sets something, until the transaction ends or the reset."""
+        if not statement.sets:
+            return
+        setting = f"{statement.text}\0{args!r}\0"
+        if statement.mentions is None:
+            self._lasting += setting
+        if statement.mentions is None or self._in_transaction():
+            self._variant += setting
+
+    def _with_settings(self, begin: str) -> str:
+        return begin if self.settings is None else f"{begin}; {self.settings.sql}"
+
+    def _send_settings(self) -> None:
+        """Send the settings in front of a statement, with which they are one transaction."""
+        if self.settings is not None and not self._in_transaction():
+            self._raw._transport.write(self.settings.messages)
+
+    def _ended(self) -> None:
+        self._readonly = self._is_untouched = False
+        self._variant = self._lasting
+
+    async def _ready(self, statement: Statement, timeout: float | None) -> Any:
+        """The prepared statement. Where it is prepared now, its names mean what they mean under the
+        settings of the request."""
+        prepared = self._prepared.get(self._key(statement))
+        if prepared is not None:
+            return prepared
+        if self.settings is None or self._in_transaction():
+            return await self._prepare(statement, timeout)
+        await self._raw.execute(self._with_settings("BEGIN"), timeout=timeout)
+        try:
+            return await self._prepare(statement, timeout)
+        finally:
+            if not self._raw.is_closed():
+                await self._raw.execute("ROLLBACK")
 
     async def _prepare(self, statement: Statement, timeout: float | None) -> Any:
         text = statement.text
@@ -332,7 +406,7 @@ class PostgresSession(Session):
         prepared = await self._raw.prepare(text, name=True, timeout=timeout)
         if len(self._prepared) >= _PREPARED_LIMIT:
             del self._prepared[next(iter(self._prepared))]
-        self._prepared[text] = prepared
+        self._prepared[self._key(statement)] = prepared
         return prepared
 
     async def _simple(self, text: str, timeout: float | None) -> str:
