@@ -339,6 +339,138 @@ async def test_compressed_answers_are_read(serve: Serve, connect: Connect) -> No
     assert await res.json() == "x" * 10_000
 
 
+HELLO = b"hello " * 2000
+GZIP = gzip.compress(HELLO)
+DEFLATE = zlib.compress(HELLO)
+
+
+def packed_answer(codings: str, body: bytes) -> bytes:
+    """An answer whose body is packed, with a header line for each part between semicolons."""
+    lines = "".join(f"Content-Encoding: {part}\r\n" for part in codings.split(";"))
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (lines.encode(), len(body)) + body
+
+
+async def serve_packed(serve_raw: ServeRaw, answer: bytes) -> Any:
+    """A server that gives one answer over its first connection, and a good one over others."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = raw.connections == 1
+        while True:
+            await head(reader)
+            writer.write(answer if first else OK + BODY)
+
+    raw = await serve_raw(handler)
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("codings", "body"),
+    [
+        ("gzip", GZIP),
+        ("GZip", GZIP),
+        ("x-gzip", GZIP),
+        ("gzip", GZIP + gzip.compress(b"") + b"\0" * 9),
+        ("deflate", DEFLATE),
+        ("deflate", DEFLATE[2:-4]),
+        ("gzip, gzip", gzip.compress(GZIP)),
+        ("gzip;gzip", gzip.compress(GZIP)),
+        ("deflate, gzip", gzip.compress(DEFLATE)),
+        ("gzip, deflate", zlib.compress(GZIP)),
+        ("identity", HELLO),
+        ("identity, gzip", GZIP),
+        ("utf-8", HELLO),
+        ("", HELLO),
+    ],
+)
+async def test_every_coding_that_was_asked_for_is_unpacked(
+    serve_raw: ServeRaw, connect: Connect, codings: str, body: bytes
+) -> None:
+    """Also twice, and also in two headers. A name that is no coding says nothing of the bytes."""
+    raw = await serve_packed(serve_raw, packed_answer(codings, body))
+    client = connect(raw.url)
+    for _ in range(2):
+        assert (await client.get("/x")).body == HELLO
+    async with client.get("/x") as res:
+        assert b"".join([piece async for piece in res.stream()]) == HELLO
+    assert raw.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("codings", "body"),
+    [
+        *(("gzip", GZIP[:-cut]) for cut in (1, 8, 9, 20)),
+        ("gzip", GZIP[:5]),
+        ("gzip", GZIP + GZIP[:-1]),
+        ("gzip", GZIP + b"rest"),
+        *(("deflate", DEFLATE[:-cut]) for cut in (1, 4, 5)),
+        ("deflate", DEFLATE[2:-6]),
+        ("deflate", DEFLATE + b"rest"),
+        ("gzip, gzip", gzip.compress(GZIP[:-1])),
+        ("gzip, gzip", gzip.compress(GZIP)[:-1]),
+        ("gzip, gzip", GZIP),
+        ("gzip, gzip", gzip.compress(GZIP + b"\0" * 10_000_000)),
+        ("gzip, gzip, gzip", gzip.compress(gzip.compress(GZIP))),
+        ("br", b"x"),
+        ("gzip, br", b"x"),
+        ("zstd;gzip", GZIP),
+    ],
+)
+async def test_what_cannot_be_unpacked_to_its_end_is_an_error(
+    serve_raw: ServeRaw, connect: Connect, codings: str, body: bytes
+) -> None:
+    """A part of a body is never taken for all of it, and packed bytes never for data. The
+    connection is not used again."""
+    raw = await serve_packed(serve_raw, packed_answer(codings, body))
+    client = connect(raw.url)
+    with pytest.raises(ServiceCallError, match="something that is not HTTP"):
+        await client.get("/x")
+    assert await client.get_json("/x") == 1
+    assert raw.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [
+        ("HEAD", b"200 OK\r\nContent-Length: 5"),
+        ("GET", b"204 No Content"),
+        ("GET", b"304 Not Modified\r\nContent-Length: 5"),
+    ],
+)
+async def test_a_coding_of_no_body_means_nothing(
+    serve_raw: ServeRaw, connect: Connect, method: str, status: bytes
+) -> None:
+    """It is that of the body which another call would get."""
+    answer = b"HTTP/1.1 %b\r\nContent-Encoding: br\r\n\r\n" % status
+    raw = await serve_packed(serve_raw, answer)
+    client = connect(raw.url)
+    for _ in range(2):
+        res = await client.request(method, "/x")
+        assert (res.status, res.body) == (int(status[:3]), b"")
+    assert raw.connections == 1
+
+
+async def test_a_304_is_no_redirect(serve_raw: ServeRaw, connect: Connect) -> None:
+    """It has no body whatever length it announces, its data is an error that names the status, and
+    its connection is used again. It is not followed either."""
+    answer = b'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\nContent-Length: 99999999\r\n\r\n'
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await head(reader)
+            writer.write(answer)
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    for follow in (False, False, True, True):
+        headers = {"If-None-Match": '"1"'}
+        res = await client.get("/x", headers=headers, allow_redirects=follow)
+        assert (res.status, res.ok, res.body) == (304, True, b"")
+        await res.raise_for_status()
+        with pytest.raises(ServiceCallError, match="region answered GET /x with status 304"):
+            await res.json()
+    assert raw.connections <= 2
+
+
 @pytest.mark.parametrize("moment", ["head", "body"])
 async def test_a_cancelled_call_leaves_no_connection_behind(
     serve_raw: ServeRaw, connect: Connect, moment: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from opentelemetry import baggage, context
 from opentelemetry.trace import SpanKind
 from tests.ports import free_port
 from tests.telemetry.collected import recording
@@ -80,6 +81,29 @@ async def test_a_callers_own_header_wins(serve: Serve) -> None:
         async with Client("region", url=await serve(heard)) as client:
             headers = await client.get_json("/", headers=mine)
     assert headers["traceparent"] == mine["traceparent"]
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+async def test_baggage_goes_along_and_a_callers_own_wins(serve: Serve, ratio: float) -> None:
+    """The current baggage and the trace are independent: a call may bring either of its own."""
+    mine = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
+    token = context.attach(baggage.set_baggage("tenant", "7"))
+    try:
+        with recording(ratio):
+            async with Client("region", url=await serve(heard)) as client:
+                both = await client.get_json("/")
+                own_trace = await client.get_json("/", headers=mine)
+                own_baggage = await client.get_json("/", headers={"Baggage": "x=1"})
+                none = await client.get_json("/", headers={"baggage": ""})
+        async with Client("region", url=await serve(heard)) as client:
+            outside = await client.get_json("/")
+    finally:
+        context.detach(token)
+    assert both["baggage"] == own_trace["baggage"] == outside["baggage"] == "tenant=7"
+    assert own_trace["traceparent"] == mine["traceparent"]
+    assert (own_baggage["baggage"], none["baggage"]) == ("x=1", "")
+    assert all("traceparent" in headers for headers in (both, own_baggage, none))
+    assert "traceparent" not in outside
 
 
 async def test_without_a_trace_nothing_is_sent(serve: Serve) -> None:

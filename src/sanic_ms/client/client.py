@@ -21,6 +21,7 @@ from sanic_ms.client.metrics import CallMetrics
 from sanic_ms.client.response import Response
 from sanic_ms.client.timeouts import Timeout, timeout_from_settings, timeout_of
 from sanic_ms.client.transport.direct import DirectTransport
+from sanic_ms.client.transport.request_headers import headers_to_send
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.lifecycle import Component, Health
@@ -75,7 +76,7 @@ class Client(Verbs, Component):
     Raises:
         TypeError: neither ``url`` nor a name with ``app`` is given.
         ConfigError: ``url`` is not a base URL.
-        ValueError: a limit is not above 0.
+        ValueError: a limit is not above 0, or a header cannot be sent.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Client(Verbs, Component):
         self._app = app
         self.max_size = _max_size(max_size)
         self._headers = CIMultiDict(headers or {})
+        headers_to_send(self._headers)  # a mistake in them shows here, not in the first call
         self._ssl = ssl
         self._closed = False
         self._owner = transport is None and app is None

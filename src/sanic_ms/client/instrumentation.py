@@ -30,7 +30,8 @@ _SCOPE = Scope("sanic_ms.client")
 
 
 def watched(transport: Transport, request: ServiceRequest) -> Coroutine[Any, Any, ServiceResponse]:
-    """Send a request, with the headers of the current trace; a caller's own win over them."""
+    """Send a request, with the headers of the current trace and baggage; a caller's own win over
+    them."""
     parent = recording_span()
     if parent is None:
         _hand_on(request, None)
@@ -62,8 +63,11 @@ async def _observed(span: Span, work: Coroutine[Any, Any, ServiceResponse]) -> S
 
 def _hand_on(request: ServiceRequest, span: Span | None) -> None:
     headers = request.headers
-    if "traceparent" not in headers and "b3" not in headers:
-        headers.update(headers_out(span))
+    own_trace = "traceparent" in headers or "b3" in headers
+    own_baggage = "baggage" in headers
+    for name, value in headers_out(span):
+        if not (own_baggage if name == "baggage" else own_trace):
+            headers[name] = value
 
 
 @lru_cache(maxsize=256)

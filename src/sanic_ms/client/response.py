@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from enum import Enum
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 
@@ -16,6 +16,9 @@ from sanic_ms.values import Pagination
 __all__ = ["Response"]
 
 T = TypeVar("T")
+
+_REDIRECTS: Final = frozenset([301, 302, 303, 307, 308])
+"""The statuses that say where to ask instead (RFC 9110, 15.4). A 304 is none of them."""
 
 
 class _State(Enum):
@@ -162,8 +165,9 @@ class Response:
         Raises:
             HTTPError: the service answered with an error status: the class of that status
                 (`NotFound` …), with the code, message and error that the service gave.
-            ServiceCallError: no JSON, broken JSON, a redirect, data that ``type`` does not fit,
-                or what `read` raises.
+            ServiceCallError: no JSON, broken JSON, a redirect, any other status below 200 or from
+                300 to 399 (a 304 has no data), data that ``type`` does not fit, or what `read`
+                raises.
             ServiceTimeout: as `read`.
         """
         body = self._body if self._body is not None else await self.read()
@@ -208,7 +212,9 @@ class Response:
             )
         self._state = _State.STARTED
         announced = self.headers.get("Content-Length", "")
-        if not announced.isdecimal() or self._request.method == "HEAD":
+        # Without a body (HEAD, 304) it is the length of that which another call would get.
+        without_body = self._request.method == "HEAD" or self.status == 304
+        if without_body or not announced.isdecimal():
             return -1
         size = int(announced)
         if size > self._max_size:
@@ -217,7 +223,7 @@ class Response:
         return -1 if "Content-Encoding" in self.headers else size
 
     def _error(self, body: bytes) -> Exception:
-        if 300 <= self.status < 400:
+        if self.status in _REDIRECTS:
             return self._not_understood(
                 f"a redirect ({self.status}), which is followed only with allow_redirects=True"
             )

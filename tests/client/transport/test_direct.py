@@ -90,6 +90,9 @@ USUAL: list[dict[str, Any]] = [
     {"method": "PATCH", "data": b""},
     {"method": "GET", "json": {"a": 1}},
     {"method": "POST", "data": b"x", "headers": {"content-type": "text/x"}},
+    {"method": "POST", "data": b"abc", "headers": {"content-length": "3"}},
+    {"method": "POST", "data": b"abc", "headers": {"Transfer-Encoding": "chunked", "TE": "x"}},
+    {"headers": {"keep-alive": "timeout=5", "upgrade": "h2c"}},
 ]
 
 OTHERS: list[dict[str, Any]] = [
@@ -103,7 +106,6 @@ OTHERS: list[dict[str, Any]] = [
     {"headers": {"Host": "other"}},
     {"headers": {"X-Name": "café"}},
     {"headers": {"X-Tab": "a\tb"}},
-    {"method": "POST", "data": b"abc", "headers": {"content-length": "3"}},
 ]
 
 
@@ -145,8 +147,8 @@ async def test_a_usual_request_is_written_as_aiohttp_writes_it(
 async def test_what_is_not_usual_goes_through_aiohttp(
     serve: Serve, direct: Direct, options: dict[str, Any]
 ) -> None:
-    """A body that is not bytes, a redirect that is to be followed, a header that frames the
-    message, one that is not plain text: all of that is as it was."""
+    """A body that is not bytes, a redirect that is to be followed, a header whose value decides how
+    the message is sent, one that is not plain text: all of that is as it was."""
     transport = direct()
     client = Client("region", url=await serve(one), transport=transport)
     rest = {key: value for key, value in options.items() if key != "method"}

@@ -162,7 +162,7 @@ def test_installing_twice_is_undone_once() -> None:
 
 FOREIGN = """
 import asyncio
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -192,9 +192,15 @@ async def main():
         assert dict(headers_out())["traceparent"].split("-")[1] == current_ids()[0]
         span.end(status, exc)
         span.end(500)
+        return dict(headers_out()).get("baggage")
 
-    await asyncio.create_task(serve(f"traceparent: 00-{TRACE}-{SPAN}-01"))
-    await asyncio.create_task(serve(status=500, exc=ValueError("no")))
+    parent = f"traceparent: 00-{TRACE}-{SPAN}-01"
+    assert await asyncio.create_task(serve(parent, "baggage: a=1")) == "a=1"
+    assert await asyncio.create_task(serve(status=500, exc=ValueError("no"))) is None
+    assert list(headers_out()) == []
+    token = context.attach(baggage.set_baggage("job", "7"))
+    assert list(headers_out()) == [("baggage", "job=7")]
+    context.detach(token)
     await pool.stop()
     assert (await tracing.check()).status == "up"
     await tracing.stop()

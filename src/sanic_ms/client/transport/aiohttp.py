@@ -7,13 +7,15 @@ narrowed to what `sanic_ms.client.retry` allows.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, ClassVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
+import msgspec
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -21,6 +23,8 @@ from sanic_ms.client.base import Closed, ServiceRequest, ServiceResponse, Transp
 from sanic_ms.client.retry import may_resend
 from sanic_ms.client.timeouts import Timeout
 from sanic_ms.client.transport import failures
+from sanic_ms.client.transport.inflate import UnknownCoding, inflate_for
+from sanic_ms.client.transport.request_headers import check_method, headers_to_send
 from sanic_ms.exception import LifecycleError, ServiceCallError
 from sanic_ms.lifecycle import Component
 
@@ -69,10 +73,12 @@ class AiohttpTransport(Transport, Component):
         await self.close()
 
     async def send(self, request: ServiceRequest) -> ServiceResponse:
+        check_method(request.method)
+        headers = headers_to_send(request.headers, has_body=request.body is not None)
         instead = network.get()
         if instead is not None:
             try:
-                return await instead.send(request)
+                return await instead.send(msgspec.structs.replace(request, headers=headers))
             except _FAILURES as exc:
                 raise _translated(exc, request) from exc
         session = self._session
@@ -85,7 +91,7 @@ class AiohttpTransport(Transport, Component):
                 request.url,
                 params=request.params,
                 data=request.body,
-                headers=request.headers,
+                headers=headers,
                 allow_redirects=request.allow_redirects,
                 timeout=_client_timeout(request.timeout),
                 ssl=True if request.ssl is None else request.ssl,
@@ -99,7 +105,11 @@ class AiohttpTransport(Transport, Component):
             if session.closed and task is not None and not task.cancelling():
                 raise failures.closed(request) from exc
             raise
-        return _AiohttpResponse(response, request)
+        try:
+            return _AiohttpResponse(response, request)
+        except UnknownCoding as exc:
+            _drop(response)
+            raise failures.not_http(request) from exc
 
     def close(self) -> Awaitable[None]:
         session, connector, loop = self._session, self._connector, self._loop
@@ -129,7 +139,10 @@ class AiohttpTransport(Transport, Component):
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "sanic-ms"},
+            headers={"User-Agent": "sanic-ms", "Accept-Encoding": "gzip, deflate"},
+            # aiohttp takes a gzip file that ends too early for a whole one, and hands on what is
+            # packed twice as it is.
+            auto_decompress=False,
             response_class=_Response,
         )
         return self._session
@@ -163,37 +176,66 @@ class _Response(aiohttp.ClientResponse):
     an answer fails with one of the two errors caught here.
     """
 
-    _answered: ClassVar[WeakSet[ResponseHandler]] = WeakSet()
-    """Connections that have carried an answer before."""
+    _calls: ClassVar[WeakKeyDictionary[ResponseHandler, int]] = WeakKeyDictionary()
+    """How many calls each connection has carried."""
+
+    _protocol: ResponseHandler | None = None
+    _number = 0
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        protocol = connection.protocol
+        protocol = self._protocol = connection.protocol
+        before = self._calls.get(protocol, 0)  # all were answered, or there were no connection
+        self._number = self._calls[protocol] = before + 1
         try:
             await aiohttp.ClientResponse.start(self, connection)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
             # `message` is text, or the beginning of an answer that did arrive.
             begun = not isinstance(getattr(exc, "message", ""), str)
-            if may_resend(self.method, reused=protocol in self._answered, begun=begun):
+            if may_resend(self.method, reused=before > 0, begun=begun):
                 raise
             raise _ConnectionLost(str(exc)) from exc
-        self._answered.add(protocol)
         return self
+
+    def drop(self) -> None:
+        """Close the connection, also where it was given back, unless it carries another call."""
+        self.close()
+        protocol = self._protocol
+        if protocol is not None and self._calls.get(protocol) == self._number:
+            protocol.close()
 
 
 class _AiohttpResponse(ServiceResponse):
-    """A `ServiceResponse` over aiohttp's response."""
+    """A `ServiceResponse` over aiohttp's response.
 
-    __slots__ = ("_request", "_response", "headers", "status")
+    Raises:
+        UnknownCoding: nothing here can unpack its body.
+    """
+
+    __slots__ = ("_inflate", "_request", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse, request: ServiceRequest) -> None:
         self.status = response.status
         self.headers = response.headers
         self._response = response
         self._request = request
+        self._inflate = inflate_for(request.method, response.status, response.headers)
 
     async def receive(self) -> bytes:
+        inflate = self._inflate
+        content = self._response.content
         try:
-            return await self._response.content.readany()
+            if inflate is None:
+                return await content.readany()
+            while not (piece := inflate.take()):
+                data = await content.readany()
+                if not data:
+                    inflate.end()
+                    return b""
+                inflate.feed(data)
+            return piece
+        except zlib.error as exc:
+            _drop(self._response)
+            raise failures.not_http(self._request) from exc
         except _FAILURES as exc:
             self._response.close()
             raise _translated(exc, self._request) from exc
@@ -204,6 +246,11 @@ class _AiohttpResponse(ServiceResponse):
     def close(self) -> None:
         if not self._response.closed:  # closed as well where the body was read to its end
             self._response.release()
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    if isinstance(response, _Response):
+        response.drop()
 
 
 @lru_cache(maxsize=64)

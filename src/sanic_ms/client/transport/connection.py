@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 
 from sanic_ms.client.base import ServiceRequest, ServiceResponse
 from sanic_ms.client.transport import failures
-from sanic_ms.client.transport.inflate import Inflate
+from sanic_ms.client.transport.inflate import Inflate, InflateTwice, inflate_for
 from sanic_ms.exception import ServiceCallError
 
 __all__ = ["ClientConnection", "ConnectionResponse", "Lost", "Owner"]
@@ -103,7 +103,7 @@ class ConnectionResponse(ServiceResponse):
         self._pieces: list[bytes] = []
         self._more: asyncio.Future[None] | None = None
         self._error: ServiceCallError | None = None
-        self._inflate: Inflate | None = None
+        self._inflate: Inflate | InflateTwice | None = None
 
     @property
     def _is_whole(self) -> bool:
@@ -164,13 +164,7 @@ class ConnectionResponse(ServiceResponse):
         """Status and headers are there."""
         self.status = status
         self.headers = headers
-        coding = headers.get("Content-Encoding")
-        if coding is not None:
-            coding = coding.lower()
-            if coding in ("gzip", "deflate"):
-                self._inflate = Inflate(coding)
-            elif coding in ("br", "zstd"):  # which were not asked for
-                raise _Refused(f"content coding {coding}")
+        self._inflate = inflate_for(self._request.method, status, headers)
         if not self.head.done():
             self.head.set_result(None)
 

@@ -3,12 +3,57 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["Inflate"]
+__all__ = ["Inflate", "InflateTwice", "UnknownCoding", "inflate_for"]
 
 _PIECE: Final = 262_144
 """Bytes that come out at once at most, however well the rest is compressed."""
+
+_MOST_BETWEEN: Final = 1_048_576
+"""Bytes of the outer coding's content out of which nothing comes; a gzip file with as long a name,
+or as many zeros behind it, was written to keep a reader busy."""
+
+_DECODED: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+
+# The content codings that IANA has registered and that are not unpacked here. A name that is none
+# of them ("utf-8", "none") says nothing about the bytes, and was always passed over.
+_UNKNOWN: Final = frozenset(
+    ["aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"]
+)
+
+
+class UnknownCoding(Exception):
+    """The body is packed in a way that was not asked for."""
+
+
+def inflate_for(method: str, status: int, headers: Any) -> Inflate | InflateTwice | None:
+    """What unpacks the body of an answer; None: it is not packed, or there is none.
+
+    Args:
+        method: Of the request.
+        status: Of the answer.
+        headers: Of the answer: a multidict whose keys match in any case.
+
+    Raises:
+        UnknownCoding: nothing here can unpack it: another coding, or more than two.
+    """
+    if "Content-Encoding" not in headers:
+        return None
+    if method == "HEAD" or status in (204, 304):
+        return None
+    names = ",".join(headers.getall("Content-Encoding")).lower().split(",")
+    codings = []
+    for name in map(str.strip, names):
+        if name in _UNKNOWN:
+            raise UnknownCoding(f"content coding {name}")
+        if name in _DECODED:
+            codings.append(_DECODED[name])
+    if len(codings) > 2:
+        raise UnknownCoding(f"{len(codings)} content codings, one upon the other")
+    if len(codings) == 2:  # in the order in which they were applied
+        return InflateTwice(Inflate(codings[1]), Inflate(codings[0]))
+    return Inflate(codings[0]) if codings else None
 
 
 class Inflate:
@@ -75,3 +120,44 @@ class Inflate:
         """
         if self._inside:
             raise zlib.error("the stream ends too early")
+
+
+class InflateTwice:
+    """Two codings, one upon the other; used as `Inflate` is.
+
+    Args:
+        outer: That which was applied last.
+        inner: That which was applied first.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, outer: Inflate, inner: Inflate) -> None:
+        self._outer = outer
+        self._inner = inner
+
+    def feed(self, data: bytes) -> None:
+        """As `Inflate.feed`."""
+        self._outer.feed(data)
+
+    def take(self) -> bytes:
+        """As `Inflate.take`.
+
+        Raises:
+            zlib.error: the bytes are not of the codings, or nothing comes out of a lot of them.
+        """
+        between = 0
+        while not (piece := self._inner.take()):
+            packed = self._outer.take()
+            if not packed:
+                return b""
+            between += len(packed)
+            if between > _MOST_BETWEEN:
+                raise zlib.error(f"nothing comes out of {between} bytes")
+            self._inner.feed(packed)
+        return piece
+
+    def end(self) -> None:
+        """As `Inflate.end`."""
+        self._outer.end()
+        self._inner.end()

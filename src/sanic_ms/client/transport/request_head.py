@@ -2,6 +2,7 @@
 
 What is not usual gives None and goes through aiohttp. Nothing is escaped or repaired here: a header
 is sent only if it is printable ASCII, so no line break, NUL or second header can come out of one.
+`sanic_ms.client.transport.request_headers` says which headers are never sent as they were given.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 from yarl import URL
 
 from sanic_ms.client.base import Endpoint, ServiceRequest
+from sanic_ms.client.transport.request_headers import OMITTED, is_token
 
 __all__ = ["Origin", "encode", "place_of"]
 
@@ -21,31 +23,13 @@ __all__ = ["Origin", "encode", "place_of"]
 _PLAIN_TARGET = re.compile(
     r"/[A-Za-z0-9\-._~!$'()*,;=:@&+/]*(?:\?[A-Za-z0-9\-._~!$'()*,;=:@&+/?]+)?"
 )
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 _METHODS: Final = frozenset(["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
 _WITH_BODY: Final = frozenset(["POST", "PUT", "PATCH"])
 
-# Headers that say how the message or the connection is framed: whoever sets one of them himself
-# wants something else than the usual call.
-_UNUSUAL: Final = frozenset(
-    [
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "expect",
-        "host",
-        "http2-settings",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
+# Headers whose value decides how the message is sent: whoever sets one of them wants something else
+# than the usual call.
+_UNUSUAL: Final = frozenset(["accept-encoding", "connection", "content-encoding", "expect", "host"])
 
 _ACCEPT: Final = 1
 _USER_AGENT: Final = 2
@@ -112,6 +96,8 @@ def encode(request: ServiceRequest, place: Origin) -> bytes | None:
         if line is None or type(value) is not str or not (value.isascii() and value.isprintable()):
             return None
         begin, kind = line
+        if not begin:
+            continue
         seen |= kind
         lines += f"{begin}{value}\r\n"
     if seen & (_ACCEPT | _USER_AGENT):
@@ -135,8 +121,11 @@ def encode(request: ServiceRequest, place: Origin) -> bytes | None:
 
 @lru_cache(maxsize=512)
 def _named(name: str) -> tuple[str, int] | None:
-    """The beginning of a header's line and what default it replaces; None: not a usual header."""
+    """The beginning of a header's line and what default it replaces; None: not a usual header, and
+    ``""`` as the beginning: it is left out."""
     lower = name.lower()
-    if _TOKEN.fullmatch(name) is None or lower in _UNUSUAL:
+    if not is_token(name) or lower in _UNUSUAL:
         return None
+    if lower in OMITTED:
+        return "", 0
     return f"{name}: ", _DEFAULTS.get(lower, 0)

@@ -2,7 +2,8 @@
 
 `opentelemetry.context` keeps a mapping in a context variable. Its functions go there in three
 calls; what every request and every query asks for is worth the direct way. Nothing private is
-named: the key is read off a context with a span in it, the variable off a token.
+named: the keys are read off contexts with a span or an entry of baggage in them, the variable off a
+token.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.baggage import set_baggage
 from opentelemetry.context import Context, attach, create_key, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
+
+from sanic_ms.telemetry.tracing.baggage import read_entries
 
 if TYPE_CHECKING:
     from sanic_ms.telemetry.tracing.provider import Provider
 
 __all__ = [
+    "BAGGAGE_KEY",
     "SPAN_KEY",
     "SpanHolder",
     "context_variable",
@@ -30,6 +35,9 @@ __all__ = [
 
 (SPAN_KEY,) = set_span_in_context(INVALID_SPAN, Context())
 """The key under which a context holds its span."""
+
+(BAGGAGE_KEY,) = set_baggage("name", "value", Context())
+"""The key under which a context holds the entries of its baggage, a dict."""
 
 SERVER_KEY = create_key("sanic-ms-server-span")
 """The key under which a context, and each made from it, holds the `SpanHolder` of its request."""
@@ -52,7 +60,8 @@ set_context: Any = attach if context_variable is None else context_variable.set
 
 
 class SpanHolder:
-    """A context with nothing in it but one span, which is made when somebody asks for it.
+    """A context with nothing in it but one span, which is made when somebody asks for it, and the
+    baggage that came with a request.
 
     It has what OpenTelemetry's functions call on a context (``get`` and ``copy``) and what a
     ``dict(context)`` needs. A real one costs a fifth of a microsecond more, and needs the span.
@@ -92,16 +101,31 @@ class SpanHolder:
         """Whether those that are called are told to record the trace."""
         raise NotImplementedError
 
+    @property
+    def baggage(self) -> str:
+        """The baggage that came with the request, as it is handed on; ``""`` where none did."""
+        raise NotImplementedError
+
     def get(self, key: str, default: Any = None) -> Any:
         if key == SPAN_KEY:
             return self.span
-        return self if key == SERVER_KEY else default
+        if key == SERVER_KEY:
+            return self
+        if key == BAGGAGE_KEY and self.baggage:
+            return read_entries(self.baggage)
+        return default
 
     def copy(self) -> dict[str, Any]:
-        return {SPAN_KEY: self.span, SERVER_KEY: self}
+        values: dict[str, Any] = {SPAN_KEY: self.span, SERVER_KEY: self}
+        if self.baggage:
+            values[BAGGAGE_KEY] = read_entries(self.baggage)
+        return values
 
     def keys(self) -> Iterator[str]:
-        return iter((SPAN_KEY, SERVER_KEY))
+        yield SPAN_KEY
+        yield SERVER_KEY
+        if self.baggage:
+            yield BAGGAGE_KEY
 
     def __getitem__(self, key: str) -> Any:
         return self.copy()[key]

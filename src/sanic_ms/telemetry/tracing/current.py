@@ -8,7 +8,14 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, format_span_id, format_trace_id
 
-from sanic_ms.telemetry.tracing.context import SERVER_KEY, SpanHolder, current_span, get_context
+from sanic_ms.telemetry.tracing.baggage import write_entries
+from sanic_ms.telemetry.tracing.context import (
+    BAGGAGE_KEY,
+    SERVER_KEY,
+    SpanHolder,
+    current_span,
+    get_context,
+)
 from sanic_ms.telemetry.tracing.errors import error_text, error_type
 from sanic_ms.telemetry.tracing.headers import Parent, write_headers
 from sanic_ms.telemetry.tracing.provider import (
@@ -48,10 +55,12 @@ def known_ids() -> tuple[str, str] | None:
 
 
 def headers_out(span: Span | None = None) -> Sequence[tuple[str, str]]:
-    """The headers that let another service join the trace; none outside of a trace.
+    """The headers that let another service join the trace, and the current baggage; none outside of
+    a trace and without baggage.
 
     They are written for a trace that is not sampled too: the next service then does not sample it
-    either, and its log lines have the same id.
+    either, and its log lines have the same id. Where the application has installed a provider of
+    its own, ``OTEL_PROPAGATORS`` says which are written.
 
     Args:
         span: The span that calls. None: the current one.
@@ -61,27 +70,43 @@ def headers_out(span: Span | None = None) -> Sequence[tuple[str, str]]:
         if isinstance(holder, SpanHolder):  # the usual request, of which no span need be made
             provider, trace_id, span_id, state = holder.inherited
             parent = Parent(trace_id, span_id, holder.passes_on, state)
-            return write_headers(parent, provider.formats)
+            return _with_baggage(write_headers(parent, provider.formats))
         span = current_span()
     if isinstance(span, RecordedSpan):
-        return write_headers(span.as_parent(), span.provider.formats)
-    if span is None:
-        return ()
-    context = span.get_span_context()
-    if not context.is_valid:
-        return ()
+        return _with_baggage(write_headers(span.as_parent(), span.provider.formats))
     if foreign_provider() is not None:
         carrier: dict[str, str] = {}
-        global_propagator().inject(carrier, trace.set_span_in_context(span))
+        context = None if span is None else trace.set_span_in_context(span)
+        global_propagator().inject(carrier, context)
         return list(carrier.items())
+    if span is None or not (own := span.get_span_context()).is_valid:
+        return _with_baggage([])
     parent = Parent(
-        format_trace_id(context.trace_id),
-        format_span_id(context.span_id),
-        context.trace_flags.sampled,
-        context.trace_state.to_header(),
+        format_trace_id(own.trace_id),
+        format_span_id(own.span_id),
+        own.trace_flags.sampled,
+        own.trace_state.to_header(),
     )
     installed = installed_provider()
-    return write_headers(parent, ("w3c",) if installed is None else installed.formats)
+    return _with_baggage(
+        write_headers(parent, ("w3c",) if installed is None else installed.formats)
+    )
+
+
+def _with_baggage(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Headers about the trace, and that of the current baggage, whichever span is current."""
+    context = get_context()
+    if isinstance(context, SpanHolder):
+        baggage = context.baggage
+    elif entries := context.get(BAGGAGE_KEY):
+        holder = context.get(SERVER_KEY)
+        received = holder.baggage if isinstance(holder, SpanHolder) else ""
+        baggage = write_entries(entries, received) if isinstance(entries, dict) else ""
+    else:
+        return headers
+    if baggage:
+        headers.append(("baggage", baggage))
+    return headers
 
 
 def start_child(

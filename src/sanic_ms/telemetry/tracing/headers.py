@@ -2,7 +2,8 @@
 
 Read are W3C Trace Context (https://www.w3.org/TR/trace-context/) and B3, single and multi header
 (https://github.com/openzipkin/b3-propagation), in this order; what is malformed is as if it were
-not there. A trace goes on by whichever of them the caller speaks.
+not there. A trace goes on by whichever of them the caller speaks. W3C Baggage goes along with any
+of them, and without a trace.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from sanic_ms.telemetry.tracing.baggage import clean
+
 __all__ = [
     "HeaderFormat",
     "Parent",
@@ -18,6 +21,7 @@ __all__ = [
     "fields_of",
     "find_fields",
     "may_have_fields",
+    "read_fields",
     "read_head",
     "write_headers",
 ]
@@ -27,18 +31,18 @@ HeaderFormat = Literal["w3c", "b3", "b3multi"]
 Fields = Sequence[tuple[bytes, bytes]]
 
 find_fields = re.compile(
-    rb"\n([tT](?i:raceparent|racestate)|[bB]3|[xX]-(?i:b3-(?:traceid|spanid|sampled|flags)))"
+    rb"\n([tT](?i:raceparent|racestate)|[bB](?:3|(?i:aggage))|[xX]-(?i:b3-(?:traceid|spanid|sampled|flags)))"
     rb":[ \t]*([^\r\n]*)"
 ).findall
-"""The headers about traces in the raw head of a request: pairs of name and value."""
+"""The headers about traces, and baggage, in the raw head of a request: pairs of name and value."""
 
-may_have_fields = re.compile(rb"\n[tTbBxX](?:[rR][aA][cC]|3|-[bB]3)").search
+may_have_fields = re.compile(rb"\n[tTbBxX](?:[rR][aA][cC]|3|-[bB]3|[aA][gG])").search
 """Whether `find_fields` might find any: one pass that looks at the first letters of each line, for
 most requests have no such header. One set of first letters before the rest takes a quarter less
 than three words."""
 
 _NAMES = ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
-          "x-b3-flags")  # fmt: skip
+          "x-b3-flags", "baggage")  # fmt: skip
 
 # What comes from a proxy or another service as a rule, read in one step.
 _USUAL = re.compile(
@@ -89,8 +93,8 @@ def fields_of(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def read_head(head: bytes, first: re.Match[bytes]) -> Parent | None:
-    """The caller's trace by the raw head of a request; see `extract`.
+def read_head(head: bytes, first: re.Match[bytes]) -> tuple[Parent | None, str]:
+    """The caller's trace and baggage by the raw head of a request; see `read_fields`.
 
     Args:
         first: What `may_have_fields` has found in it.
@@ -98,8 +102,14 @@ def read_head(head: bytes, first: re.Match[bytes]) -> Parent | None:
     usual = _USUAL(head, first.start())
     if usual is not None and may_have_fields(head, usual.end() - 1) is None:
         trace_id, span_id, flag = usual.groups()
-        return Parent(trace_id.decode(), span_id.decode(), flag == b"1")
-    return extract(find_fields(head))
+        return Parent(trace_id.decode(), span_id.decode(), flag == b"1"), ""
+    return read_fields(find_fields(head))
+
+
+def read_fields(fields: Fields) -> tuple[Parent | None, str]:
+    """The caller's trace, see `extract`, and its baggage, as it is handed on."""
+    baggage = [value for name, value in fields if name.lower() == b"baggage"]
+    return extract(fields), clean(baggage) if baggage else ""
 
 
 def extract(fields: Fields) -> Parent | None:
@@ -122,7 +132,7 @@ def extract(fields: Fields) -> Parent | None:
 
 def write_headers(
     parent: Parent, formats: Sequence[HeaderFormat] = ("w3c",)
-) -> Sequence[tuple[str, str]]:
+) -> list[tuple[str, str]]:
     """The headers that say to the next service: ``parent`` is your caller.
 
     Args:

@@ -2,7 +2,7 @@
 
 `ServerSpans` belongs to one application. Each of its routes is bound at start to a `RouteSpans`,
 which knows all that is the same for every request. A request that is not sampled gets an object
-with five attributes; the ids of its trace are made when somebody asks for them, and its span is
+with a few attributes; the ids of its trace are made when somebody asks for them, and its span is
 recorded after all, with its true times, if the request fails.
 
 The usual recorded request ends without a span either: a `RequestRecord` waits to be sent for it.
@@ -21,9 +21,9 @@ from sanic_ms.telemetry.tracing.context import SERVER_KEY, SpanHolder, set_conte
 from sanic_ms.telemetry.tracing.errors import error_text, error_type
 from sanic_ms.telemetry.tracing.headers import (
     Parent,
-    extract,
     fields_of,
     may_have_fields,
+    read_fields,
     read_head,
 )
 from sanic_ms.telemetry.tracing.provider import (
@@ -173,7 +173,7 @@ class RouteSpans:
         the headers hold.
 
         Args:
-            untraced: Whether it is known that no header tells of a trace.
+            untraced: Whether it is known that no header tells of a trace or of baggage.
         """
         if self.foreign is not None:
             return _ForeignSpan(self, self.foreign, request)
@@ -182,14 +182,15 @@ class RouteSpans:
         span._start = clock()
         span._route = self
         span._request = request
-        span._span = span._ids = span.log_ids = None
-        if untraced:
-            span._parent = parent = None
-        elif head := request.head:
-            first = may_have_fields(head)
-            span._parent = parent = None if first is None else read_head(head, first)
-        else:
-            span._parent = parent = extract(fields_of(request.headers))
+        span._span = span._ids = span.log_ids = span._parent = span._baggage = None
+        if not untraced:
+            if head := request.head:
+                first = may_have_fields(head)
+                if first is not None:
+                    span._parent, span._baggage = read_head(head, first)
+            else:
+                span._parent, span._baggage = read_fields(fields_of(request.headers))
+        parent = span._parent
         if parent is None:
             if self._skip_count:
                 self._skip_count -= 1
@@ -219,8 +220,9 @@ class ServerSpan(SpanHolder):
         sampled: Whether its span is recorded.
     """
 
-    __slots__ = ("_ended", "_ids", "_parent", "_request", "_route", "_span", "_start")
+    __slots__ = ("_baggage", "_ended", "_ids", "_parent", "_request", "_route", "_span", "_start")
 
+    _baggage: str | None
     _ended: str | tuple[str, str]  # the ids of one that was sent
     _ids: tuple[str, str] | None
     _parent: Parent | None
@@ -262,6 +264,10 @@ class ServerSpan(SpanHolder):
     def inherited(self) -> tuple[Provider, str, str, str]:
         parent = self._parent
         return self._route.provider, *self.ids, "" if parent is None else parent.state
+
+    @property
+    def baggage(self) -> str:
+        return self._baggage or ""
 
     @property
     def passes_on(self) -> bool:
@@ -357,6 +363,7 @@ class _ForeignSpan(ServerSpan):
         span = tracer.start_span(route.name, context, SpanKind.SERVER, attributes)
         self._theirs: trace.Span | None = span
         self.sampled = span.is_recording()
+        self._baggage = None  # what there is stands in the context
         attach(set_value(SERVER_KEY, self, set_span_in_context(span, context)))
 
     @property
