@@ -20,6 +20,7 @@ from tests.calls import call
 from sanic_ms import Component, Page, Pagination, Service, Settings, doc
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, LifecycleError
+from sanic_ms.testing import TestClient
 
 
 def make(**options: Any) -> Service:
@@ -439,3 +440,42 @@ def test_what_the_start_has_made_is_set_aside_for_the_collector(
     (tmp_path / "server.py").write_text(SERVER.format(body=body))
     with serving.serve(tmp_path, WORKERS=str(workers)) as url:
         assert serving.get(f"{url}/") == b'{"code":0,"data":[true,10000]}'
+
+
+TENANTS = """
+DB_URL = "{url}"
+
+def SESSION_SETTINGS(request):
+    tenant = request.headers.get("x-tenant")
+    return {{"app.tenant": tenant}} if tenant else None
+"""
+
+
+async def test_requests_bring_settings_of_their_session(tmp_path: Path, postgres_url: str) -> None:
+    """A function of the settings module; a background task has none."""
+    (tmp_path / "settings.py").write_text(TENANTS.format(url=postgres_url))
+    app = make()
+    sql = "SELECT coalesce(nullif(current_setting('app.tenant', true), ''), 'none')"
+
+    @app.get("/")
+    async def tenant(request: Any) -> list[str]:
+        async with app.db.acquire(request) as connection:
+            lent = await connection.fetchval(sql)
+        return [lent, await app.db.fetchval(sql)]
+
+    async with TestClient(app) as client:
+        for name in ("a", "b"):
+            answer = await client.get("/", headers={"x-tenant": name})
+            assert answer.json["data"] == [name, name]
+        assert (await client.get("/")).json["data"] == ["none", "none"]
+
+
+@pytest.mark.parametrize("value", ["nowhere:f", "os:nothing", "os", 5])
+async def test_a_wrong_place_of_session_settings_stops_the_start(
+    value: object, tmp_path: Path
+) -> None:
+    """One line names the setting and what it may be."""
+    (tmp_path / "settings.py").write_text(f"DB_URL = 'sqlite://'\nSESSION_SETTINGS = {value!r}\n")
+    app = make()
+    with pytest.raises(ConfigError, match=r"SESSION_SETTINGS=.*settings\.py.*function"):
+        app.compile()

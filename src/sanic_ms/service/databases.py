@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from typing import Any, cast
 
-from sanic_ms.config import Settings
+from sanic_ms.config import Loaded, Settings
 from sanic_ms.db import ConnectionPool
+from sanic_ms.db.session_settings import SettingsOf
 from sanic_ms.exception import ConfigError
 from sanic_ms.telemetry.metrics import Registry
 
@@ -16,15 +19,15 @@ class Databases:
     """One pool for each database that the settings name, made when it is first asked for.
 
     Args:
-        settings: Gives the settings; they are not read before the first pool is made.
+        loaded: Gives the settings; they are not read before the first pool is made.
         metrics: Where the pools count, unless the settings turn metrics off.
 
     Attributes:
         pools: Those that were made, by name.
     """
 
-    def __init__(self, settings: Callable[[], Settings], metrics: Registry) -> None:
-        self._settings = settings
+    def __init__(self, loaded: Callable[[], Loaded[Any]], metrics: Registry) -> None:
+        self._loaded = loaded
         self._metrics = metrics
         self.pools: dict[str, ConnectionPool] = {}
 
@@ -40,7 +43,8 @@ class Databases:
         return pool
 
     def _make(self, name: str) -> ConnectionPool:
-        settings = self._settings()
+        loaded = self._loaded()
+        settings: Settings = loaded.settings
         pool = ConnectionPool(
             _url(settings, name),
             name=name,
@@ -50,6 +54,7 @@ class Databases:
             statement_timeout=settings.db_statement_timeout,
             pipeline=settings.db_pipeline,
             reset=settings.db_reset,
+            session_settings=_session_settings(loaded) if name == "default" else None,
         )
         if settings.metrics:
             pool.measure(self._metrics)
@@ -65,3 +70,22 @@ def _url(settings: Settings, name: str) -> str:
         known = ", ".join(sorted(settings.databases)) or "none"
         raise ConfigError(f"DATABASES names no {name!r} (known: {known})")
     return settings.databases[name]
+
+
+def _session_settings(loaded: Loaded[Any]) -> SettingsOf | None:
+    """The function of ``SESSION_SETTINGS``, or the one whose place it names."""
+    given = loaded.extra.get("SESSION_SETTINGS")
+    if given is None or callable(given):
+        return given
+    source = loaded.sources["SESSION_SETTINGS"]
+    module, _, name = str(given).partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise ConfigError(
+            f"SESSION_SETTINGS={given!r} ({source}): give a function of the request, or "
+            f"'module:function' ({exc})"
+        ) from exc
+    if not callable(function):
+        raise ConfigError(f"SESSION_SETTINGS={given!r} ({source}) is no function")
+    return cast(SettingsOf, function)

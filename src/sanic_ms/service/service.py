@@ -96,7 +96,7 @@ class Service(Sanic[Any, Any]):
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[Any] | None = None
         self._envelope = envelope
-        self._databases = Databases(lambda: self.settings, self.metrics)
+        self._databases = Databases(lambda: self.loaded, self.metrics)
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)

@@ -16,7 +16,14 @@ from typing import Final, NamedTuple
 from sanic_ms.db.sql import words
 from sanic_ms.db.sql.placeholders import Dialect, scan
 
-__all__ = ["NOTHING", "Classification", "Mentions", "classify", "mentions_of_expression"]
+__all__ = [
+    "NOTHING",
+    "Classification",
+    "Mentions",
+    "Token",
+    "classify",
+    "mentions_of_expression",
+]
 
 _BEYOND = r"\x80-\U0010ffff"
 _TOKEN: Final = re.compile(

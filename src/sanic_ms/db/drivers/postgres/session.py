@@ -32,6 +32,13 @@ __all__ = ["PostgresRows", "PostgresSession"]
 _PREPARED_LIMIT: Final = 256
 # Seconds after each request to cancel a statement.
 _CANCEL_PAUSES: Final = (0.1, 0.5, 1.0)
+# All that DISCARD ALL does, but for prepared statements, ours among them, and their plans; its last
+# statement counts those that SQL has prepared. (PostgreSQL's documentation, "DISCARD".)
+_DISCARD: Final = """
+CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
+SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;
+SELECT FROM pg_prepared_statements WHERE from_sql
+"""
 _COUNTED = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "COPY"))
 
 
@@ -267,15 +274,20 @@ class PostgresSession(Session):
             if self._raw.is_in_transaction():
                 await self._raw.execute("ROLLBACK")
             if self.changed:
-                if self._is_exposed:
-                    self._is_exposed = False
-                    await self._raw.reset()  # its listeners are asyncpg's to forget
-                await self._raw.execute("DISCARD ALL")
-                self._prepared.clear()
+                await self._discard()
             self._lasting = self._variant = ""
         except BaseException as exc:
             self.terminate()
             self._fail(exc)
+
+    async def _discard(self) -> None:
+        if not self._is_exposed and await self._raw.execute(_DISCARD) == "SELECT 0":
+            return
+        if self._is_exposed:
+            self._is_exposed = False
+            await self._raw.reset()  # its listeners are asyncpg's to forget
+        await self._raw.execute("DISCARD ALL")
+        self._prepared.clear()
 
     async def prove(self, mentions: Mentions) -> str | None:
         """Ask the catalog, by queries that are not prepared."""
