@@ -107,6 +107,19 @@ async def test_a_plain_read_is_pipelined_once_it_is_proven(
     assert await pool.fetchrow(sql, 1) is None
 
 
+async def test_texts_that_differ_in_values_share_a_proof(
+    schema: tuple[str, str], make_pool: MakePool, settled: Settled
+) -> None:
+    """A program that writes values into its texts costs one look at the catalog, and one reset."""
+    pool = await make_pool(schema[0], max_size=1)
+    await pool.execute(POSTGRES_SETUP)
+    assert await proven(pool, settled, "SELECT name FROM city WHERE id IN (1)")
+    assert pool.statements.find("SELECT name FROM city WHERE id IN (2, 3, $1)").harmless
+    assert not pool.statements.find("SELECT id FROM person WHERE id IN (2)").harmless
+    pool.statements.forget_proofs()
+    assert not pool.statements.find("SELECT name FROM city WHERE id IN (5)").harmless
+
+
 async def test_a_trigger_that_another_process_adds_is_seen_when_proofs_are_old(
     schema: tuple[str, str],
     make_pool: MakePool,

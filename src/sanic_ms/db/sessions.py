@@ -307,16 +307,22 @@ class Sessions:
         if any(statement.word in _SCHEMA_WORDS for statement in statements):
             self._statements.forget_proofs()
         for statement in statements:
-            if statement.harmless or statement.mentions is None or self.draining:
+            mentions = statement.mentions
+            if statement.harmless or mentions is None or self.draining:
+                continue
+            known = self._statements.proof_of(mentions)
+            if known is not None:
+                statement.confirm(known)
                 continue
             try:
                 async with asyncio.timeout(_SETTLE_LIMIT):
-                    reason = await session.prove(statement.mentions)
+                    reason = await session.prove(mentions)
             except Exception as exc:
                 # The statement stays unproven, and a session that is lost is thrown away.
                 log.debug("pool %s: the catalog was not read: %s", self.name, exc)
                 session.unsettled = True
                 return
+            self._statements.keep_proof(mentions, reason is None)
             statement.confirm(reason is None)
             if reason is not None:
                 log.debug(

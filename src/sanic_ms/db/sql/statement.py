@@ -149,13 +149,15 @@ class StatementCache:
         prove: Whether statements may be proven harmless; False: each costs a reset.
     """
 
-    __slots__ = ("_known", "_prove", "dialect", "limit")
+    __slots__ = ("_known", "_proofs", "_prove", "dialect", "limit")
 
     def __init__(self, dialect: Dialect, limit: int = 1024, *, prove: bool = True) -> None:
         self.dialect: Dialect = dialect
         self._prove = prove
         self.limit = limit
         self._known: dict[str, Statement] = {}
+        # By what was mentioned: texts that differ in their values alone share a proof.
+        self._proofs: dict[Mentions, bool] = {}
 
     def get(self, statement: object, args: Arguments) -> tuple[Statement, Arguments]:
         """The statement for the driver, and its arguments, checked for their number.
@@ -176,8 +178,19 @@ class StatementCache:
         known = self._known.get(sql)
         return known if known is not None else self._remember(sql)
 
+    def proof_of(self, mentions: Mentions) -> bool | None:
+        """What the catalog has said of these mentions lately; None: nothing."""
+        return self._proofs.get(mentions)
+
+    def keep_proof(self, mentions: Mentions, proven: bool) -> None:
+        """Note what the catalog says."""
+        if len(self._proofs) >= self.limit:
+            del self._proofs[next(iter(self._proofs))]
+        self._proofs[mentions] = proven
+
     def forget_proofs(self) -> None:
         """Let the catalog be asked again about every statement."""
+        self._proofs.clear()
         for statement in self._known.values():
             if statement.mentions is not None and not statement.mentions.is_empty:
                 statement.confirm(False)
@@ -199,6 +212,8 @@ class StatementCache:
 
     def _remember(self, sql: str) -> Statement:
         statement = Statement(sql, self.dialect, prove=self._prove)
+        if statement.mentions is not None and self._proofs.get(statement.mentions):
+            statement.confirm(True)
         if len(sql) <= _LONGEST:
             if len(self._known) >= self.limit:
                 del self._known[next(iter(self._known))]
