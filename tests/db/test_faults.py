@@ -156,6 +156,7 @@ async def test_killed_by_the_server(pool: ConnectionPool, settled: Settled) -> N
         pytest.skip("SQLite has no server")
     own = OWN_NUMBER[dialect]
     number = await pool.fetchval(own)
+    await settled(pool)
     async with pool.acquire() as held:
         other = await pool.acquire()
         assert await held.fetchval(own) == number

@@ -46,37 +46,39 @@ _POSTGRES = """
     array_replace array_to_json array_to_string array_to_tsvector array_upper ascii asin atan
     atan2 avg bernoulli bit_and bit_count bit_length bit_or bit_xor bool bool_and bool_or box
     btrim bytea cardinality cbrt ceil ceiling char_length character_length chr clock_timestamp
-    concat concat_ws corr cos cot count covar_pop covar_samp cume_dist current_database
-    current_schema current_setting date date_bin date_part date_trunc daterange decode degrees
-    dense_rank div encode every exp factorial first_value float4 float8 floor format format_type
-    gcd gen_random_uuid generate_series generate_subscripts get_bit get_byte host initcap int2
-    int4 int4range int8 int8range isempty json_agg json_array_elements json_array_elements_text
-    json_array_length json_build_array json_build_object json_each json_each_text
-    json_extract_path json_extract_path_text json_object json_object_agg json_object_keys
-    json_populate_record json_populate_recordset json_strip_nulls json_to_record
-    json_to_recordset json_typeof jsonb_agg jsonb_array_elements jsonb_array_elements_text
-    jsonb_array_length jsonb_build_array jsonb_build_object jsonb_concat jsonb_delete
-    jsonb_delete_path jsonb_each jsonb_each_text jsonb_exists jsonb_exists_all jsonb_exists_any
-    jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg
-    jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query jsonb_path_query_array
-    jsonb_path_query_first jsonb_populate_record jsonb_populate_recordset jsonb_pretty jsonb_set
-    jsonb_set_lax jsonb_strip_nulls jsonb_to_record jsonb_to_recordset jsonb_typeof justify_days
-    justify_hours justify_interval lag last_value lcm lead length ln log log10 lower lower_inc
-    lower_inf lpad ltrim make_date make_interval make_time make_timestamp make_timestamptz
-    masklen max md5 min mod mode now nth_value ntile num_nonnulls num_nulls numrange
-    octet_length parse_ident percent_rank percentile_cont percentile_disc phraseto_tsquery pi
-    plainto_tsquery point pow power quote_ident quote_literal quote_nullable radians random
-    range_agg range_intersect_agg range_merge rank regexp_count regexp_instr regexp_like
-    regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table
-    regexp_substr regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx
-    regr_sxy regr_syy repeat replace reverse round row_number row_to_json rpad rtrim scale
-    set_bit set_byte setweight sha224 sha256 sha384 sha512 sign sin split_part sqrt starts_with
-    statement_timestamp stddev stddev_pop stddev_samp string_agg string_to_array string_to_table
-    strip strpos substr sum system tan text timestamptz timetz to_char to_date to_hex to_json
-    to_jsonb to_number to_regclass to_regtype to_timestamp to_tsquery to_tsvector
-    transaction_timestamp translate trunc ts_delete ts_filter ts_headline ts_rank ts_rank_cd
-    tsrange tstzrange tsvector_to_array unnest upper upper_inc upper_inf uuid var_pop var_samp
-    varbit variance version websearch_to_tsquery width_bucket
+    col_description concat concat_ws corr cos cot count covar_pop covar_samp cume_dist
+    current_database current_schema current_setting date date_bin date_part date_trunc daterange
+    decode degrees dense_rank div encode every exp factorial first_value float4 float8 floor
+    format format_type gcd gen_random_uuid generate_series generate_subscripts get_bit get_byte
+    has_table_privilege host initcap int2 int4 int4range int8 int8range isempty json_agg
+    json_array_elements json_array_elements_text json_array_length json_build_array
+    json_build_object json_each json_each_text json_extract_path json_extract_path_text
+    json_object json_object_agg json_object_keys json_populate_record json_populate_recordset
+    json_strip_nulls json_to_record json_to_recordset json_typeof jsonb_agg jsonb_array_elements
+    jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object
+    jsonb_concat jsonb_delete jsonb_delete_path jsonb_each jsonb_each_text jsonb_exists
+    jsonb_exists_all jsonb_exists_any jsonb_extract_path jsonb_extract_path_text jsonb_insert
+    jsonb_object jsonb_object_agg jsonb_object_keys jsonb_path_exists jsonb_path_match
+    jsonb_path_query jsonb_path_query_array jsonb_path_query_first jsonb_populate_record
+    jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
+    jsonb_to_record jsonb_to_recordset jsonb_typeof justify_days justify_hours justify_interval
+    lag last_value lcm lead length ln log log10 lower lower_inc lower_inf lpad ltrim make_date
+    make_interval make_time make_timestamp make_timestamptz masklen max md5 min mod mode now
+    nth_value ntile num_nonnulls num_nulls numrange obj_description octet_length parse_ident
+    percent_rank percentile_cont percentile_disc pg_backend_pid pg_column_size
+    pg_get_serial_sequence pg_relation_size pg_size_pretty pg_total_relation_size
+    phraseto_tsquery pi plainto_tsquery point pow power quote_ident quote_literal quote_nullable
+    radians random range_agg range_intersect_agg range_merge rank regexp_count regexp_instr
+    regexp_like regexp_match regexp_matches regexp_replace regexp_split_to_array
+    regexp_split_to_table regexp_substr regr_avgx regr_avgy regr_count regr_intercept regr_r2
+    regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse round row_number row_to_json
+    rpad rtrim scale set_bit set_byte setweight sha224 sha256 sha384 sha512 sign sin
+    split_part sqrt starts_with statement_timestamp stddev stddev_pop stddev_samp string_agg
+    string_to_array string_to_table strip strpos substr sum system tan text timestamptz timetz
+    to_char to_date to_hex to_json to_jsonb to_number to_regclass to_regtype to_timestamp
+    to_tsquery to_tsvector transaction_timestamp translate trunc ts_delete ts_filter ts_headline
+    ts_rank ts_rank_cd tsrange tstzrange tsvector_to_array unnest upper upper_inc upper_inf uuid
+    var_pop var_samp varbit variance version websearch_to_tsquery width_bucket 
 """
 POSTGRES: Final = frozenset(_POSTGRES.split())
 
@@ -119,6 +121,7 @@ _MYSQL = """
     timediff timestampadd timestampdiff to_base64 to_char to_days to_seconds trim truncate ucase
     unhex unix_timestamp upper utc_date utc_time utc_timestamp uuid uuid_short uuid_to_bin
     var_pop var_samp variance version week weekday weekofyear weight_string year yearweek
+    connection_id current_role current_user database schema session_user sleep system_user user
 """
 MYSQL: Final = frozenset(_MYSQL.split())
 
