@@ -78,7 +78,7 @@ _POSTGRES = """
     to_char to_date to_hex to_json to_jsonb to_number to_regclass to_regtype to_timestamp
     to_tsquery to_tsvector transaction_timestamp translate trunc ts_delete ts_filter ts_headline
     ts_rank ts_rank_cd tsrange tstzrange tsvector_to_array unnest upper upper_inc upper_inf uuid
-    var_pop var_samp varbit variance version websearch_to_tsquery width_bucket 
+    var_pop var_samp varbit variance version websearch_to_tsquery width_bucket
 """
 POSTGRES: Final = frozenset(_POSTGRES.split())
 
