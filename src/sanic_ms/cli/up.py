@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sanic_ms.awake import wait_awake
 from sanic_ms.cli import _address
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._processes import Group, Printer
@@ -244,7 +245,7 @@ async def _all_answer(services: Iterable[LocalService], timeout: float) -> list[
     """Wait until every service answers. Returns the names of those that did not in time."""
     waits = {asyncio.create_task(service.answered()): service.name for service in services}
     try:
-        _, late = await asyncio.wait(waits, timeout=timeout)
+        _, late = await wait_awake(waits, timeout)
     finally:
         for task in waits:
             task.cancel()

@@ -25,6 +25,7 @@ from sanic.application.constants import ServerStage
 from sanic.application.ext import setup_ext
 from sanic.logging.setup import setup_logging
 
+from sanic_ms.awake import AwakeTimer
 from sanic_ms.server.http1.protocol import HttpProtocol, served
 from sanic_ms.server.http1.state import drain
 from sanic_ms.server.process.garbage import spared
@@ -43,7 +44,7 @@ _LOOKS = 100  # at its queue, every 10 ms, until it is empty
 
 @dataclass(frozen=True, slots=True)
 class StopTimes:
-    """How long a stop may take, in seconds.
+    """How long a stop may take, in seconds; those in which the process is stopped do not count.
 
     Attributes:
         delay: Between the announcement of the stop and the closing of the listener: load balancers
@@ -108,7 +109,7 @@ class Server:
         self._told = 0  # signals that came
         self._quick = False
         self._listener: Any = None
-        self._kill: threading.Timer | None = None
+        self._kill: AwakeTimer | None = None
 
     # --- from outside ----------------------------------------------------------------------------
 
@@ -329,11 +330,8 @@ class Server:
             times = self._times
             seconds = times.delay + times.grace + times.last
             # A thread: the loop may be what is stuck.
-            self._kill = threading.Timer(
-                seconds, self._end_now, (f"the stop took more than {seconds:g} s",)
-            )
-            self._kill.daemon = True
-            self._kill.start()
+            end = partial(self._end_now, f"the stop took more than {seconds:g} s")
+            self._kill = AwakeTimer(seconds, end)
 
     async def _tidy(self, loop: asyncio.AbstractEventLoop) -> None:
         left = asyncio.all_tasks() - {asyncio.current_task()}

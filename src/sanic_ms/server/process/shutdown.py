@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.http1.connection import HttpConnection
 from sanic_ms.server.http1.protocol import HttpProtocol
 
@@ -53,15 +54,14 @@ async def finish_requests(connections: set[Any], grace: float) -> bool:
     Returns:
         Whether all ended by themselves.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + grace
+    clock = AwakeClock()
     while True:
         for connection in list(connections):
             connection.close_if_idle()
         tasks = _handlers(connections)
         if not connections and not tasks:
             return True
-        if loop.time() >= deadline:
+        if clock.time() >= grace:
             break
         await asyncio.sleep(_LOOK)
     names = ", ".join(sorted({_name(connection) for connection in connections} - {""}))
@@ -77,7 +77,7 @@ async def finish_requests(connections: set[Any], grace: float) -> bool:
     for task in tasks - held:  # of a client that is gone; it was cancelled once already
         task.cancel()
     if tasks:
-        _, stubborn = await asyncio.wait(tasks, timeout=_UNWIND)
+        _, stubborn = await wait_awake(tasks, _UNWIND)
         if stubborn:
             log.error("%d handlers did not end when they were cancelled", len(stubborn))
     for connection in list(connections):
@@ -101,7 +101,7 @@ async def cancel_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in pending:
         task.cancel()
     if pending:
-        _, stubborn = await asyncio.wait(pending, timeout=_UNWIND)
+        _, stubborn = await wait_awake(pending, _UNWIND)
         for task in stubborn:
             log.error("the task %s did not end when it was cancelled", task.get_name())
     for task in pending:
