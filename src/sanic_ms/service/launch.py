@@ -152,6 +152,7 @@ class Launch:
             place,
             protocol=prepared["protocol"],
             tls=certificate.context if certificate else prepared["ssl"],
+            handshake_timeout=settings.ssl_handshake_timeout,
             blocked=settings.loop_blocked_threshold,
             times=_stop_times(app.settings),
             signals=signals if prepared["register_sys_signals"] else (),
