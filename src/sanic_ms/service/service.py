@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -39,7 +39,7 @@ from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
-from sanic_ms.service.tasks import LateComponents, UnnamedTasks
+from sanic_ms.service.tasks import BackgroundTasks, LateComponents, label_of, run_background
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -100,7 +100,7 @@ class Service(Sanic[Any, Any]):
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)
-        self._unnamed = UnnamedTasks()
+        self._background = BackgroundTasks()
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
@@ -168,7 +168,11 @@ class Service(Sanic[Any, Any]):
     @property
     def tasks(self) -> Iterator[asyncio.Task[Any]]:
         """Those of `add_task`, with a name or without."""
-        return iter((*super().tasks, *self._unnamed))
+        return iter((*super().tasks, *self._background))
+
+    @classmethod
+    def _prep_task(cls, task: Any, app: Any, loop: Any) -> Coroutine[Any, Any, Any]:
+        return run_background(task, app)
 
     @classmethod
     def _loop_add_task(
@@ -177,9 +181,14 @@ class Service(Sanic[Any, Any]):
         made: asyncio.Task[Any] = super()._loop_add_task(
             task, app, loop, name=name, register=register
         )
-        if register and not name:
-            app._unnamed.add(made)
+        if register:
+            app._background.add(made, "" if name else label_of(task))
         return made
+
+    @staticmethod
+    async def run_delayed_task(app: Any, loop: Any, task: Any) -> None:
+        """Begin a task that was added before the service ran: one as all others."""
+        app._loop_add_task(task, app, loop)
 
     # --- parts ---------------------------------------------------------------------------------
 

@@ -25,13 +25,13 @@ from sanic.application.constants import ServerStage
 from sanic.application.ext import setup_ext
 from sanic.logging.setup import setup_logging
 
-from sanic_ms.awake import AwakeTimer
+from sanic_ms.awake import AwakeClock, AwakeTimer
 from sanic_ms.server.http1.limits import Limits
 from sanic_ms.server.http1.protocol import HttpProtocol, served
 from sanic_ms.server.http1.state import drain
 from sanic_ms.server.process.garbage import spared
 from sanic_ms.server.process.listen_socket import ListenSocket
-from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests
+from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests, finish_tasks
 from sanic_ms.server.process.tls_listener import TlsListener
 from sanic_ms.server.process.watchdog import Watchdog
 
@@ -52,7 +52,7 @@ class StopTimes:
     Attributes:
         delay: Between the announcement of the stop and the closing of the listener: load balancers
             go on sending until they have noticed.
-        grace: For requests in flight, from there on.
+        grace: For requests in flight and background tasks, from there on.
         last: For everything else: cancelled handlers, listeners, pools, exporters. When all three
             have passed the process ends, whatever it does.
     """
@@ -307,7 +307,9 @@ class Server:
         await self._tell("before")
         drain(app)
         await self._close_listener()
-        await finish_requests(self.connections, times.grace)
+        clock = AwakeClock()
+        await finish_requests(self.connections, times.grace, clock=clock)
+        await finish_tasks(lambda: app.tasks, times.grace, clock)
         await cancel_tasks(app.tasks)
         app.purge_tasks()
         app.set_serving(False)
