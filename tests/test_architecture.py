@@ -33,6 +33,7 @@ PACKAGES = {
     "native": Package(0),
     "lifecycle": Package(0, "awake exception"),
     "values": Package(0, "exception"),
+    "process": Package(0),
     "shapes": Package(0, "exception values"),
     "config": Package(0, "exception values"),
     "_extras": Package(0, "exception"),

@@ -19,6 +19,7 @@ from sanic_ms.awake import wait_awake
 from sanic_ms.cli import _address
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._processes import Group, Printer
+from sanic_ms.process import split_off_init
 from sanic_ms.values.address import base_url
 
 __all__ = ["EPILOG", "LocalService", "up"]
@@ -88,6 +89,7 @@ def up(
     A service is a subfolder with a server.py. Each takes its address from its own settings. When
     one of them ends, the others are stopped and the exit code is 1.
     """
+    split_off_init()
     services = _read_settings(_discover(directory))
     _check_addresses(services)
     printer = Printer([service.name for service in services])

@@ -20,6 +20,7 @@ from sanic.server.events import trigger_events
 
 from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
+from sanic_ms.process import ensure_streams, split_off_init
 from sanic_ms.server.process.cpus import usable_cpus
 from sanic_ms.server.process.listen_socket import ListenSocket, cannot_listen, is_occasional
 from sanic_ms.server.process.reload import Files
@@ -70,6 +71,8 @@ class Launch:
         says why. The exit code is 2 where settings or the application's code are wrong, else 1.
         """
         app = self._app
+        ensure_streams()
+        split_off_init()
         compiled = False
         try:
             app.compile()
