@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,27 @@ def say(name: str, address: str, facts: Mapping[str, str | int]) -> None:
 
 
 def _address(service: Service) -> str:
+    if service.listens_at is not None:
+        return _address_of(*service.listens_at)
     settings = service.settings
     # What `run` was given wins over the settings; a worker process does not know it.
     given = service.state.server_info[0].settings if service.state.server_info else {}
+    scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
+    bound = given.get("sock")
+    if bound is not None and bound.fileno() >= 0:
+        return _address_of(bound, scheme)
     unix = given.get("unix") or settings.unix
     if unix:
         return f"unix:{unix}"
     host, port = given.get("host") or settings.host, given.get("port") or settings.port
-    scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
+    return base_url(host, port, scheme=scheme)
+
+
+def _address_of(bound: socket.socket, scheme: str) -> str:
+    """The address that a socket listens at."""
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{bound.getsockname()}"
+    host, port = bound.getsockname()[:2]
     return base_url(host, port, scheme=scheme)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import socket
 from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -15,6 +16,7 @@ import msgspec
 from sanic import Sanic
 from sanic.config import DEFAULT_CONFIG
 from sanic.handlers import ErrorHandler
+from sanic.server.async_server import AsyncioServer
 
 from sanic_ms.config import Loaded, Settings, load_settings
 from sanic_ms.container import Container, Scope
@@ -39,7 +41,16 @@ from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
-from sanic_ms.service.tasks import BackgroundTasks, LateComponents, label_of, run_background
+from sanic_ms.service.tasks import (
+    BackgroundTasks,
+    LateComponents,
+    cancel_all,
+    end_tasks,
+    end_tasks_of_runner,
+    in_running_loop,
+    label_of,
+    run_background,
+)
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -101,6 +112,9 @@ class Service(Sanic[Any, Any]):
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)
         self._background = BackgroundTasks()
+        self._left_to_runner = False  # the tasks, until it has stopped
+        self._asyncio_server: AsyncioServer | None = None
+        self._asyncio_scheme = "http"
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
@@ -261,7 +275,27 @@ class Service(Sanic[Any, Any]):
         """Stop serving, in all workers: requests in flight are finished, then everything is
         closed. Returns at once; calling it again does nothing."""
         if not self.launch.stop():
+            self._left_to_runner = True
             super().stop(*args, **keywords)
+
+    def shutdown_tasks(self, timeout: float | None = None, increment: float = 0.1) -> None:
+        """Cancel the background tasks.
+
+        At the stop of Sanic's runners they may finish first, as under our own; Sanic's function
+        goes round for ever there if one does not end at once.
+
+        Args:
+            timeout: Seconds for them to finish; default ``GRACEFUL_SHUTDOWN_TIMEOUT``.
+            increment: Ignored; Sanic's signature.
+        """
+        grace = self.config.GRACEFUL_SHUTDOWN_TIMEOUT if timeout is None else timeout
+        if in_running_loop():
+            if not self._left_to_runner:
+                cancel_all(self.tasks)
+        else:
+            end_tasks_of_runner(lambda: self.tasks, grace)
+            self._left_to_runner = False
+        self.purge_tasks()
 
     def prepare(self, *args: Any, **keywords: Any) -> None:
         """As Sanic's, with the framework's own HTTP protocol unless another is given."""
@@ -272,6 +306,22 @@ class Service(Sanic[Any, Any]):
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")
         self._admin.check_address()
+
+    async def create_server(self, *args: Any, **keywords: Any) -> AsyncioServer | None:
+        """As Sanic's, with the framework's own HTTP protocol unless another is given."""
+        if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
+            keywords["protocol"] = HttpProtocol
+        self._asyncio_server = await super().create_server(*args, **keywords)
+        self._asyncio_scheme = "https" if keywords.get("ssl") else "http"
+        return self._asyncio_server
+
+    @property
+    def listens_at(self) -> tuple[socket.socket, str] | None:
+        """The socket that `create_server` listens on, and its scheme; None where another way
+        serves."""
+        server = getattr(self._asyncio_server, "server", None)
+        sockets = server.sockets if server is not None else ()
+        return (sockets[0], self._asyncio_scheme) if sockets else None
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
@@ -327,6 +377,15 @@ class Service(Sanic[Any, Any]):
             raise LifecycleError(str(exc)) from exc
         if self.settings.deny_by_default:
             require_policies(self)
+
+    def _compile_late_routes(self) -> None:
+        """Compile the routes that listeners have added to the router itself, without Sanic's
+        ``app.amend()``."""
+        router = self.router
+        if router.finalized and all(hasattr(r.extra, "request_middleware") for r in router.routes):
+            return
+        router.reset()  # type: ignore[no-untyped-call]
+        self.finalize()
 
     @functools.cached_property
     def default_headers(self) -> DefaultHeaders:
@@ -404,6 +463,7 @@ class Service(Sanic[Any, Any]):
             await self.lifecycle.start()
             try:
                 await super()._server_event(concern, action, loop)
+                self._compile_late_routes()
                 await self._late.started()
             except BaseException:
                 self._late.clear()
@@ -413,7 +473,12 @@ class Service(Sanic[Any, Any]):
         if concern == "shutdown":
             self._health.close()
         try:
+            if (concern, action) == ("shutdown", "after"):
+                # Under our own server there are none by now.
+                await end_tasks(lambda: self.tasks, self.config.GRACEFUL_SHUTDOWN_TIMEOUT)
             await super()._server_event(concern, action, loop)
+            if concern == "init":
+                self._compile_late_routes()
             if (concern, action) == ("init", "after"):
                 await self._late.started()
                 self._health.started = True

@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from inspect import isawaitable
 from typing import Any
 
+from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.lifecycle import Component, Lifecycle
+from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
 from sanic_ms.service.failures import log_failure
 
-__all__ = ["BackgroundTasks", "LateComponents", "label_of", "run_background"]
+__all__ = [
+    "BackgroundTasks",
+    "LateComponents",
+    "cancel_all",
+    "end_tasks",
+    "end_tasks_of_runner",
+    "in_running_loop",
+    "label_of",
+    "run_background",
+]
 
 log = logging.getLogger("sanic_ms.service")
+
+_SERVER_TASK = "RunServer"  # Sanic's name for a task that serves a further application
+_SERVER_STOP = 15.0  # seconds for the stop of one of those
 
 
 class BackgroundTasks:
@@ -63,6 +77,49 @@ async def run_background(task: Any, app: Any) -> Any:
         await app.dispatch("server.exception.report", context={"exception": exc})
         raise
     return None
+
+
+def in_running_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, but for those of Sanic's servers."""
+    for task in tasks:
+        if task.get_name() != _SERVER_TASK:
+            task.cancel()
+
+
+async def end_tasks(tasks: Callable[[], Iterable[asyncio.Task[Any]]], grace: float) -> None:
+    """Let tasks finish, and cancel those that take longer; but for those of Sanic's servers.
+
+    Args:
+        tasks: Gives those that there are.
+        grace: Seconds for them to finish.
+    """
+
+    def own() -> Iterator[asyncio.Task[Any]]:
+        return (task for task in tasks() if not task.done() and task.get_name() != _SERVER_TASK)
+
+    await finish_tasks(own, grace, AwakeClock())
+    await cancel_tasks(own())
+
+
+def end_tasks_of_runner(tasks: Callable[[], Iterable[asyncio.Task[Any]]], grace: float) -> None:
+    """As `end_tasks`, in an event loop that Sanic's runner has stopped; the tasks of its servers,
+    which were cancelled, are waited for as well."""
+
+    async def end() -> None:
+        await end_tasks(tasks, grace)
+        if servers := [task for task in tasks() if not task.done()]:
+            await wait_awake(servers, grace + _SERVER_STOP)
+
+    asyncio.get_event_loop().run_until_complete(end())
 
 
 def label_of(task: Any) -> str:
