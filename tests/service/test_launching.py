@@ -400,3 +400,55 @@ def test_create_server_says_where_it_listens(program: Callable[..., Program], gi
     server.wait_for_text(f"serves at http://127.0.0.1:{port}\n")
     assert server.ask(int(port)) == "HttpProtocol"
     assert f"docs      http://127.0.0.1:{port}/docs" in server.output
+
+
+PLAIN = """
+from sanic_ms import Service
+
+app = Service("tiny")
+
+@app.get("/")
+async def root(request):
+    return 1
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_start_in_production_warns_once_of_open_endpoints(
+    program: Callable[..., Program], workers: str
+) -> None:
+    """However many workers there are; with a token there is nothing to warn of."""
+    port = str(free_port())
+    variables = {"PORT": port, "WORKERS": workers, "ENVIRONMENT": "production", "DOCS": "true"}
+    server = program(PLAIN, **variables)
+    server.wait_for_text("/docs, /openapi/spec.json and /metrics answer anybody: set ADMIN_TOKEN")
+    assert server.end() == 0
+    assert server.output.count("answer anybody") == 1
+    server = program(PLAIN, ADMIN_TOKEN="0123456789abcdef", **variables)
+    server.wait_for_text("serves at")
+    assert server.end() == 0
+    assert "answer anybody" not in server.output
+
+
+def test_silent_clients_of_the_admin_port_lock_nobody_out(program: Callable[..., Program]) -> None:
+    """They are few, whatever comes, and the service keeps its descriptors: it answers its callers,
+    and the newest of too many on the port is told so."""
+    port, admin = free_port(), free_port()
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))\n"
+    server = program(few + PLAIN, PORT=str(port), ADMIN_PORT=str(admin))
+    server.wait_for_text("serves at")
+    with contextlib.ExitStack() as stack:
+        for _ in range(250):
+            client = socket.create_connection(("127.0.0.1", admin), LIMIT)
+            stack.enter_context(client)
+        assert client.recv(65536).startswith(b"HTTP/1.1 503")
+        kept = [socket.create_connection(("127.0.0.1", port), LIMIT) for _ in range(50)]
+        for one in kept:
+            stack.enter_context(one)
+            one.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one.recv(65536).startswith(b"HTTP/1.1 200")
+    assert server.end() == 0
+    assert "Traceback" not in server.output

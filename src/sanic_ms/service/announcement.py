@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sanic_ms.config import Loaded
@@ -16,6 +16,7 @@ from sanic_ms.values import DatabaseURL
 from sanic_ms.values.address import base_url
 
 if TYPE_CHECKING:
+    from sanic_ms.service.admin_endpoints import AdminEndpoints
     from sanic_ms.service.service import Service
 
 __all__ = ["announce", "say", "summarize"]
@@ -23,19 +24,21 @@ __all__ = ["announce", "say", "summarize"]
 log = logging.getLogger("sanic_ms.service")
 
 
-def announce(service: Service, endpoints: Callable[[str], Mapping[str, str]]) -> None:
-    """Log how a service runs and which migrations it lacks; of several processes, in one alone.
+def announce(service: Service, endpoints: AdminEndpoints) -> None:
+    """Log how a service runs, which of its endpoints are open and which migrations it lacks; of
+    several processes, in one alone.
 
     Args:
         service: A service that serves.
-        endpoints: Gives the addresses of docs and metrics for the service's own address.
+        endpoints: Its endpoints for operators.
     """
     if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
         return
     address = _address(service)
     workers = service.state.workers or 1
     facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
-    say(service.name, address, {**endpoints(address), **facts})
+    say(service.name, address, {**endpoints.addresses(address), **facts})
+    endpoints.warn_of_open()
     warn_of_unapplied(service.settings)
 
 

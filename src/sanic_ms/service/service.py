@@ -491,4 +491,4 @@ class Service(Sanic[Any, Any]):
                 flush_logs()
 
     def _announce(self) -> None:
-        announce(self, self._admin.addresses)
+        announce(self, self._admin)
