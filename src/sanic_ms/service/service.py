@@ -476,6 +476,7 @@ class Service(Sanic[Any, Any]):
             if (concern, action) == ("shutdown", "after"):
                 # Under our own server there are none by now.
                 await end_tasks(lambda: self.tasks, self.config.GRACEFUL_SHUTDOWN_TIMEOUT)
+                self.purge_tasks()
             await super()._server_event(concern, action, loop)
             if concern == "init":
                 self._compile_late_routes()

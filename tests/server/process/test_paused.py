@@ -20,7 +20,20 @@ from sanic_ms.server.process.worker import Link, Recycling
 Run = Callable[..., Any]
 
 PAUSE = 5.0  # seconds: longer than every deadline that the tests set
-DEADLINES = {"WORKER_SILENCE_TIMEOUT": "3", "RESPONSE_TIMEOUT": "4", "KEEP_ALIVE_TIMEOUT": "4"}
+DEADLINES = {
+    "WORKER_SILENCE_TIMEOUT": "3",
+    "RESPONSE_TIMEOUT": "4",
+    "KEEP_ALIVE_TIMEOUT": "4",
+    "REQUEST_TIMEOUT": "4",
+    "REQUEST_BODY_TIMEOUT": "4",
+}
+ECHO = """
+@app.post("/echo")
+async def echo(request):
+    return request.body.decode()
+"""
+MIDDLEWARE = "\n@app.on_request\nasync def note(request):\n    request.ctx.noted = True\n"
+HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
 
 
 def begin(kit: Any, server: Any, path: str, answers: list[bytes]) -> threading.Thread:
@@ -31,16 +44,31 @@ def begin(kit: Any, server: Any, path: str, answers: list[bytes]) -> threading.T
     return client
 
 
-@pytest.mark.parametrize("everything", [True, False], ids=["all", "master"])
-def test_a_pause_kills_no_worker_and_no_request(run: Run, kit: Any, everything: bool) -> None:
+@pytest.mark.parametrize(
+    ("everything", "middleware", "pure"),
+    [(True, "", ""), (True, MIDDLEWARE, ""), (True, MIDDLEWARE, "1"), (False, "", "1")],
+    ids=["all-fast", "all-full", "all-full-pure", "master-fast-pure"],
+)
+def test_a_pause_kills_no_worker_and_no_request(
+    run: Run, kit: Any, everything: bool, middleware: str, pure: str
+) -> None:
     """What a process could not hear or do while it was stopped itself does not count against
-    anybody: not the silence of workers, nor a handler's time, nor an idle connection's. The log
-    says nothing, neither of a blocked event loop."""
-    server = run(WORKERS="2", **DEADLINES)
+    anybody: not the silence of workers, nor a handler's time, nor an idle connection's, nor that of
+    a client that sends a head or a body. The log says nothing, neither of a blocked event loop."""
+    server = run(
+        server=kit.SERVER + ECHO + middleware, WORKERS="2", SANIC_MS_PURE=pure, **DEADLINES
+    )
     server.wait_for("serves at")
     workers = server.workers()
     answers: list[bytes] = []
-    with socket.create_connection(("127.0.0.1", server.port), kit.LIMIT) as kept:
+    address = ("127.0.0.1", server.port)
+    with (
+        socket.create_connection(address, kit.LIMIT) as kept,
+        socket.create_connection(address, kit.LIMIT) as head,
+        socket.create_connection(address, kit.LIMIT) as body,
+    ):
+        head.sendall(HEAD)
+        body.sendall(HEAD + b"\r\nab")
         kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert kept.recv(65536).startswith(b"HTTP/1.1 200")
         client = begin(kit, server, "/slow?s=1.5", answers)
@@ -50,12 +78,16 @@ def test_a_pause_kills_no_worker_and_no_request(run: Run, kit: Any, everything: 
         time.sleep(PAUSE)
         kill(server.process.pid, signal.SIGCONT)
         client.join()
-        if everything:  # else its time is over, as it should be
+        if everything:  # else their time is over, as it should be
+            head.sendall(b"\r\nabcd")
+            body.sendall(b"cd")
             kept.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert kept.recv(65536).startswith(b"HTTP/1.1 200")
+            for client_ in (head, body, kept):
+                assert client_.recv(65536).startswith(b"HTTP/1.1 200")
     assert answers[0].startswith(b"HTTP/1.1 200")
     assert server.workers() == workers
-    assert server.lines[lines:] == []
+    if everything:
+        assert server.lines[lines:] == []
     server.signal()
     assert server.end() == 0
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
+from sanic_ms import Service
 from sanic_ms.server.process.periodic import Progress, progress_of
 
 Run = Callable[..., Any]
@@ -132,6 +134,46 @@ def test_a_task_that_raises_is_logged_at_once(run: Run, kit: Any) -> None:
     assert server.end() == 0
     assert server.output.count("no stock") == 6
     assert "never retrieved" not in server.output
+
+
+async def test_tasks_finish_under_an_asgi_server_too() -> None:
+    """Before the listeners that give resources back; periodic ones are cancelled."""
+    app = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
+    said: list[str] = []
+
+    @app.after_server_start
+    async def start(app: Any) -> None:
+        async def confirm() -> None:
+            await asyncio.sleep(0.2)
+            said.append("confirmed")
+
+        async def tick() -> None:
+            try:
+                while True:  # noqa: ASYNC110 - a periodic task
+                    await asyncio.sleep(60)
+            finally:
+                said.append("ticked")
+
+        app.add_task(confirm())
+        app.add_task(tick(), name="tick")
+
+    @app.after_server_stop
+    async def stop(app: Any) -> None:
+        said.append("stopped")
+
+    events = iter(("lifespan.startup", "lifespan.shutdown"))
+    sent: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": next(events)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert said == ["confirmed", "ticked", "stopped"]
+    assert list(app.tasks) == []
 
 
 # --- which tasks end by themselves ---------------------------------------------------------------
