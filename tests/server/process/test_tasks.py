@@ -170,6 +170,7 @@ async def test_tasks_finish_under_an_asgi_server_too() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
+    app.asgi = True  # Sanic's test client, where it was used, leaves that out
     await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert said == ["confirmed", "ticked", "stopped"]
