@@ -32,6 +32,19 @@ ECHO = """
 async def echo(request):
     return request.body.decode()
 """
+STEPS = """
+async def take_steps(number, what):
+    for _ in range(number):
+        await asyncio.sleep(0.1)
+    print(what, "done", flush=True)
+
+@app.get("/steps")
+async def steps(request):
+    app.add_task(take_steps(30, "task"))
+    print("slow begins", flush=True)
+    await take_steps(20, "request")
+    return 1
+"""
 MIDDLEWARE = "\n@app.on_request\nasync def note(request):\n    request.ctx.noted = True\n"
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
 
@@ -94,11 +107,12 @@ def test_a_pause_kills_no_worker_and_no_request(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_pause_takes_nothing_of_the_grace_period(run: Run, kit: Any, workers: str) -> None:
-    """Requests in flight have the whole of it while the process runs."""
-    server = run(WORKERS=workers, GRACEFUL_SHUTDOWN_TIMEOUT="3")
+    """Requests in flight have the whole of it while the process runs, with all their steps, and so
+    have background tasks."""
+    server = run(server=kit.SERVER + STEPS, WORKERS=workers, GRACEFUL_SHUTDOWN_TIMEOUT="4")
     server.wait_for("serves at")
     answers: list[bytes] = []
-    client = begin(kit, server, "/slow?s=2", answers)
+    client = begin(kit, server, "/steps", answers)
     server.signal()
     server.wait_for("is stopping")
     os.killpg(server.process.pid, signal.SIGSTOP)
@@ -108,6 +122,7 @@ def test_a_pause_takes_nothing_of_the_grace_period(run: Run, kit: Any, workers: 
     assert answers[0].startswith(b"HTTP/1.1 200")
     assert server.end() == 0
     assert "cancelled" not in server.output
+    assert "task done" in server.output
 
 
 def test_a_worker_that_starts_is_not_killed_for_a_pause(run: Run, kit: Any) -> None:
@@ -148,6 +163,9 @@ def test_a_master_that_is_stopped_for_long_blocks_no_worker() -> None:
         def requests(self) -> int:
             return 0
 
+        def stop(self, *, quick: bool) -> None:
+            self.stopped = quick
+
     ours, theirs = multiprocessing.Pipe()
     server: Any = Idle()
     link = Link(theirs, Recycling())
@@ -162,11 +180,11 @@ def test_a_master_that_is_stopped_for_long_blocks_no_worker() -> None:
     threading.Thread(target=tick, daemon=True).start()
     assert ended.wait(60)
     assert ours.recv() == ("alive", "")
+    readers = [thread for thread in threading.enumerate() if thread.name == "master"]
     ours.send(("stop", True, True))  # so that the thread of the link ends
-    theirs_thread = [one for one in threading.enumerate() if one.name == "master"]
-    server.stop = lambda quick: None
-    for thread in theirs_thread:
+    for thread in readers:
         thread.join(60)
+    assert server.stopped
     ours.close()
     theirs.close()
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from sanic.asgi import Lifespan
 
 from sanic_ms import Service
 from sanic_ms.server.process.periodic import Progress, progress_of
@@ -170,8 +171,10 @@ async def test_tasks_finish_under_an_asgi_server_too() -> None:
     async def send(message: Any) -> None:
         sent.append(message["type"])
 
-    app.asgi = True  # Sanic's test client, where it was used, leaves that out
-    await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    # As the application does when it is called; Sanic's test client replaces that call.
+    app.asgi = True
+    scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    await Lifespan(app, scope, receive, send)()
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert said == ["confirmed", "ticked", "stopped"]
     assert list(app.tasks) == []
