@@ -27,11 +27,13 @@ class Package(NamedTuple):
 # A package may import every package of a lower level that the second table gives its level, and
 # the neighbours named here. Every package may import msgspec.
 PACKAGES = {
+    "awake": Package(0),
     "exception": Package(0),
     "context": Package(0),
     "native": Package(0),
-    "lifecycle": Package(0, "exception"),
+    "lifecycle": Package(0, "awake exception"),
     "values": Package(0, "exception"),
+    "process": Package(0),
     "shapes": Package(0, "exception values"),
     "config": Package(0, "exception values"),
     "_extras": Package(0, "exception"),

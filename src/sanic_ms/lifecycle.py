@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from sanic_ms.awake import wait_awake
 from sanic_ms.exception import ConfigError, LifecycleError, MissingDependency
 
 __all__ = ["Component", "Health", "Lifecycle", "State"]
@@ -202,7 +203,7 @@ class Lifecycle:
             component = self._started.pop()
             # A task of its own: a part that cancels itself is a part that failed, no more.
             stopping = asyncio.ensure_future(component.stop())
-            done, _ = await asyncio.wait([stopping], timeout=self.stop_timeout)
+            done, _ = await wait_awake([stopping], self.stop_timeout)
             if not done:
                 stopping.cancel()
                 log.error("%s did not stop within %g s", component.name, self.stop_timeout)

@@ -122,3 +122,40 @@ async def test_a_start_says_which_migrations_are_not_applied(
     assert await start() == [
         "migrations of the database default: 1 pending (0001_items): run sanic-ms db up"
     ]
+
+
+PRODUCTION = [
+    ({"docs": True}, "/docs, /openapi/spec.json and /metrics answer anybody", 200),
+    ({}, "/metrics answers anybody", 404),
+    ({"docs": True, "metrics": False}, "/docs and /openapi/spec.json answer anybody", 200),
+    ({"metrics": False}, "", 404),
+    ({"docs": True, "admin_token": TOKEN}, "", 401),
+    ({"docs": True, "admin_port": 9}, "", 404),
+]
+
+
+@pytest.mark.parametrize(("settings", "warning", "status"), PRODUCTION)
+async def test_production_warns_of_what_answers_anybody(
+    settings: dict[str, Any], warning: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """API docs are off there unless they are asked for. What is on, and is neither protected nor on
+    a port of its own, is named in one line with the settings that close it."""
+    app = make(environment="production", **settings)
+    app._admin.warn_of_open()
+    assert [record.getMessage().partition(": set ")[0] for record in caplog.records] == (
+        [f"ENVIRONMENT=production: {warning}"] if warning else []
+    )
+    if "admin_port" not in settings:
+        assert (await call(app, "get", "/docs")).status == status
+        assert (await call(app, "get", "/openapi/spec.json")).status == status
+
+
+@pytest.mark.parametrize("environment", ["development", "test", "staging"])
+async def test_elsewhere_docs_are_on_and_nothing_is_warned_of(
+    environment: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A developer reads them."""
+    app = make(environment=environment)
+    app._admin.warn_of_open()
+    assert caplog.records == []
+    assert (await call(app, "get", "/docs")).status == 200

@@ -40,6 +40,12 @@ SECRET = "hunter2"
         "/search?auth=hunter2&otp=hunter2",
         "/search?a=1&sid=hunter2",
         "session_id=hunter2 csrf_token=hunter2 jwt=hunter2",
+        "GET /login/callback?code=hunter2&state=1",
+        "GET /acs?SAMLResponse=hunter2",
+        "/pay?a=1&cvv=hunter2&pin=hunter2",
+        "cannot reach postgresql//app:hunter2@db/x",
+        "cannot reach postgresql:/app:hunter2@db/x",
+        "cannot reach https//hunter2@db/x",
         "eyJhbGciOi.eyJzdWIhunter2IiOiIx.abc-hunter2",
     ],
 )
@@ -64,6 +70,10 @@ def test_secrets_are_taken_out_of_text(text: str) -> None:
         "auth: user 7 came back",
         "",
         "Ünïcode = ja",
+        "AssertionError: 5 orders",
+        "code=404 for /x?zip_code=12345&shipping=1",
+        "the session=17 was refreshed, pin: none",
+        "//cdn.example.com/@scope/package and a/b@c",
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
@@ -90,6 +100,22 @@ def test_what_stands_beside_a_secret_stays() -> None:
         ("next=https://u:hunter2@h&a=1", "next=https://u:***@h&a=1"),
         ("a=1;token=x", "a=1;token=***"),
         ("eyJhbGciOi.eyJzdWIiOiIx.abc", "***"),
+        (
+            "code=x&pass=x&pw=x&pin=x&session=x&refresh=x&bearer=x&mfa=x&cvv=x&assertion=x"
+            "&SAMLResponse=x&samlresponse=x",
+            "code=***&pass=***&pw=***&pin=***&session=***&refresh=***&bearer=***&mfa=***&cvv=***"
+            "&assertion=***&SAMLResponse=***&samlresponse=***",
+        ),
+        (
+            "auth_code=x&userPin=x&card[cvv]=x&card.cvc=x&code_verifier=x&Code=x&deviceCode=x",
+            "auth_code=***&userPin=***&card[cvv]=***&card.cvc=***&code_verifier=***&Code=***"
+            "&deviceCode=***",
+        ),
+        ("c%6Fde=x&SAML%52esponse=x", "c%6Fde=***&SAML%52esponse=***"),
+        (
+            "zip_code=a&status_code=b&postcode=c&codes=d&shipping=e&passenger=f&spin=g&compass=h",
+            "zip_code=a&status_code=b&postcode=c&codes=d&shipping=e&passenger=f&spin=g&compass=h",
+        ),
         # These only sound like the short names, or are harmless but for their letters.
         ("author=a&keyword=b&inside=c&signal=d", "author=a&keyword=b&inside=c&signal=d"),
         ("name=J%C3%BCrgen&q=a%20b", "name=J%C3%BCrgen&q=a%20b"),
@@ -192,6 +218,8 @@ def test_names_that_would_hide_everything_are_refused() -> None:
         "eyJ" * 10000 + ".",
         "password='" * 3200,
         "x" * 32000 + "key",
+        "//" * 16000 + "@",
+        "/x?code" * 4000 + "code=",
     ],
     ids=lambda text: text[:10],
 )

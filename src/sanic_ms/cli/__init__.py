@@ -16,6 +16,7 @@ import typer
 from sanic_ms.cli import config, db, openapi, routes, run, tests, up
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
+from sanic_ms.process import ensure_streams
 
 __all__ = ["app", "main"]
 
@@ -75,6 +76,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Args:
         args: The words after the command's name; default those of the process.
     """
+    ensure_streams()
     try:
         app(None if args is None else list(args), prog_name="sanic-ms")
     except CommandError as exc:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from sanic_ms.awake import wait_awake
+
 __all__ = ["End", "Group", "Printer"]
 
 _COLOURS = (36, 33, 35, 32, 34, 31)
@@ -117,9 +119,7 @@ class Group:
         self._stop.set()
         all_ended = asyncio.create_task(self._all_ended())
         hurry = asyncio.create_task(self._kill.wait())
-        await asyncio.wait(
-            {all_ended, hurry}, timeout=self._grace, return_when=asyncio.FIRST_COMPLETED
-        )
+        await wait_awake({all_ended, hurry}, self._grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         left = [name for name, process in self._processes.items() if process.returncode is None]
         if left:

@@ -19,6 +19,7 @@ from sanic_ms.cli import check as checks
 from sanic_ms.cli._errors import CommandError, describe
 from sanic_ms.cli._target import DEFAULT_TARGET, enter, load_service
 from sanic_ms.exception import LifecycleError, SanicMSError
+from sanic_ms.process import split_off_init
 
 if TYPE_CHECKING:
     from sanic_ms.service import Service
@@ -83,6 +84,7 @@ def run(
         "access_log": False if no_access_log else None,
     }
     keywords = {name: value for name, value in given.items() if value is not None}
+    split_off_init()
     for number in (signal.SIGTERM, signal.SIGINT):  # until the server has handlers of its own
         signal.signal(number, _quit)
     enter(directory)

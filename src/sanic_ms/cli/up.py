@@ -15,9 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
+from sanic_ms.awake import wait_awake
 from sanic_ms.cli import _address
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._processes import Group, Printer
+from sanic_ms.process import split_off_init
 from sanic_ms.values.address import base_url
 
 __all__ = ["EPILOG", "LocalService", "up"]
@@ -87,6 +89,7 @@ def up(
     A service is a subfolder with a server.py. Each takes its address from its own settings. When
     one of them ends, the others are stopped and the exit code is 1.
     """
+    split_off_init()
     services = _read_settings(_discover(directory))
     _check_addresses(services)
     printer = Printer([service.name for service in services])
@@ -244,7 +247,7 @@ async def _all_answer(services: Iterable[LocalService], timeout: float) -> list[
     """Wait until every service answers. Returns the names of those that did not in time."""
     waits = {asyncio.create_task(service.answered()): service.name for service in services}
     try:
-        _, late = await asyncio.wait(waits, timeout=timeout)
+        _, late = await wait_awake(waits, timeout)
     finally:
         for task in waits:
             task.cancel()

@@ -144,6 +144,8 @@ def load_settings(
                 f"the setting {name} is missing: give it in the environment, in .env, in "
                 f"{DEFAULT_TOML} or in the settings module; allowed is {allowed(field.type)}"
             )
+    if values.get("ENVIRONMENT", fields["ENVIRONMENT"].default) == "production":
+        values.setdefault("DOCS", False)  # callers that nobody knows learn all there is from them
     settings = _build(cls, values)
     _check_together(settings, origin)
 

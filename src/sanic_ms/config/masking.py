@@ -33,11 +33,14 @@ SECRET_WORDS = (
 see `sanic_ms.telemetry.redaction`) of whatever logs and spans hold."""
 
 _WORDS = "|".join(SECRET_WORDS)
-_SECRET_NAME = re.compile(rf"{_WORDS}|KEYS?(?:_|$)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    rf"{_WORDS}|KEYS?(?:_|$)|(?:^|_)(?:BEARER|OTP|PASS|PIN|PW)(?:_|$)", re.IGNORECASE
+)
 
-# "user:password@" after "://", or at the very start where somebody forgot the scheme. The password
-# may itself hold @ and /, so it reaches to the last @ before the next URL.
-_URL_PASSWORD = re.compile(r"(://|\A(?!\w+://))([^:/@\s]*):((?:(?!://).)*)@", re.DOTALL)
+# "user:password@" after "://" or what somebody made of it ("//", ":/"), or at the very start where
+# the scheme was forgotten. The password may itself hold @ and /, so it reaches to the last @ before
+# the next URL.
+_URL_PASSWORD = re.compile(r"(/|\A(?!\w+:?/))([^:/@\s]*):((?:(?!://).)*)@", re.DOTALL)
 # A user name alone is a token where HTTP is spoken ("https://TOKEN@host"), and a name elsewhere.
 _HTTP_TOKEN = re.compile(r"(https?://)([^:/@\s]+)@", re.IGNORECASE)
 # "password=…", "password: …": in a URL's query, in a DSN, in JSON that did not parse.

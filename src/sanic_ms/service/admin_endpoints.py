@@ -5,6 +5,7 @@ They stand among the service's routes, or on a port of their own.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,10 @@ from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.values.address import base_url
 
 __all__ = ["AdminEndpoints", "admin_paths", "check_paths"]
+
+log = logging.getLogger("sanic_ms.service")
+
+_MOST_OPERATORS = 64  # connections to ADMIN_PORT
 
 
 def admin_paths(settings: Settings) -> frozenset[str]:
@@ -119,6 +124,24 @@ class AdminEndpoints:
             found["metrics"] = settings.metrics_path
         return {name: f"{base}{path}" for name, path in found.items()}
 
+    def warn_of_open(self) -> None:
+        """Log which of the private endpoints answer anybody in production."""
+        settings = self._settings
+        if settings.environment != "production" or self._token or settings.admin_port is not None:
+            return
+        paths = [settings.docs_path, settings.openapi_path] if settings.docs else []
+        names = ["DOCS"] if settings.docs else []
+        if settings.metrics:
+            paths.append(settings.metrics_path)
+            names.append("METRICS")
+        if paths:
+            log.warning(
+                "ENVIRONMENT=production: %s answer%s anybody: set ADMIN_TOKEN or ADMIN_PORT, or %s",
+                " and ".join((", ".join(paths[:-1]), paths[-1])) if paths[1:] else paths[0],
+                "" if paths[1:] else "s",
+                " and ".join(f"{name}=false" for name in names),
+            )
+
     def check_address(self) -> None:
         """Find out whether ``ADMIN_PORT`` is free; for the process that starts the workers. In a
         worker nothing is asked: its siblings listen there already.
@@ -156,7 +179,7 @@ class AdminEndpoints:
         )
         # It is no application of the process: `Sanic.get_app()` means the service.
         Sanic.unregister_app(app)
-        app.config.update({"TOUCHUP": False, "ACCESS_LOG": False})
+        app.config.update({"TOUCHUP": False, "ACCESS_LOG": False, **self._limits()})
         app.config.RESPONSE_HEADERS = self._settings.response_headers
         policy = self._settings.health_details
         if policy == "protected" and not self._token:
@@ -164,6 +187,14 @@ class AdminEndpoints:
         self._mount_health(app, self._token.sees(policy))
         self._mount_private(app)
         return app
+
+    def _limits(self) -> dict[str, Any]:
+        """Those of the service, for fewer clients: they take nothing of what it may open."""
+        settings = self._settings
+        names = ("request_timeout", "response_timeout", "keep_alive_timeout", "write_timeout")
+        limits = {name.upper(): getattr(settings, name) for name in names}
+        most = min(settings.max_connections or _MOST_OPERATORS, _MOST_OPERATORS)
+        return {**limits, "MAX_CONNECTIONS": most}
 
     def _mount_health(self, app: Sanic[Any, Any], detailed: Callable[[Any], bool]) -> None:
         settings = self._settings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sanic_ms.config import Loaded
@@ -15,6 +16,7 @@ from sanic_ms.values import DatabaseURL
 from sanic_ms.values.address import base_url
 
 if TYPE_CHECKING:
+    from sanic_ms.service.admin_endpoints import AdminEndpoints
     from sanic_ms.service.service import Service
 
 __all__ = ["announce", "say", "summarize"]
@@ -22,19 +24,21 @@ __all__ = ["announce", "say", "summarize"]
 log = logging.getLogger("sanic_ms.service")
 
 
-def announce(service: Service, endpoints: Callable[[str], Mapping[str, str]]) -> None:
-    """Log how a service runs and which migrations it lacks; of several processes, in one alone.
+def announce(service: Service, endpoints: AdminEndpoints) -> None:
+    """Log how a service runs, which of its endpoints are open and which migrations it lacks; of
+    several processes, in one alone.
 
     Args:
         service: A service that serves.
-        endpoints: Gives the addresses of docs and metrics for the service's own address.
+        endpoints: Its endpoints for operators.
     """
     if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
         return
     address = _address(service)
     workers = service.state.workers or 1
     facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
-    say(service.name, address, {**endpoints(address), **facts})
+    say(service.name, address, {**endpoints.addresses(address), **facts})
+    endpoints.warn_of_open()
     warn_of_unapplied(service.settings)
 
 
@@ -74,14 +78,27 @@ def say(name: str, address: str, facts: Mapping[str, str | int]) -> None:
 
 
 def _address(service: Service) -> str:
+    if service.listens_at is not None:
+        return _address_of(*service.listens_at)
     settings = service.settings
     # What `run` was given wins over the settings; a worker process does not know it.
     given = service.state.server_info[0].settings if service.state.server_info else {}
+    scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
+    bound = given.get("sock")
+    if bound is not None and bound.fileno() >= 0:
+        return _address_of(bound, scheme)
     unix = given.get("unix") or settings.unix
     if unix:
         return f"unix:{unix}"
     host, port = given.get("host") or settings.host, given.get("port") or settings.port
-    scheme = "https" if given.get("ssl") or settings.tls_cert else "http"
+    return base_url(host, port, scheme=scheme)
+
+
+def _address_of(bound: socket.socket, scheme: str) -> str:
+    """The address that a socket listens at."""
+    if bound.family == socket.AF_UNIX:
+        return f"unix:{bound.getsockname()}"
+    host, port = bound.getsockname()[:2]
     return base_url(host, port, scheme=scheme)
 
 

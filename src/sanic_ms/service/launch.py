@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from sanic.server.events import trigger_events
 
 from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
+from sanic_ms.process import ensure_streams, split_off_init
 from sanic_ms.server.process.cpus import usable_cpus
 from sanic_ms.server.process.listen_socket import ListenSocket, cannot_listen, is_occasional
 from sanic_ms.server.process.reload import Files
@@ -44,6 +46,7 @@ class Launch:
         loader: How a worker process gets the service; None: by its name, from the program's main
             module. It must be possible to pickle it.
         quiet: Whether nobody is told that the service serves; the test kit sets it.
+        alone: Whether this process serves by itself, and has neither a master nor workers.
 
     Args:
         app: The service.
@@ -55,6 +58,7 @@ class Launch:
         self.quiet = False
         self._app = app
         self._announce = announce
+        self.alone = False
         self._server: Server | None = None
         self._link: Link | None = None
 
@@ -70,6 +74,8 @@ class Launch:
         says why. The exit code is 2 where settings or the application's code are wrong, else 1.
         """
         app = self._app
+        ensure_streams()
+        split_off_init()
         compiled = False
         try:
             app.compile()
@@ -126,12 +132,15 @@ class Launch:
             certificate.warn()
         try:
             place = _bind(keywords, reuse_port=app.settings.reuse_port)
-            if supervised:
-                self._supervise(place, keywords)
-            else:
-                self._serve_here(place, certificate)
+            self.alone = not supervised
+            with contextlib.closing(place), _main_process(app, supervised) as loop:
+                if supervised:
+                    self._supervise(place, keywords, loop)
+                else:
+                    self._serve_here(place, certificate)
         finally:
             self._server = None
+            self.alone = False
             _forget_prepared()
 
     def _certificate(self) -> Certificate | None:
@@ -152,6 +161,7 @@ class Launch:
             place,
             protocol=prepared["protocol"],
             tls=certificate.context if certificate else prepared["ssl"],
+            handshake_timeout=settings.ssl_handshake_timeout,
             blocked=settings.loop_blocked_threshold,
             times=_stop_times(app.settings),
             signals=signals if prepared["register_sys_signals"] else (),
@@ -164,21 +174,14 @@ class Launch:
             link.attach(self._server)
         self._server.run()
 
-    def _supervise(self, place: ListenSocket, keywords: dict[str, Any]) -> None:
-        """Be the master of workers. The application's listeners for the main process run here."""
-        app = self._app
-        loop = asyncio.new_event_loop()
-        try:
-            for event in ("main_process_start", "main_process_ready"):
-                trigger_events(app.listeners[event], loop, app)
-            supervisor = self._supervisor(place, keywords)  # with what they have shared
-            reason = loop.run_until_complete(supervisor.run())
-        finally:
-            place.close()
-            trigger_events(app.listeners["main_process_stop"], loop, app)
-            loop.close()
+    def _supervise(
+        self, place: ListenSocket, keywords: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Be the master of workers."""
+        supervisor = self._supervisor(place, keywords)  # with what the listeners have shared
+        reason = loop.run_until_complete(supervisor.run())
         if reason:
-            _end(f"{app.name}: {reason}", supervisor.exit_code)
+            _end(f"{self._app.name}: {reason}", supervisor.exit_code)
 
     def _supervisor(self, place: ListenSocket, keywords: dict[str, Any]) -> Supervisor:
         app = self._app
@@ -202,6 +205,32 @@ class Launch:
         )
 
 
+@contextlib.contextmanager
+def _main_process(app: Any, supervised: bool) -> Iterator[asyncio.AbstractEventLoop]:
+    """Call the application's listeners for the main process, around what it does. Gives the event
+    loop in which they run.
+
+    Args:
+        supervised: Whether workers are started. What `multiprocessing` makes in a listener can then
+            be shared with them (``app.shared_ctx``): it is made for processes as ours start.
+    """
+    before = multiprocessing.get_start_method(allow_none=True)
+    if supervised:
+        multiprocessing.set_start_method("spawn", force=True)
+    loop = asyncio.new_event_loop()
+    try:
+        try:
+            for event in ("main_process_start", "main_process_ready"):
+                trigger_events(app.listeners[event], loop, app)
+            yield loop
+        finally:
+            trigger_events(app.listeners["main_process_stop"], loop, app)
+    finally:
+        loop.close()
+        if supervised:
+            multiprocessing.set_start_method(before, force=True)
+
+
 def _completed(
     settings: Settings, args: tuple[Any, ...], keywords: dict[str, Any]
 ) -> dict[str, Any]:
@@ -220,6 +249,11 @@ def _completed(
     if keywords.get("unix") or settings.unix:
         defaults["host"] = defaults["port"] = None
     given = dict(zip(("host", "port"), args, strict=False))
+    if keywords.get("fast") and not keywords.get("single_process"):
+        # Sanic's word for as many workers as there are processors.
+        if keywords.get("workers", 1) != 1:
+            raise ConfigError("run(fast=True, workers=…): give one of them")
+        keywords = {**keywords, "fast": False, "workers": usable_cpus()}
     return {**defaults, **given, **keywords}
 
 

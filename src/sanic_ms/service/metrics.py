@@ -49,7 +49,7 @@ class ServiceMetrics:
     async def _share(self, app: Any) -> None:
         """In the process that is the master of workers, before there are any."""
         settings = self._app.settings
-        if settings.metrics and settings.metrics_dir is None:
+        if settings.metrics and settings.metrics_dir is None and not self._app.launch.alone:
             self._folder.make()
 
     async def _unshare(self, app: Any) -> None:

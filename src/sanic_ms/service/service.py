@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterator
+import socket
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from sanic import Sanic
 from sanic.config import DEFAULT_CONFIG
 from sanic.handlers import ErrorHandler
+from sanic.server.async_server import AsyncioServer
 
 from sanic_ms.config import Loaded, Settings, load_settings
 from sanic_ms.container import Container, Scope
@@ -39,7 +41,16 @@ from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
-from sanic_ms.service.tasks import LateComponents, UnnamedTasks
+from sanic_ms.service.tasks import (
+    BackgroundTasks,
+    LateComponents,
+    cancel_all,
+    end_tasks,
+    end_tasks_of_runner,
+    in_running_loop,
+    label_of,
+    run_background,
+)
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -100,7 +111,10 @@ class Service(Sanic[Any, Any]):
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)
-        self._unnamed = UnnamedTasks()
+        self._background = BackgroundTasks()
+        self._left_to_runner = False  # the tasks, until it has stopped
+        self._asyncio_server: AsyncioServer | None = None
+        self._asyncio_scheme = "http"
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
@@ -168,7 +182,11 @@ class Service(Sanic[Any, Any]):
     @property
     def tasks(self) -> Iterator[asyncio.Task[Any]]:
         """Those of `add_task`, with a name or without."""
-        return iter((*super().tasks, *self._unnamed))
+        return iter((*super().tasks, *self._background))
+
+    @classmethod
+    def _prep_task(cls, task: Any, app: Any, loop: Any) -> Coroutine[Any, Any, Any]:
+        return run_background(task, app)
 
     @classmethod
     def _loop_add_task(
@@ -177,9 +195,14 @@ class Service(Sanic[Any, Any]):
         made: asyncio.Task[Any] = super()._loop_add_task(
             task, app, loop, name=name, register=register
         )
-        if register and not name:
-            app._unnamed.add(made)
+        if register:
+            app._background.add(made, "" if name else label_of(task))
         return made
+
+    @staticmethod
+    async def run_delayed_task(app: Any, loop: Any, task: Any) -> None:
+        """Begin a task that was added before the service ran: one as all others."""
+        app._loop_add_task(task, app, loop)
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -252,7 +275,27 @@ class Service(Sanic[Any, Any]):
         """Stop serving, in all workers: requests in flight are finished, then everything is
         closed. Returns at once; calling it again does nothing."""
         if not self.launch.stop():
+            self._left_to_runner = True
             super().stop(*args, **keywords)
+
+    def shutdown_tasks(self, timeout: float | None = None, increment: float = 0.1) -> None:
+        """Cancel the background tasks.
+
+        At the stop of Sanic's runners they may finish first, as under our own; Sanic's function
+        goes round for ever there if one does not end at once.
+
+        Args:
+            timeout: Seconds for them to finish; default ``GRACEFUL_SHUTDOWN_TIMEOUT``.
+            increment: Ignored; Sanic's signature.
+        """
+        grace = self.config.GRACEFUL_SHUTDOWN_TIMEOUT if timeout is None else timeout
+        if in_running_loop():
+            if not self._left_to_runner:
+                cancel_all(self.tasks)
+        else:
+            end_tasks_of_runner(lambda: self.tasks, grace)
+            self._left_to_runner = False
+        self.purge_tasks()
 
     def prepare(self, *args: Any, **keywords: Any) -> None:
         """As Sanic's, with the framework's own HTTP protocol unless another is given."""
@@ -263,6 +306,22 @@ class Service(Sanic[Any, Any]):
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")
         self._admin.check_address()
+
+    async def create_server(self, *args: Any, **keywords: Any) -> AsyncioServer | None:
+        """As Sanic's, with the framework's own HTTP protocol unless another is given."""
+        if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
+            keywords["protocol"] = HttpProtocol
+        self._asyncio_server = await super().create_server(*args, **keywords)
+        self._asyncio_scheme = "https" if keywords.get("ssl") else "http"
+        return self._asyncio_server
+
+    @property
+    def listens_at(self) -> tuple[socket.socket, str] | None:
+        """The socket that `create_server` listens on, and its scheme; None where another way
+        serves."""
+        server = getattr(self._asyncio_server, "server", None)
+        sockets = server.sockets if server is not None else ()
+        return (sockets[0], self._asyncio_scheme) if sockets else None
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
@@ -318,6 +377,15 @@ class Service(Sanic[Any, Any]):
             raise LifecycleError(str(exc)) from exc
         if self.settings.deny_by_default:
             require_policies(self)
+
+    def _compile_late_routes(self) -> None:
+        """Compile the routes that listeners have added to the router itself, without Sanic's
+        ``app.amend()``."""
+        router = self.router
+        if router.finalized and all(hasattr(r.extra, "request_middleware") for r in router.routes):
+            return
+        router.reset()  # type: ignore[no-untyped-call]
+        self.finalize()
 
     @functools.cached_property
     def default_headers(self) -> DefaultHeaders:
@@ -395,6 +463,7 @@ class Service(Sanic[Any, Any]):
             await self.lifecycle.start()
             try:
                 await super()._server_event(concern, action, loop)
+                self._compile_late_routes()
                 await self._late.started()
             except BaseException:
                 self._late.clear()
@@ -404,7 +473,13 @@ class Service(Sanic[Any, Any]):
         if concern == "shutdown":
             self._health.close()
         try:
+            if (concern, action) == ("shutdown", "after"):
+                # Under our own server there are none by now.
+                await end_tasks(lambda: self.tasks, self.config.GRACEFUL_SHUTDOWN_TIMEOUT)
+                self.purge_tasks()
             await super()._server_event(concern, action, loop)
+            if concern == "init":
+                self._compile_late_routes()
             if (concern, action) == ("init", "after"):
                 await self._late.started()
                 self._health.started = True
@@ -417,4 +492,4 @@ class Service(Sanic[Any, Any]):
                 flush_logs()
 
     def _announce(self) -> None:
-        announce(self, self._admin.addresses)
+        announce(self, self._admin)

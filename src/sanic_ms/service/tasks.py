@@ -3,31 +3,139 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from inspect import isawaitable
 from typing import Any
 
+from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.lifecycle import Component, Lifecycle
+from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
 from sanic_ms.service.failures import log_failure
 
-__all__ = ["LateComponents", "UnnamedTasks"]
+__all__ = [
+    "BackgroundTasks",
+    "LateComponents",
+    "cancel_all",
+    "end_tasks",
+    "end_tasks_of_runner",
+    "in_running_loop",
+    "label_of",
+    "run_background",
+]
+
+log = logging.getLogger("sanic_ms.service")
+
+_SERVER_TASK = "RunServer"  # Sanic's name for a task that serves a further application
+_SERVER_STOP = 15.0  # seconds for the stop of one of those
 
 
-class UnnamedTasks:
-    """The running tasks of `Sanic.add_task` that have no name.
+class BackgroundTasks:
+    """The running tasks of `Sanic.add_task`, beside those that Sanic keeps.
 
-    Sanic keeps only those that have one, and at shutdown cancels only what it keeps.
+    Sanic keeps only those that have a name, and at shutdown cancels only what it keeps.
     """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def add(self, task: asyncio.Task[Any]) -> None:
-        """Keep a task until it ends."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def add(self, task: asyncio.Future[Any], label: str) -> None:
+        """Keep a task until it ends. One that fails is logged then, with its traceback.
+
+        Args:
+            label: The task's name for the log, where it was given none.
+        """
+        if label and isinstance(task, asyncio.Task):
+            task.set_name(label)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_task_failure)
 
     def __iter__(self) -> Iterator[asyncio.Task[Any]]:
         return iter(tuple(self._tasks))
+
+
+async def run_background(task: Any, app: Any) -> Any:
+    """Run what `Sanic.add_task` was given, as Sanic does, but for the warning at a cancellation:
+    to be cancelled is how a periodic task ends.
+
+    Args:
+        task: An awaitable, or a function that gives one, with the application or nothing as its
+            argument.
+        app: The application.
+    """
+    try:
+        if callable(task):
+            try:
+                task = task(app)
+            except TypeError:
+                task = task()
+        if isawaitable(task):
+            return await task
+    except Exception as exc:
+        await app.dispatch("server.exception.report", context={"exception": exc})
+        raise
+    return None
+
+
+def in_running_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, but for those of Sanic's servers."""
+    for task in tasks:
+        if task.get_name() != _SERVER_TASK:
+            task.cancel()
+
+
+async def end_tasks(tasks: Callable[[], Iterable[asyncio.Task[Any]]], grace: float) -> None:
+    """Let tasks finish, and cancel those that take longer; but for those of Sanic's servers.
+
+    Args:
+        tasks: Gives those that there are.
+        grace: Seconds for them to finish.
+    """
+
+    def own() -> Iterator[asyncio.Task[Any]]:
+        return (task for task in tasks() if not task.done() and task.get_name() != _SERVER_TASK)
+
+    await finish_tasks(own, grace, AwakeClock())
+    await cancel_tasks(own())
+
+
+def end_tasks_of_runner(tasks: Callable[[], Iterable[asyncio.Task[Any]]], grace: float) -> None:
+    """As `end_tasks`, in an event loop that Sanic's runner has stopped; the tasks of its servers,
+    which were cancelled, are waited for as well."""
+
+    async def end() -> None:
+        await end_tasks(tasks, grace)
+        if servers := [task for task in tasks() if not task.done()]:
+            await wait_awake(servers, grace + _SERVER_STOP)
+
+    asyncio.get_event_loop().run_until_complete(end())
+
+
+def label_of(task: Any) -> str:
+    """The name of what `Sanic.add_task` was given: that of its function."""
+    if isinstance(task, asyncio.Task):
+        return task.get_name()
+    while isinstance(task, functools.partial):
+        task = task.func
+    name = getattr(task, "__qualname__", None) or type(task).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def _log_task_failure(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        name = task.get_name() if isinstance(task, asyncio.Task) else label_of(task)
+        log.error("the background task %s failed", name, exc_info=exc)
 
 
 class LateComponents:

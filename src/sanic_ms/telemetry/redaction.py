@@ -25,10 +25,27 @@ _WORDS = (
     "sess(?:ion)?[_-]?id",
     "(?:api|access|auth|account|client|encryption|master|service|signing|ssh)[_-]?key",
 )
-# Names that are too short to be looked for within others ("author", "outside").
-_SHORT = r"(?:^|[^a-z])(?:auth|otp|sid|sig)$"
-# Those that are secret as the whole name of a parameter of a query.
-_IN_QUERY = frozenset(("key",))
+# Names that are too short to be looked for within others ("author", "outside", "shipping").
+_SHORT = (
+    r"(?:^|[^a-z])(?:assertion|auth|bearer|cvc|cvv2?|mfa|otp|pass|pin|pw|saml(?:request|response)"
+    r"|sid|sig|totp)$"
+)
+# Those that are secret as a word of the name of a query's parameter: single sign-on and payment
+# pages put them there. Elsewhere they are the names of ordinary things.
+_IN_QUERY = (
+    r"assertion|auth|bearer|cvc|cvv2?|mfa|otp|pass|pin|pw|refresh|saml(?:request|response)|session"
+    r"|sid|sig|totp"
+)
+# Codes that log somebody in; "zip_code" and "status_code" do not.
+_CODE = (
+    r"(?:(?:access|activation|auth|backup|confirm\w{0,8}|device|invite|login|mfa|otp|recovery|reset"
+    r"|security|sms|totp|user|verif\w{0,8})[_.-]?)?code(?:[_-]?verifier)?"
+)
+_QUERY_NAME = re.compile(
+    rf"^(?:key|{_CODE})$|(?:^|[^a-z])(?:{_IN_QUERY})(?:$|[^a-z])", re.IGNORECASE
+)
+# "authCode", "userPin": a word begins with each capital letter.
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # What some word of the above, or of the shapes below, cannot be without: looking for these costs a
 # twentieth of looking for the words. In lower case.
 _STEMS = (
@@ -49,23 +66,34 @@ _STEMS = (
     "key",
     "bearer",
     "basic",
+    "code=",
+    "code_verifier=",
+    "cvc",
+    "cvv",
+    "mfa",
+    "pin=",
+    "pw=",
+    "refresh=",
+    "assertion=",
+    "saml",
     "eyj",
 )
 
 
 def _credentials(slashes: str) -> re.Pattern[str]:
     return re.compile(
-        rf"(:{slashes}[^\s:/?#@\"'<>]{{0,256}}):(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s\"'<>]{{0,512}}@"
-        rf"|(https?:{slashes})[^\s:/?#@\"'<>]{{1,512}}@",
+        rf"({slashes}[^\s:/?#@\"'<>]{{0,256}}):(?!\d{{1,5}}(?:[/?#\s\"']|$))[^\s\"'<>]{{0,512}}@"
+        rf"|(https?{slashes})[^\s:/?#@\"'<>]{{1,512}}@",
         re.IGNORECASE,
     )
 
 
-# "user:password@" and "token@" in a URL. A number before a slash or the end is a port. Bounded, as
-# every repetition here is, so that a hostile text costs no more than its length.
-_URL = _credentials("//")
+# "user:password@" and "token@" in a URL, also in one whose colon or slash is missing. A number
+# before a slash or the end is a port. Bounded, as every repetition here is, so that a hostile text
+# costs no more than its length.
+_URL = _credentials("(?::?//|:/)")
 # In a path proxies make one slash of two.
-_PATH_URL = _credentials("/(?!/)")
+_PATH_URL = _credentials(":/(?!/)")
 _BEARER = re.compile(r"\b(bearer|basic)\s{1,4}[\w.~+/=-]{6,}", re.IGNORECASE)
 _JWT = re.compile(r"\beyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*")
 
@@ -107,7 +135,7 @@ class Redactor:
             re.IGNORECASE,
         )
         self._assigned = re.compile(
-            rf"((?:(?:{words})[\w-]{{0,40}}+|(?<=[?&])(?:auth|key|otp|sid|sig)){separator})"
+            rf"((?:(?:{words})[\w-]{{0,40}}+|(?<=[?&])(?:{_IN_QUERY}|key|{_CODE})){separator})"
             r"(?:b(?=[\"']))?(?:\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|'[^'\\]*(?:\\.[^'\\]*)*'?"
             r"|\\{1,3}([\"']).*?\\{1,3}\2|[^\s,;&\"'<>)\]}]+)",
             re.IGNORECASE | re.DOTALL,
@@ -129,7 +157,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Text without the secrets in it. One that holds none is returned as it is."""
-        if "@" in text and "://" in text:
+        if "@" in text and "/" in text:
             text = _URL.sub(_hide_credentials, text)
         lower = text.lower()
         if not any(map(lower.__contains__, self._stems)):
@@ -177,7 +205,7 @@ class Redactor:
         if not equals:
             return self.path(part)
         plain = unquote_plus(name)
-        if plain.lower() in _IN_QUERY or self.is_secret(plain):
+        if self.is_secret(plain) or _is_query_secret(plain):
             return f"{name}={MASK}"
         if not value or value.isalnum():
             return part  # most values: no shape of a secret is without a sign
@@ -222,6 +250,11 @@ class Redactor:
             return self.text(str(value))
         except Exception as exc:  # the text of a foreign object may be anything
             return f"<{kind.__name__}: {type(exc).__name__} in its text>"
+
+
+def _is_query_secret(name: str) -> bool:
+    """Whether a parameter of a query is secret, although a field of its name would not be."""
+    return _QUERY_NAME.search(_CAPITAL.sub("_", name[:_NAME])) is not None
 
 
 redactor = Redactor()

@@ -67,9 +67,9 @@ class DatabaseURL:
         # "postgresql+asyncpg://" is what other tools write: the part behind + is theirs.
         scheme = _SCHEMES.get(name.partition("+")[0].lower())
         if scheme is None:
-            raise ValueError(
-                f"unknown kind of database {name!r} (allowed: postgresql, mysql, sqlite)"
-            )
+            # What stands before "://" may be anything, a password among it.
+            kind = f" {name!r}" if name.isidentifier() else ""
+            raise ValueError(f"unknown kind of database{kind} (allowed: postgresql, mysql, sqlite)")
         if scheme == "sqlite":
             return cls._parse_sqlite(rest)
         try:
@@ -103,6 +103,8 @@ class DatabaseURL:
         if path in ("", "/", ":memory:", "/:memory:"):
             return cls("sqlite", ":memory:", options=options)
         if not path.startswith("/"):
+            if "@" in path:
+                raise ValueError("a sqlite URL has no user and no host (sqlite:///file.db)")
             raise ValueError(
                 f"sqlite://{path}: write three slashes for a relative file (sqlite:///{path}), "
                 "four for an absolute one"

@@ -244,7 +244,8 @@ import sys
 
 async def job(app, kind):
     try:
-        await asyncio.sleep(100)
+        while True:
+            await asyncio.sleep(100)
     finally:
         found = await app.db.fetchval("SELECT 7")
         sys.stdout.write(f"{kind} {found}\\n")  # at once: the log's lines come from another thread

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import make_certificate, trusting
 
 from sanic_ms.exception import ConfigError
 from sanic_ms.server.process.certificate_validity import read_validity
@@ -136,26 +136,10 @@ def test_workers_auto_counts_what_the_container_may_use(
     assert usable_cpus(tmp_path) == (len(os.sched_getaffinity(0)) if cpus is None else cpus)
 
 
-def _make(folder: Path, name: str, days: int = 1, password: str | None = None) -> tuple[str, str]:
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    encryption = ["-passout", f"pass:{password}"] if password else ["-nodes"]
-    try:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             *encryption, "-days", str(days), "-subj", f"/CN={name}", "-keyout", key, "-out", cert],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    return cert, key
-
-
 def _peer(port: int) -> bytes:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
         socket.create_connection(("127.0.0.1", port), 20) as raw,
-        context.wrap_socket(raw) as client,
+        trusting().wrap_socket(raw) as client,
     ):
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert client.recv(65536).startswith(b"HTTP/1.1 200")
@@ -169,7 +153,7 @@ _TWO_DAYS_LATER = "import time\nreal = time.time\ntime.time = lambda: real() + 2
 def test_a_new_certificate_is_used_without_a_restart(run: Run, kit: Any, tmp_path: Path) -> None:
     """New connections get it; a broken file is said in the log, and changes nothing. An expired one
     is named at the start, and served."""
-    cert, key = _make(tmp_path, "first")
+    cert, key = make_certificate(tmp_path, "first")
     server = run("--cert", cert, "--key", key, server=_TWO_DAYS_LATER + kit.SERVER)
     server.wait_for("serves at https://")
     assert f"TLS_CERT={cert!r} has expired on " in server.output
@@ -178,7 +162,7 @@ def test_a_new_certificate_is_used_without_a_restart(run: Run, kit: Any, tmp_pat
     server.wait_for("the old certificate stays")
     assert _peer(server.port) == first
     time.sleep(0.01)  # for another time of change
-    _make(tmp_path, "second", days=4)
+    make_certificate(tmp_path, "second", days=4)
     kit.wait_until(lambda: _peer(server.port) != first)
     server.signal()
     assert server.end() == 0
@@ -189,12 +173,12 @@ def test_an_encrypted_key_is_opened_by_its_pass_phrase_and_nobody_is_asked(
     run: Run, kit: Any, tmp_path: Path
 ) -> None:
     """At the start, and when the files change. Without it, or with another, one line says so."""
-    cert, key = _make(tmp_path, "first", password="hunter2")
+    cert, key = make_certificate(tmp_path, "first", password="hunter2")
     server = run("--cert", cert, "--key", key, TLS_KEY_PASSWORD="hunter2")
     server.wait_for("serves at https://")
     assert "hunter2" not in server.output
     first = _peer(server.port)
-    _make(tmp_path, "second", password="hunter2")
+    make_certificate(tmp_path, "second", password="hunter2")
     kit.wait_until(lambda: _peer(server.port) != first)
     for password in (None, ""):
         with pytest.raises(ConfigError, match=f"^TLS_KEY='{key}' is encrypted: set TLS_KEY_PASSWO"):
@@ -203,7 +187,7 @@ def test_an_encrypted_key_is_opened_by_its_pass_phrase_and_nobody_is_asked(
         with pytest.raises(ConfigError, match=f"^TLS_KEY='{key}' is not opened by TLS_KEY_PASSWOR"):
             Certificate(cert, key, password)
     (tmp_path / "other").mkdir()
-    _, other = _make(tmp_path / "other", "other", password="hunter2")
+    _, other = make_certificate(tmp_path / "other", "other", password="hunter2")
     with pytest.raises(ConfigError, match=r"cannot be used: .*mismatch"):
         Certificate(cert, other, "hunter2")
 
@@ -213,7 +197,7 @@ def test_a_certificate_out_of_its_time_is_named(
 ) -> None:
     """With file and date, once: when it expires while it is served, and when the files change to
     one that is not valid yet. A valid one is silent."""
-    cert, key = _make(tmp_path, "short")
+    cert, key = make_certificate(tmp_path, "short")
     certificate = Certificate(cert, key)
     made = time.time()
     day = datetime.fromtimestamp(made + 86400, UTC).strftime("%Y-%m-%d %H:")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from sanic_ms.telemetry.logging import LogWriter
+from sanic_ms.telemetry.logging.format import JSONFormatter, make_formatter
 
 
 def report(lost: int) -> str:
@@ -378,3 +379,23 @@ def test_what_the_parent_lost_is_not_told_by_its_child() -> None:
     assert writer.flush()
     assert (writer.dropped, writer.failed) == (0, 0)
     assert stream.getvalue() == "of the child\n"
+
+
+def test_without_standard_output_lines_go_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process was started without one, and where it was closed later: no line is kept,
+    and nobody who logs notices."""
+    monkeypatch.setattr(sys, "stdout", None)
+    writer = make(None)
+    writer.put("a")
+    assert writer.flush()
+    assert (writer.dropped, writer.failed) == (0, 0)
+    writer._stream.close()
+    closed = io.StringIO()
+    closed.close()
+    lost = make(closed)
+    lost.put("a")
+    assert lost.flush()
+    assert lost.failed == 1
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert isinstance(make_formatter("auto"), JSONFormatter)

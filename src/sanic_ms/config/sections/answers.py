@@ -19,7 +19,10 @@ class AnswersSection(msgspec.Struct, frozen=True, kw_only=True):
         Literal["default", "off", "problem"],
         Meta(description="shape of answers; problem is RFC 9457 for errors"),
     ] = "default"
-    docs: Annotated[bool, Meta(description="serve the OpenAPI document and its page")] = True
+    docs: Annotated[
+        bool,
+        Meta(description="serve the OpenAPI document and its page; off in production unless set"),
+    ] = True
     openapi_path: Annotated[HttpPath, Meta(description="path of the OpenAPI document")] = (
         "/openapi/spec.json"
     )

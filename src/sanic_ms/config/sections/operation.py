@@ -46,3 +46,6 @@ class OperationSection(msgspec.Struct, frozen=True, kw_only=True):
     tls_key_password: Annotated[
         str | None, Secret, Meta(description="pass phrase of TLS_KEY, where it is encrypted")
     ] = None
+    ssl_handshake_timeout: Annotated[
+        Seconds, Meta(description="seconds for a TLS handshake; then the connection is closed")
+    ] = 10.0

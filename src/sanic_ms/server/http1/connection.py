@@ -236,6 +236,12 @@ class HttpConnection(SanicProtocol):
             allowed += body.received / limits.request_body_min_rate
         return exchange.waited + now - self._since > allowed
 
+    def postpone(self, seconds: float) -> None:
+        """Move the deadlines by a time in which the process was stopped."""
+        self._since += seconds
+        if self._paused_at:
+            self._paused_at += seconds
+
     def expire(self, now: float) -> None:
         """Do what has to be done about a connection that is late."""
         stage = self._stage

@@ -246,7 +246,7 @@ class Routes:
         extra = route.extra
         if (
             handler is None
-            or extra.request_middleware
+            or getattr(extra, "request_middleware", True)  # a route that was not finalized
             or extra.response_middleware
             or self._app.response_middleware
             or hasattr(handler, "is_stream")

@@ -55,6 +55,7 @@ TUNNEL: Final = 7  # nothing: a web socket, which has pings of its own
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]*)", re.IGNORECASE)
 _TELL_EVERY: Final = 10.0  # seconds
 _QUICK: Final = 0.1  # between two looks at the deadlines in a server that is stopping
+_LONGEST_TICK: Final = 2.0  # seconds between two looks of a process that runs
 _PARTING_TIME: Final = 0.5  # in which a request that is under way to an idle connection arrives
 
 
@@ -229,7 +230,14 @@ class ServerState:
 
     def _sweep(self) -> None:
         self._timer = None
-        now = self.now = self.loop.time()
+        before, now = self.now, self.loop.time()
+        self.now = now
+        stopped = now - before - _LONGEST_TICK
+        if stopped > 0:
+            # The process did not run (docker pause, SIGSTOP): no client could be heard meanwhile,
+            # and no handler went on.
+            for connection in self.connections:
+                connection.postpone(stopped)
         patience = self.patience
         for late in [c for c in self.connections if c.is_late(now, patience)]:
             late.expire(now)

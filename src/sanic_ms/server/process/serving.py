@@ -25,11 +25,14 @@ from sanic.application.constants import ServerStage
 from sanic.application.ext import setup_ext
 from sanic.logging.setup import setup_logging
 
+from sanic_ms.awake import AwakeClock, AwakeTimer
+from sanic_ms.server.http1.limits import Limits
 from sanic_ms.server.http1.protocol import HttpProtocol, served
 from sanic_ms.server.http1.state import drain
 from sanic_ms.server.process.garbage import spared
 from sanic_ms.server.process.listen_socket import ListenSocket
-from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests
+from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests, finish_tasks
+from sanic_ms.server.process.tls_listener import TlsListener
 from sanic_ms.server.process.watchdog import Watchdog
 
 __all__ = ["Server", "StopTimes"]
@@ -38,17 +41,18 @@ log = logging.getLogger("sanic_ms.server")
 
 _HANDSHAKE = 0.1  # seconds for connections that had begun when the listener closes
 _ROUNDS = 0.05  # seconds
+_HANDSHAKES = 1.0  # seconds for TLS handshakes that had begun
 _LOOKS = 100  # at its queue, every 10 ms, until it is empty
 
 
 @dataclass(frozen=True, slots=True)
 class StopTimes:
-    """How long a stop may take, in seconds.
+    """How long a stop may take, in seconds; those in which the process is stopped do not count.
 
     Attributes:
         delay: Between the announcement of the stop and the closing of the listener: load balancers
             go on sending until they have noticed.
-        grace: For requests in flight, from there on.
+        grace: For requests in flight and background tasks, from there on.
         last: For everything else: cancelled handlers, listeners, pools, exporters. When all three
             have passed the process ends, whatever it does.
     """
@@ -66,6 +70,7 @@ class Server:
         place: The socket. It is closed at the end.
         protocol: The class that speaks HTTP.
         tls: For HTTPS.
+        handshake_timeout: Seconds that a TLS handshake may take.
         times: How long a stop may take.
         signals: Those that stop it. A second one ends the process at once.
         leave: Awaited when a stop is announced: readiness turns false there.
@@ -80,6 +85,7 @@ class Server:
         *,
         protocol: Callable[..., asyncio.Protocol] = HttpProtocol,
         tls: SSLContext | None = None,
+        handshake_timeout: float = 10.0,
         times: StopTimes | None = None,
         signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
         leave: Callable[[], Awaitable[None]] | None = None,
@@ -95,6 +101,7 @@ class Server:
         self.ticks: list[Callable[[], None]] = []
         self._protocol = protocol
         self._tls = tls
+        self._handshake_timeout = handshake_timeout
         self._times = times or StopTimes()
         in_main = threading.current_thread() is threading.main_thread()
         self._signals = tuple(signals) if in_main else ()
@@ -108,7 +115,7 @@ class Server:
         self._told = 0  # signals that came
         self._quick = False
         self._listener: Any = None
-        self._kill: threading.Timer | None = None
+        self._kill: AwakeTimer | None = None
 
     # --- from outside ----------------------------------------------------------------------------
 
@@ -274,9 +281,20 @@ class Server:
             **settings,
         )
         assert self._loop is not None
-        self._listener = await self._loop.create_server(
-            factory, sock=self.place.share().socket, ssl=self._tls, backlog=self.place.backlog
-        )
+        bound, backlog = self.place.share().socket, self.place.backlog
+        if self._tls is None:
+            self._listener = await self._loop.create_server(factory, sock=bound, backlog=backlog)
+        else:
+            self._listener = TlsListener(
+                factory,
+                bound,
+                self._tls,
+                backlog=backlog,
+                timeout=self._handshake_timeout,
+                connections=self.connections,
+                most=Limits.of(app.config).most_connections,
+                name=app.name,
+            )
 
     async def _stop(self) -> None:
         times = self._times
@@ -289,7 +307,9 @@ class Server:
         await self._tell("before")
         drain(app)
         await self._close_listener()
-        await finish_requests(self.connections, times.grace)
+        clock = AwakeClock()
+        await finish_requests(self.connections, times.grace, clock=clock)
+        await finish_tasks(lambda: app.tasks, times.grace, clock)
         await cancel_tasks(app.tasks)
         app.purge_tasks()
         app.set_serving(False)
@@ -322,6 +342,8 @@ class Server:
         self.place.close(unlink=not self.shared)
         # What the loop has accepted becomes a connection of ours in its next rounds.
         await asyncio.sleep(_ROUNDS)
+        if isinstance(self._listener, TlsListener):
+            await self._listener.finish(_HANDSHAKES)
 
     def _limit(self) -> None:
         """From now on a stop has so long; then the process ends."""
@@ -329,11 +351,8 @@ class Server:
             times = self._times
             seconds = times.delay + times.grace + times.last
             # A thread: the loop may be what is stuck.
-            self._kill = threading.Timer(
-                seconds, self._end_now, (f"the stop took more than {seconds:g} s",)
-            )
-            self._kill.daemon = True
-            self._kill.start()
+            end = partial(self._end_now, f"the stop took more than {seconds:g} s")
+            self._kill = AwakeTimer(seconds, end)
 
     async def _tidy(self, loop: asyncio.AbstractEventLoop) -> None:
         left = asyncio.all_tasks() - {asyncio.current_task()}

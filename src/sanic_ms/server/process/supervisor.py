@@ -7,9 +7,9 @@ import logging
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.process.serving import StopTimes
 from sanic_ms.server.process.worker import FAILED, WRONG, Job
 from sanic_ms.server.process.worker_process import WorkerProcess
@@ -29,7 +29,8 @@ _EXTRA = 5.0  # seconds beyond a worker's own limit, after which it is killed
 
 @dataclass(frozen=True, slots=True)
 class WorkerTimeouts:
-    """How patient the master is, in seconds.
+    """How patient the master is, in seconds in which it runs itself: while it is stopped it hears
+    nothing, and workers that are stopped with it can do nothing.
 
     Attributes:
         start: Until a new worker must serve.
@@ -87,6 +88,7 @@ class Supervisor:
         self._name = name
         self._limit = times.delay + times.grace + times.last + _EXTRA
         self._watch = watch
+        self._clock = AwakeClock()
         self._changed = changed
         self._on_ready = on_ready
         self._living: set[WorkerProcess] = set()
@@ -138,19 +140,22 @@ class Supervisor:
         return worker
 
     def _spawn(self, number: int) -> WorkerProcess:
-        worker = WorkerProcess(self._job, number, on_word=self._on_word, on_end=self._on_end)
+        worker = WorkerProcess(
+            self._job, number, clock=self._clock, on_word=self._on_word, on_end=self._on_end
+        )
         self._living.add(worker)
         return worker
 
     # --- while they run --------------------------------------------------------------------------
 
     def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock.time()
         watch = self._watch
         for worker in self._living:
             if worker.retired:
-                continue
-            if worker.ready is None and now - worker.started > watch.start:
+                if worker.deadline is not None and now > worker.deadline:
+                    worker.kill(f"did not stop within {self._limit:g} s")
+            elif worker.ready is None and now - worker.started > watch.start:
                 worker.kill(f"was not ready within {watch.start:g} s (WORKER_START_TIMEOUT)")
             elif worker.ready and watch.silence and now - worker.heard > watch.silence:
                 worker.kill(f"did nothing for {watch.silence:g} s (WORKER_SILENCE_TIMEOUT)")
@@ -193,7 +198,7 @@ class Supervisor:
 
     async def _refill(self, slot: _Slot, worker: WorkerProcess, reason: str) -> None:
         """Put a new worker into the place of one that has ended by itself."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock.time()
         if worker.ready and (now - worker.ready > _STABLE or worker.over.result() == 0):
             slot.crashes = 0
         else:
@@ -234,9 +239,7 @@ class Supervisor:
 
     def _retire(self, worker: WorkerProcess, *, quick: bool = False) -> None:
         worker.stop(last=False, quick=quick)
-        kill = partial(worker.kill, f"did not stop within {self._limit:g} s")
-        timer = asyncio.get_running_loop().call_later(self._limit, kill)
-        worker.over.add_done_callback(lambda _: timer.cancel())
+        worker.deadline = self._clock.time() + self._limit
 
     async def _roll(self) -> None:
         """Replace the workers that are outdated, and those that become so meanwhile."""
@@ -290,9 +293,7 @@ class Supervisor:
         if ends:
             all_ended = asyncio.ensure_future(asyncio.wait(ends))
             hurry = asyncio.ensure_future(self._hurry.wait())
-            await asyncio.wait(
-                {all_ended, hurry}, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED
-            )
+            await wait_awake({all_ended, hurry}, self._limit, return_when=asyncio.FIRST_COMPLETED)
             hurry.cancel()
             if not all_ended.done():
                 self._reason = self._reason or "workers were killed, for they did not stop in time"

@@ -51,15 +51,20 @@ class Watchdog:
     def _watch(self) -> None:
         pause = self._threshold / 4
         step: FrameType | None = None
-        since = 0.0
+        blocked = 0.0  # seconds for which it has been in this step
         answered = threading.Event()
         told = False
+        looked_at, used = time.monotonic(), time.process_time()
         while not self._ended.wait(pause):
-            now = time.monotonic()
+            now, cpu = time.monotonic(), time.process_time()
+            # What the process does while it is stopped (docker pause, SIGSTOP) blocks nothing. A
+            # gap that it spends in code which lets no other thread run costs processor time.
+            ran = min(now - looked_at, 2 * pause + cpu - used)
+            looked_at, used = now, cpu
             stack = self._stack()
             current = stack[0] if stack else None
             if current is None or current is not step or answered.is_set():
-                step, since, told = current, now, False
+                step, blocked, told = current, 0.0, False
                 answered.clear()
                 if current is not None:
                     # A step that goes on lets others run in between, and this among them.
@@ -67,9 +72,11 @@ class Watchdog:
                         self._loop.call_soon_threadsafe(answered.set)
                     except RuntimeError:
                         return
-            elif now - since >= self._threshold and not told:
+                continue
+            blocked += ran
+            if blocked >= self._threshold and not told:
                 told = True
-                self._report(stack, now - since)
+                self._report(stack, blocked)
 
     def _stack(self) -> list[FrameType]:
         """The frames above the loop's own, outermost first; empty while it waits."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -108,7 +109,9 @@ class Link:
             self._stop(server, *order)
 
     def _tick(self, server: Server) -> None:
-        self.tell("alive")
+        # A master that is stopped reads nothing: to write into a full pipe would stop us as well.
+        if _is_writable(self._connection):
+            self.tell("alive")
         if self._fresh:
             self._fresh = False
             if 0 < self._recycling.memory <= (least := _resident()):
@@ -166,6 +169,16 @@ def work(job: Job, number: int, connection: Connection) -> None:
             log.exception("worker %d failed", os.getpid())
             link.tell("failed", f"{type(exc).__name__}: {exc}")
         raise SystemExit(exit_code_of(exc)) from None
+
+
+def _is_writable(connection: Connection) -> bool:
+    """Whether a short message can be sent at once."""
+    poll = select.poll()
+    try:
+        poll.register(connection.fileno(), select.POLLOUT)
+    except OSError:
+        return False
+    return any(event & select.POLLOUT for _, event in poll.poll(0))
 
 
 def _resident() -> int:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from multiprocessing import get_context, resource_tracker
 
+from sanic_ms.awake import AwakeClock
 from sanic_ms.server.process.worker import Job, work
 
 __all__ = ["WorkerProcess"]
@@ -21,12 +22,14 @@ class WorkerProcess:
     Attributes:
         number: Its place among the workers, from 0.
         pid: Its process id.
-        ready: Since when it serves, by the loop's clock; None before.
+        ready: Since when it serves, by the master's clock; None before.
         heard: When it was last heard of.
+        deadline: When it is to be killed, for it was told to stop; None: it was not.
         reason: What it said why it failed, or what the master found wrong with it.
         over: Done when it has ended.
 
     Args:
+        clock: The master's, which stands still while the master is stopped.
         on_word: Called with the worker, and what it says.
         on_end: Called with the worker when it has ended.
     """
@@ -36,13 +39,16 @@ class WorkerProcess:
         job: Job,
         number: int,
         *,
+        clock: AwakeClock,
         on_word: Callable[[WorkerProcess, str, str], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.number = number
         self.ready: float | None = None
-        self.heard = self.started = self._loop.time()
+        self._clock = clock
+        self.heard = self.started = clock.time()
+        self.deadline: float | None = None
         self.reason = ""
         self.over: asyncio.Future[int] = self._loop.create_future()
         self.retired = False
@@ -103,7 +109,7 @@ class WorkerProcess:
         try:
             while self._pipe.poll():
                 word, text = self._pipe.recv()
-                self.heard = self._loop.time()
+                self.heard = self._clock.time()
                 if word == "ready":
                     self.ready = self.heard
                     if not self._settled.done():

@@ -410,6 +410,13 @@ class TextFormatter(LineFormatter):
         return f"{text}.{int(created * 1000) % 1000:03d}"
 
 
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
+
+
 def make_formatter(
     form: Literal["auto", "json", "text"] = "auto", service: str = ""
 ) -> LineFormatter:
@@ -421,7 +428,7 @@ def make_formatter(
         service: The name of the service.
     """
     # `sanic-ms up` reads our output and shows it on its own terminal.
-    terminal = sys.stdout.isatty() or bool(os.environ.get("SANIC_MS_TERMINAL"))
+    terminal = _is_terminal(sys.stdout) or bool(os.environ.get("SANIC_MS_TERMINAL"))
     if form == "json" or (form == "auto" and not terminal):
         return JSONFormatter(service)
     return TextFormatter(service, colour=terminal and not os.environ.get("NO_COLOR"))

@@ -91,7 +91,10 @@ class LogWriter:
             raise ValueError(f"limit={limit!r}: at least one line must fit")
         self._render = render
         self._report = report
-        self._stream = sys.stdout if stream is None else stream
+        if stream is None:
+            # Where standard output is closed there is none, and lines go nowhere.
+            stream = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for the writer's life
+        self._stream = stream
         if not hasattr(self._stream, "write"):
             raise TypeError(f"stream={stream!r} is nothing that can be written to")
         self._fd = _descriptor(self._stream)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from sanic_ms.config import Settings
 from sanic_ms.telemetry.tracing import Provider, Tracing
 from sanic_ms.telemetry.tracing.attributes import MOST_ATTRIBUTES, MOST_EVENTS, MOST_TEXT
 from sanic_ms.telemetry.tracing.export.base import Format
+from sanic_ms.telemetry.tracing.export.console import ConsoleSender
 from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
 from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
 from sanic_ms.telemetry.tracing.server import ServerSpans
@@ -312,3 +315,18 @@ async def test_what_a_collector_receives_is_valid(kind: str) -> None:
             (resource,) = as_message(received.body).resource_spans
             count += sum(len(scope.spans) for scope in resource.scope_spans)
     assert count == 2500
+
+
+@pytest.mark.parametrize("state", ["none", "closed"])
+async def test_spans_for_a_console_that_is_not_there_are_lost(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt fails with a reason, as with a collector that does not answer."""
+    stream = None
+    if state == "closed":
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+    result = await ConsoleSender().send([b"a span"])
+    assert result.status == 0
+    assert result.problem.startswith("standard output takes nothing: ")

@@ -40,14 +40,18 @@ class SharedFolder:
         """
         if self.path is not None or sys.platform == "win32":
             return
-        base = _default_base() if self._base is None else self._base
         try:
+            base = _default_base() if self._base is None else self._base
             _clear(base)
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
             self._lock = _locked(self.path / "new")
             (self.path / "new").rename(self.path / "lock")
         except OSError as exc:
-            log.error("metrics: each worker shows its own alone, since there is no folder: %s", exc)
+            log.error(
+                "metrics: each worker shows its own alone, since there is no folder: %s; set "
+                "METRICS_DIR to one that can be written to",
+                exc,
+            )
             return
         os.environ[_VARIABLE] = str(self.path)
 

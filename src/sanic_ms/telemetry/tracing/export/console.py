@@ -35,6 +35,13 @@ class ConsoleSender(Sender):
     """Writes to the standard output."""
 
     async def send(self, body: Sequence[bytes]) -> ExportResult:
-        sys.stdout.write(b"".join(body).decode("utf-8", "replace"))
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(b"".join(body).decode("utf-8", "replace"))
+            sys.stdout.flush()
+        except (
+            AttributeError,
+            OSError,
+            ValueError,
+        ) as exc:  # it is closed, or whoever read it left
+            return ExportResult(0, problem=f"standard output takes nothing: {exc}")
         return ExportResult(200)

@@ -10,6 +10,7 @@ from time import monotonic
 
 from opentelemetry import context as otel
 
+from sanic_ms.awake import wait_awake
 from sanic_ms.lifecycle import Component, Health
 from sanic_ms.telemetry.tracing.export.base import ExportResult, Format, Sender
 from sanic_ms.telemetry.tracing.export.queue import SpanQueue, Waiting, spans_in
@@ -102,7 +103,7 @@ class Exporter(Component):
             return
         self._stopping.set()
         try:
-            done, _ = await asyncio.wait([task], timeout=self._stop_timeout)
+            done, _ = await wait_awake([task], self._stop_timeout)
             if not done:
                 self._problem = self._problem or f"no end within {self._stop_timeout:g} s"
         finally:
