@@ -1,34 +1,23 @@
 """Which background tasks come to an end by themselves, and which go round in a loop for ever.
 
 A stop waits for the first, and would wait in vain for the others. Nothing marks them, so we look at
-where a task stands: in a loop that it cannot leave (``while True`` without ``break`` or ``return``)
-it is periodic. Loops that depend on a condition may end, and count as tasks that do.
+the source of the loop in which a task stands: ``while True`` without ``break`` or ``return`` is
+periodic. A loop that has a condition may end, and so may a task whose source cannot be read.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import dis
+import inspect
+import textwrap
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from types import CodeType, CoroutineType
 from typing import Any
 
 __all__ = ["Progress", "progress_of"]
-
-_JUMPS = {
-    "JUMP_FORWARD",
-    "JUMP_BACKWARD",
-    "JUMP_BACKWARD_NO_INTERRUPT",
-    "JUMP_ABSOLUTE",
-    "JUMP",
-    "JUMP_NO_INTERRUPT",
-}
-_RETURNS = {"RETURN_VALUE", "RETURN_CONST"}
-# A context manager may swallow an exception and so end a loop; they hardly ever do.
-_ENDS = {"RAISE_VARARGS", "RERAISE", "WITH_EXCEPT_START"}
-# ``except CancelledError`` around a loop is how it ends when it is told to, not by itself.
-_TOLD = {"CancelledError", "BaseException"}
 
 # What a loop awaits between two rounds.
 _PAUSES = {
@@ -41,6 +30,10 @@ _PAUSES = {
         asyncio.Condition.wait_for,
     )
 }
+# A clause for these says how a loop ends when it is cancelled, and not that it ends by itself.
+_CANCELLATIONS = ("CancelledError", "BaseException")
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_LOOPS = (ast.While, ast.For, ast.AsyncFor)
 
 
 class Progress(Enum):
@@ -56,55 +49,56 @@ def progress_of(task: asyncio.Task[Any]) -> Progress:
     awaited: Any = task.get_coro()
     while isinstance(awaited, CoroutineType) and awaited.cr_frame is not None:
         inner = awaited.cr_await
-        if not _can_return(awaited.cr_code, awaited.cr_frame.f_lasti):
+        line = awaited.cr_frame.f_lineno
+        if any(line in loop for loop in _endless_loops(awaited.cr_code)):
             pauses = isinstance(inner, CoroutineType) and inner.cr_code in _PAUSES
             return Progress.PAUSE if pauses else Progress.ROUND
         awaited = inner
     return Progress.ENDING
 
 
-def _can_return(code: CodeType, offset: int) -> bool:
-    """Whether some way leads from an instruction to a ``return``, or to the function's end."""
-    bytecode = dis.Bytecode(code)
-    instructions = list(bytecode)
-    position = {instruction.offset: index for index, instruction in enumerate(instructions)}
-    entries = bytecode.exception_entries  # type: ignore[attr-defined]
-    handlers = [(entry.start, entry.end, position[entry.target]) for entry in entries]
-    waiting, seen = [position.get(offset, 0)], set[int]()
-    while waiting:
-        index = waiting.pop()
-        if index in seen or index >= len(instructions):
-            continue
-        seen.add(index)
-        instruction = instructions[index]
-        if instruction.opname in _RETURNS:
-            return True
-        waiting += (target for begin, end, target in handlers if begin <= instruction.offset < end)
-        waiting += _successors(instructions, index, position)
-    return False
+@lru_cache(maxsize=256)
+def _endless_loops(code: CodeType) -> tuple[range, ...]:
+    """The lines of each loop of a function that cannot be left."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, TypeError, SyntaxError):
+        return ()
+    first = code.co_firstlineno - 1
+    return tuple(
+        range(first + node.lineno, first + (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.While) and _is_endless(node)
+    )
 
 
-def _successors(
-    instructions: list[dis.Instruction], index: int, position: dict[int, int]
-) -> Iterator[int]:
-    instruction = instructions[index]
-    name = instruction.opname
-    if name in _ENDS:
-        return
-    jumps = instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs
-    if jumps:
-        yield position[instruction.argval]
-    if name in _JUMPS or (jumps and _is_match_of_told(instructions, index)):
-        return
-    yield index + 1
+def _is_endless(loop: ast.While) -> bool:
+    always = isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+    return always and not any(_exits(statement, inner=False) for statement in loop.body)
 
 
-def _is_match_of_told(instructions: list[dis.Instruction], index: int) -> bool:
-    """Whether this decides about an ``except`` clause for `_TOLD`: its block follows."""
-    before = instructions[:index]
-    if not before or before.pop().opname != "CHECK_EXC_MATCH":
+def _exits(node: ast.AST, *, inner: bool) -> bool:
+    """Whether a statement may leave the loop that it belongs to.
+
+    Args:
+        node: The statement, or a part of it.
+        inner: Whether it is in a loop inside of that one, of which a ``break`` is then.
+    """
+    if isinstance(node, ast.Return) or (isinstance(node, ast.Break) and not inner):
+        return True
+    if isinstance(node, _SCOPES) or (isinstance(node, ast.ExceptHandler) and _is_told(node)):
         return False
-    while before and (name := before.pop()).opname.startswith(("LOAD_", "BUILD_TUPLE")):
-        if name.argval in _TOLD:
-            return True
-    return False
+    inner = inner or isinstance(node, _LOOPS)
+    return any(_exits(child, inner=inner) for child in ast.iter_child_nodes(node))
+
+
+def _is_told(handler: ast.ExceptHandler) -> bool:
+    return handler.type is not None and any(name in _CANCELLATIONS for name in _names(handler.type))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            yield part.id
+        elif isinstance(part, ast.Attribute):
+            yield part.attr
