@@ -254,7 +254,7 @@ def test_values(value: object, text: str) -> None:
     """Numbers and bools are written as PostgreSQL reads them."""
     settings = session_settings(lambda request: {"app.x": value}, object())
     assert settings is not None
-    assert f"set_config('app.x', '{text}', true)" in settings.sql
+    assert f"pg_catalog.set_config('app.x', '{text}', true)" in settings.sql
 
 
 def test_no_settings() -> None:

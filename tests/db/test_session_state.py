@@ -43,6 +43,7 @@ TEMPORARY_FUNCTIONS = "SELECT count(*) FROM pg_proc WHERE pronamespace = pg_my_t
 SEQUENCE = "SELECT currval('ids')"
 
 SET = "set_config('app.tenant', 'a', false)"
+LONG_NAME = "a_view_with_a_name_of_more_than_63_bytes_" + "x" * 30
 POSTGRES_SETUP = f"""
 CREATE TABLE k (id int PRIMARY KEY, v text);
 INSERT INTO k VALUES (1, 'true');
@@ -52,6 +53,8 @@ CREATE FUNCTION set_tenant(t text) RETURNS text LANGUAGE sql
 CREATE FUNCTION set_a() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM {SET}; RETURN 1; END $$;
 CREATE FUNCTION set_stable(i int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
     AS $$ BEGIN PERFORM {SET}; RETURN true; END $$;
+CREATE FUNCTION set_immutable() RETURNS int LANGUAGE plpgsql IMMUTABLE
+    AS $$ BEGIN PERFORM {SET}; RETURN 1; END $$;
 CREATE FUNCTION "Set Tenant"() RETURNS int LANGUAGE sql AS $$ SELECT set_a() $$;
 CREATE FUNCTION max(a text, b text) RETURNS text LANGUAGE sql AS $$ SELECT set_tenant(a) $$;
 CREATE FUNCTION lower(i int) RETURNS text LANGUAGE sql AS $$ SELECT set_tenant('a') $$;
@@ -115,6 +118,17 @@ ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
 CREATE POLICY all_rows ON guarded USING (set_stable(id));
 CREATE MATERIALIZED VIEW stored AS SELECT 1 AS id;
+CREATE DOMAIN positive_2 AS positive;
+CREATE TYPE holder AS (a positive, b text);
+CREATE TABLE of_nested (id positive_2);
+CREATE TABLE of_holder (h holder);
+CREATE VIEW position AS SELECT set_a() AS v;
+CREATE VIEW {LONG_NAME} AS SELECT set_a() AS v;
+CREATE FUNCTION like_it(i int, t text) RETURNS boolean LANGUAGE plpgsql
+    AS $$ BEGIN PERFORM set_a(); RETURN true; END $$;
+CREATE TABLE split (id int) PARTITION BY RANGE ((id + set_immutable()));
+CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (0) TO (100);
+CREATE TABLE planned (id int CHECK (id + set_immutable() > 0));
 GRANT ALL ON ALL TABLES IN SCHEMA {{schema}} TO {{role}};
 GRANT USAGE ON SCHEMA {{schema}} TO {{role}};
 """
@@ -157,6 +171,8 @@ POSTGRES = [
     Case("SET NAMES 'LATIN1'", "SHOW client_encoding"),
     Case("SET ROLE {role}", ROLE),
     Case("SET SESSION AUTHORIZATION {role}", ROLE),
+    Case("SET local.tenant = 'a'", TENANT.replace("app.", "local.")),
+    Case("SELECT 'false'::text AS v, 1 insert INTO TEMP k", K),
     Case("LISTEN jobs", CHANNELS),
     Case('listen "Jobs"', CHANNELS),
     Case("PREPARE p AS SELECT 1", PREPARED),
@@ -271,6 +287,12 @@ POSTGRES = [
         "SELECT CAST(5 AS positive)",
         "SELECT wrap(1)",
         "SELECT set_stable(1)",
+        "SELECT 5::positive_2",
+        "SELECT ROW(5, 'x')::holder",
+        "SELECT (jsonb_populate_record(NULL::holder, jsonb_build_object('a', 5))).a",
+        "SELECT * FROM position",
+        f"SELECT * FROM {LONG_NAME}",
+        "SET local.tenant = 'b'; SET app.tenant = 'a'",
     ),
     # what tables bring along
     *tenant(
@@ -290,6 +312,10 @@ POSTGRES = [
         "INSERT INTO indexed VALUES (1)",
         "INSERT INTO partial VALUES (1)",
         "INSERT INTO of_domain VALUES (1)",
+        "INSERT INTO of_nested VALUES (1)",
+        "INSERT INTO of_holder VALUES (ROW(1, 'x'))",
+        "INSERT INTO split_1 VALUES (1)",
+        "INSERT INTO planned VALUES (1)",
         "MERGE INTO triggered t USING (SELECT 3 AS id) s ON t.id = s.id "
         "WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'x') WHEN MATCHED THEN UPDATE SET v = 'z'",
     ),
@@ -323,6 +349,9 @@ INSERT INTO k VALUES ('true');
 CREATE TABLE locked (id INT);
 CREATE SEQUENCE ids;
 CREATE FUNCTION set_a() RETURNS INT DETERMINISTIC NO SQL BEGIN SET @a = 1; RETURN 1; END;
+CREATE FUNCTION `max`(i INT) RETURNS INT DETERMINISTIC NO SQL BEGIN SET @a = 1; RETURN 1; END;
+CREATE VIEW 1view AS SELECT set_a() AS v;
+CREATE VIEW BadView AS SELECT set_a() AS v;
 CREATE PROCEDURE proc() SET @a = 1;
 CREATE VIEW bad_view AS SELECT set_a() AS v;
 CREATE VIEW view_of_view AS SELECT v FROM bad_view;
@@ -368,6 +397,10 @@ MYSQL = [
         "SELECT * FROM bad_view",
         "SELECT * FROM `bad_view`",
         "SELECT * FROM view_of_view",
+        "SELECT * FROM 1view",
+        "SELECT * FROM BadView",
+        "SELECT max (5)",
+        "SELECT max/**/(5)",
         "INSERT INTO triggered VALUES (5)",
         "INSERT triggered VALUES (5)",
         "INSERT INTO {schema}.triggered VALUES (5)",
@@ -386,6 +419,7 @@ MYSQL = [
     Case("SET SESSION TRANSACTION READ ONLY", "SELECT @@tx_read_only"),
     Case("SET STATEMENT max_statement_time = 9 FOR SET @a = 1", VARIABLE),
     Case("USE information_schema", "SELECT DATABASE()"),
+    Case("SET ROLE {role}", "SELECT CURRENT_ROLE()"),
     Case("CREATE TEMPORARY TABLE k (v INT)", MY_K),
     Case("CREATE OR REPLACE TEMPORARY TABLE k (v INT)", MY_K),
     Case("CREATE TEMPORARY TABLE IF NOT EXISTS k (v INT)", MY_K),
@@ -417,9 +451,11 @@ def mysql_schema(mysql_url: str) -> Iterator[tuple[str, str, str]]:
         cursor.execute(f"USE {name}")
         for statement in MYSQL_SETUP.replace("RETURN 1; END", "RETURN 1// END").split(";\n"):
             cursor.execute(statement.replace("// END", "; END"))
+        cursor.execute(f"CREATE ROLE r{name}")
         own = DatabaseURL(url.scheme, name, url.host, url.port, url.user, url.password)
-        yield own.url, name, ""
+        yield own.url, name, f"r{name}"
         cursor.execute(f"DROP DATABASE {name}")
+        cursor.execute(f"DROP ROLE r{name}")
 
 
 # --- SQLite --------------------------------------------------------------------------------------

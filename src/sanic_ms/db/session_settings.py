@@ -81,10 +81,10 @@ def _text(name: object, value: object) -> str:
 @lru_cache(maxsize=1024)
 def _compiled(values: tuple[tuple[str, str], ...]) -> SessionSettings:
     calls = ", ".join(
-        f"set_config({_quoted(name)}, {_quoted(text)}, true)" for name, text in values
+        f"pg_catalog.set_config({_quoted(name)}, {_quoted(text)}, true)" for name, text in values
     )
     # A row would be taken for one of the statement behind it.
-    sql = f"SELECT 1 WHERE num_nulls({calls}) < 0"
+    sql = f"SELECT 1 WHERE pg_catalog.num_nulls({calls}) OPERATOR(pg_catalog.<) 0"
     parse = b"\0" + sql.encode() + b"\0" + struct.pack("!h", 0)
     bind = b"\0\0" + struct.pack("!hhh", 0, 0, 0)
     execute = b"\0" + struct.pack("!i", 0)

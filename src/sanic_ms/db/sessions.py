@@ -30,7 +30,6 @@ log = logging.getLogger("sanic_ms.db")
 _SETTLE_LIMIT = 5.0
 # Seconds until the catalog is asked again: another process may have changed a table.
 _PROOFS_LAST = 60.0
-_SCHEMA_WORDS = frozenset(("create", "alter", "drop", "do", "call"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +302,7 @@ class Sessions:
     async def _prove(self, session: Session) -> None:
         """Ask the catalog about the statements for which a session had to be reset: those that are
         proven cost no further reset."""
-        statements, session.unproven = session.unproven, set()
-        if any(statement.word in _SCHEMA_WORDS for statement in statements):
-            self._statements.forget_proofs()
+        statements = self._noted(session)
         for statement in statements:
             mentions = statement.mentions
             if statement.harmless or mentions is None or self.draining:
@@ -348,8 +345,17 @@ class Sessions:
         finally:
             self._discard(session)
 
+    def _noted(self, session: Session) -> set[Statement]:
+        """The statements for which a session has to be reset. Where one of them may have changed
+        tables, nothing is proven any more."""
+        statements, session.unproven = session.unproven, set()
+        if any(statement.changes_schema for statement in statements):
+            self._statements.forget_proofs()
+        return statements
+
     def _discard(self, session: Session) -> None:
         """Throw a session away; another one is opened if someone waits."""
+        self._noted(session)
         session.terminate()
         if session in self._all:
             self._all.remove(session)

@@ -39,6 +39,8 @@ PROVABLE = [
     "WITH gone AS (DELETE FROM users RETURNING id) SELECT * FROM gone",
     "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c",
     "WITH c AS NOT MATERIALIZED (SELECT 1) SELECT * FROM c",
+    "WITH c AS (SELECT 1), d AS (SELECT 2) INSERT INTO t SELECT * FROM c",
+    "SELECT a OPERATOR(pg_catalog.+) 1 FROM t FOR SHARE",
     "SELECT * FROM users WHERE id = $1 FOR UPDATE",
     "SELECT * FROM users FOR\nSHARE SKIP LOCKED",
     "SELECT pg_sleep($1)",
@@ -55,6 +57,14 @@ PROVABLE = [
 ]
 NEVER = [
     "SELECT * INTO copy FROM users",
+    "SELECT 1 AS insert INTO TEMP k",
+    "SELECT (1) insert INTO TEMP k",
+    "WITH x AS (SELECT 1) SELECT (1) merge INTO pg_temp.k",
+    "SELECT 1into TEMP k",
+    "SET local.tenant = 'a'",
+    "SET transaction.x = 'a'",
+    r"SELECT '\', set_config($a$x.y$a$, $a$z$a$, false) --'",
+    f"SELECT * FROM {'v' * 64}",
     "SELECT nextval('s')",
     "SELECT currval('s')",
     "SELECT lastval()",
@@ -123,7 +133,9 @@ def test_what_is_mentioned() -> None:
     assert mentions is not None
     assert mentions.names == {"Up", "u", "name", "s", "users", "a", "b", "c", "x"}
     assert mentions.called == {"lower"}
-    assert mentions.operators == {"=", "-", "<->", "@>"}
+    implicit = {"=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"}  # of IN and LIKE
+    assert mentions.operators - implicit == {"-", "<->", "@>"}
+    assert implicit <= mentions.operators
     assert not mentions.writes
 
 
@@ -169,6 +181,10 @@ def test_expressions_of_the_catalog(text: str, writes: bool, proven: bool) -> No
         ("mysql", "INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = VALUES(a)", None),
         ("mysql", "SELECT 'a@b.c', 1 /* @a := 1 */", True),
         ("mysql", "SELECT @a", False),
+        ("mysql", "SELECT * FROM 1view", False),
+        ("mysql", "SELECT 1f()", False),
+        ("mysql", "SHOW TABLES", True),
+        ("mysql", "SHOW TABLES WHERE f() = 1", False),
         ("mysql", "SELECT f(1)", False),
         ("mysql", "SELECT d.now()", False),
         ("mysql", "SELECT /*!1*/ 1", False),

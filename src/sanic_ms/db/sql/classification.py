@@ -26,19 +26,24 @@ __all__ = [
 ]
 
 _BEYOND = r"\x80-\U0010ffff"
+_NUMBER = r"0[xXoObB][0-9a-fA-F_]+|(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][+-]?[0-9_]+)?"
 _TOKEN: Final = re.compile(
     rf"""(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
     |(?P<word>[a-zA-Z_{_BEYOND}][\w${_BEYOND}]*)
-    |(?P<value>\$[0-9]+|\.?[0-9][\w.]*)
+    |(?P<value>\$[0-9]+|{_NUMBER})(?![\w${_BEYOND}])
     |(?P<mark>[(),;.\[\]:])
     |(?P<operator>[+\-*/<>=~!@\#%^&|`?]+)
     |(?P<space>\s+)""",
     re.VERBOSE,
 )
 _MOST_TOKENS: Final = 4000
+_LONGEST_NAME: Final = 63  # bytes; PostgreSQL's NAMEDATALEN, and 64 characters on MySQL
 _UNICODE_NAME: Final = re.compile(r'(?<![\w$])[uU]&\s*"')
 # An operator of PostgreSQL ends with + or - only if one of these is in it.
 _SPECIAL: Final = frozenset("~!@#%^&|`?")
+_DEPTH: Final = {"(": 1, ")": -1}
+# What IN, BETWEEN, LIKE, CASE, NULLIF, DISTINCT, USING and the like stand for.
+_IMPLICIT: Final = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
 
 
 class Token(NamedTuple):
@@ -47,10 +52,12 @@ class Token(NamedTuple):
     Attributes:
         kind: ``word``, ``quoted`` (a name), ``value``, ``mark`` or ``operator``.
         text: A word in lower case, a name without its quotes, anything else as it stood.
+        original: A word as it stood.
     """
 
     kind: str
     text: str
+    original: str = ""
 
     def is_word(self, *texts: str) -> bool:
         """Whether it is one of these words, without quotes."""
@@ -142,16 +149,19 @@ def _tokens(bare: str) -> list[Token]:
         if match is None or len(tokens) > _MOST_TOKENS:
             raise _Unproven
         position = match.end()
-        kind, text = str(match.lastgroup), match[0]
+        kind, text, original = str(match.lastgroup), match[0], ""
         if kind == "word":
             # Beyond ASCII `lower` makes letters of what is none: of the sign of Kelvin a "k".
+            original = text
             text = text.lower() if text.isascii() else re.sub("[A-Z]+", _lower, text)
         elif kind == "quoted":
             text = text[1:-1].replace(text[0] * 2, text[0])
-        elif kind == "operator" and "/*" in text:
+        if kind in ("word", "quoted") and len(text.encode()) > _LONGEST_NAME:
+            raise _Unproven  # which the server would cut
+        if kind == "operator" and "/*" in text:
             raise _Unproven  # a comment that MySQL executes
         if kind != "space":
-            tokens.append(Token(kind, text))
+            tokens.append(Token(kind, text, original))
     while tokens and tokens[-1].text == ";" and tokens[-1].kind == "mark":
         tokens.pop()
     if any(token == Token("mark", ";") for token in tokens):
@@ -174,6 +184,7 @@ def _first_word(tokens: Sequence[Token]) -> str:
 
 # --- PostgreSQL ----------------------------------------------------------------------------------
 
+_NEVER_FUNCTIONS: Final = words.POSTGRES_RESERVED | words.POSTGRES_COLUMN_NAMES
 _POSTGRES_READS: Final = frozenset(("select", "values", "table", "with"))
 _POSTGRES_WRITES: Final = frozenset(("insert", "update", "delete", "merge"))
 
@@ -181,8 +192,12 @@ _POSTGRES_WRITES: Final = frozenset(("insert", "update", "delete", "merge"))
 def _postgres(tokens: list[Token]) -> Classification:
     first = _first_word(tokens)
     if first == "set":
-        # Ends with the transaction. (Without one it does nothing.)
-        is_local = len(tokens) > 1 and tokens[1].is_word("local", "transaction", "constraints")
+        # Ends with the transaction; without one it does nothing. (``SET local.x`` does not.)
+        is_local = (
+            len(tokens) > 2
+            and tokens[1].is_word("local", "transaction", "constraints")
+            and tokens[2].kind in ("word", "quoted")
+        )
         return Classification(NOTHING) if is_local else _UNPROVEN
     if first in ("show", "notify"):
         return Classification(NOTHING)
@@ -206,28 +221,41 @@ def _postgres_mentions(
     names: set[str] = set()
     called: set[str] = set()
     operators: set[str] = set()
-    writes = in_transaction = False
-    at = 0
+    writes = in_transaction = selects = False
+    depth = at = 0
     while at < len(tokens):
         token = tokens[at]
         if token.kind == "operator":
             operators.update(_operators(token.text))
+        elif token.kind == "mark":
+            depth += _DEPTH.get(token.text, 0)
         if token.kind not in ("word", "quoted"):
             at += 1
             continue
         before = tokens[at - 1] if at else Token("mark", "")
+        start = at
         chain, at = _chain(tokens, at)
         function = chain[-1].text
         if len(chain) == 1 and token.kind == "word":
+            selects = selects or (depth == 0 and token.text in ("select", "values", "table"))
             if token.text in _POSTGRES_WRITES and not before.is_word("for", "key"):
                 writes = True  # and no FOR [NO KEY] UPDATE
-            elif token.text == "into" and not before.is_word("insert", "merge"):
+            elif token.text == "into" and not _begins_a_write(tokens, start - 1, selects):
                 raise _Unproven  # makes a table, perhaps a temporary one
+            elif token.text == "operator" and at < len(tokens):
+                # OPERATOR(schema.+): the operator itself is a token like any other.
+                if tokens[at] != Token("mark", "("):
+                    names.add(token.text)
+                continue
         if at >= len(tokens) or tokens[at] != Token("mark", "("):
             names.update(_names(chain, words.POSTGRES_RESERVED))
         elif before.is_word("into", "as", "with", "recursive"):
             names.update(_names(chain, words.POSTGRES_RESERVED))  # its columns follow
-        elif len(chain) == 1 and token.kind == "word" and function in words.POSTGRES_RESERVED:
+        elif (
+            len(chain) == 1
+            and token.kind == "word"
+            and function in words.POSTGRES_RESERVED | words.POSTGRES_COLUMN_NAMES
+        ):
             pass
         elif len(chain) == 1 or (len(chain) == 2 and chain[0].text == "pg_catalog"):
             if function in words.POSTGRES_IN_TRANSACTION or (
@@ -239,8 +267,24 @@ def _postgres_mentions(
             called.add(function)
         else:
             raise _Unproven  # a function of a schema
+    if names or called or operators or len(tokens) > 2:
+        operators.update(_IMPLICIT)
     found = Mentions(frozenset(names), frozenset(called), frozenset(operators), writes)
     return found, in_transaction
+
+
+def _begins_a_write(tokens: Sequence[Token], at: int, selects: bool) -> bool:
+    """Whether a token is the INSERT or MERGE of a statement, and not an alias of that name.
+
+    Args:
+        at: Its index.
+        selects: Whether a SELECT stands before it, outside of all parentheses.
+    """
+    if at < 0 or not tokens[at].is_word("insert", "merge"):
+        return False
+    if at == 0 or tokens[at - 1] == Token("mark", "("):
+        return True
+    return tokens[at - 1] == Token("mark", ")") and tokens[0].is_word("with") and not selects
 
 
 def _chain(tokens: Sequence[Token], at: int) -> tuple[list[Token], int]:
@@ -279,7 +323,7 @@ def _ends_with_true(tokens: Sequence[Token], at: int) -> bool:
     depth = 0
     for index in range(at, len(tokens)):
         if tokens[index].kind == "mark":
-            depth += {"(": 1, ")": -1}.get(tokens[index].text, 0)
+            depth += _DEPTH.get(tokens[index].text, 0)
         if depth == 0:
             return tokens[index - 1].is_word("true") and tokens[index - 2] == Token("mark", ",")
     return False
@@ -296,9 +340,12 @@ _MYSQL_STATE: Final = frozenset(("sql_calc_found_rows", "procedure", "outfile", 
 
 def _mysql(tokens: list[Token]) -> Classification:
     first = _first_word(tokens)
+    if first == "show" and Token("mark", "(") not in tokens:
+        return Classification(NOTHING)
     if first not in _MYSQL_READS | _MYSQL_WRITES:
         return _UNPROVEN
     names: set[str] = set()
+    called: set[str] = set()
     writes = False
     at = 0
     while at < len(tokens):
@@ -322,9 +369,13 @@ def _mysql(tokens: list[Token]) -> Classification:
         is_call = at < len(tokens) and tokens[at] == Token("mark", "(")
         if not is_call or before.is_word("into", "as", "with", "recursive"):
             names.update(_names(chain, words.MYSQL_RESERVED))
+            # Names of tables may count upper and lower case apart.
+            names.update(part.original for part in chain if part.text in names)
         elif not bare or token.text not in words.MYSQL:
             raise _Unproven
-    return Classification(Mentions(frozenset(names), writes=writes))
+        elif token.text not in words.MYSQL_RESERVED:
+            called.add(token.text)  # ``max (1)``, with a space, may be a stored function
+    return Classification(Mentions(frozenset(names) - {""}, frozenset(called), writes=writes))
 
 
 # --- SQLite --------------------------------------------------------------------------------------

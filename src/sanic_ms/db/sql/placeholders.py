@@ -157,6 +157,9 @@ def _without_data(token: str, dialect: Dialect) -> str:
 
 
 def _bare(token: str, shown: str) -> str:
+    if token[0] == "'" and "\\" in token:
+        # It ends elsewhere with standard_conforming_strings off: no token has a backslash.
+        return "\\"
     if token.startswith(('"', "/*!", "/*M!")):
         return token
     return " 0 " if shown == "?" else shown

@@ -24,6 +24,7 @@ Arguments = Sequence[Any]
 _LONGEST = 16_384  # characters of a text that is remembered
 
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
+_SCHEMA_WORD = re.compile(r"\b(?:create|alter|drop|do|call)\b", re.IGNORECASE)
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
 
 
@@ -40,6 +41,7 @@ class Statement:
         writes: It may change data, as far as its words tell.
         mentions: What a catalog has to confirm before the statement is proven to leave the session
             as it was; None: it can never be proven.
+        changes_schema: It may change tables, functions and the like, as far as its words tell.
         sets: It may change what names mean: until the end of the transaction, or, where it can
             never be proven, until the reset.
         harmless: It is proven: a connection on which only such statements ran is not reset.
@@ -58,9 +60,9 @@ class Statement:
             could not read it (a NUL, half a surrogate pair).
     """
 
-    __slots__ = ("_is_plain", "alone_for", "answered", "batched", "count", "harmless", "mentions",
-                 "order", "plain", "selects", "sets", "slow", "sql", "text", "together", "traced",
-                 "word", "writes")  # fmt: skip
+    __slots__ = ("_is_plain", "alone_for", "answered", "batched", "changes_schema", "count",
+                 "harmless", "mentions", "order", "plain", "selects", "sets", "slow", "sql", "text",
+                 "together", "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
@@ -89,6 +91,7 @@ class Statement:
         mentions, self._is_plain = classify(found.bare, dialect)
         self.mentions: Mentions | None = mentions if prove else None
         # A long text is not remembered, nor that it takes long: it would hold up those behind it.
+        self.changes_schema = mentions is None and _SCHEMA_WORD.search(found.code) is not None
         self.sets = mentions is None or word == "set" or "set_config" in mentions.called
         self._is_plain = self._is_plain and len(sql) <= _LONGEST
         self.harmless = self.plain = False

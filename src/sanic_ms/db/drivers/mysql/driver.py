@@ -61,6 +61,8 @@ class MySQLDriver(Driver):
             )
         self._url = url
         self._ssl = tls_context(url)
+        self.role: str | None = None  # of a new session
+        self._role_is_known = False
         self._given_up: deque[int] = deque()
         self._killing: asyncio.Task[None] | None = None
         # Columns of each table that hold JSON, on MariaDB, with all the names that were looked at.
@@ -68,7 +70,11 @@ class MySQLDriver(Driver):
 
     async def connect(self, timeout: float) -> MySQLSession:
         """Open a session."""
-        return MySQLSession(self, await self._connect(timeout), self._url.database)
+        session = MySQLSession(self, await self._connect(timeout), self._url.database)
+        if not self._role_is_known:
+            self.role = await session.current_role()
+            self._role_is_known = True
+        return session
 
     async def _connect(self, timeout: float) -> Any:
         url = self._url

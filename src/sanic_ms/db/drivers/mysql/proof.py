@@ -1,9 +1,9 @@
 """The catalog's half of the proof that a statement leaves its session as it was, on MySQL.
 
-`sanic_ms.db.sql.classification` has read the text, which calls the server's own functions alone.
-Here the catalog confirms that each name of a table is that of a plain one, and that no table to
-which rows are written has triggers. The server shows triggers only with the privilege TRIGGER, so
-without that no statement that writes is proven.
+`sanic_ms.db.sql.classification` has read the text. Here the catalog confirms that each name of a
+table is that of a plain one, that no stored function has the name of one that is called, and that
+no table to which rows are written has triggers. The server shows triggers only with the privilege
+TRIGGER, so without that no statement that writes is proven.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ WHERE PRIVILEGE_TYPE = 'TRIGGER' AND TABLE_SCHEMA = DATABASE()
 LIMIT 1
 """
 
+_FUNCTIONS: Final = """
+SELECT 1 FROM information_schema.ROUTINES
+WHERE LOWER(ROUTINE_NAME) IN ({names}) AND ROUTINE_SCHEMA = DATABASE()
+LIMIT 1
+"""
+
 Fetch = Callable[[str, Sequence[str]], Awaitable[Sequence[Any]]]
 
 
@@ -53,6 +59,10 @@ async def prove(fetch: Fetch, mentions: Mentions) -> str | None:
     marks = ", ".join("?" * len(names)) or "NULL"
     if await fetch(_TABLES.format(names=marks), [*names, *names]):
         return "a view or a sequence"
+    called = sorted(mentions.called)
+    marks_called = ", ".join("?" * len(called))
+    if called and await fetch(_FUNCTIONS.format(names=marks_called), called):
+        return "a function of the application"
     if mentions.writes:
         if not await fetch(_MAY_SEE_TRIGGERS, []):
             return "without the privilege TRIGGER, triggers are not seen"

@@ -206,10 +206,21 @@ class MySQLSession(Session):
             await self._raw._read_ok_packet()
             await self._raw.select_db(self._database)
             await self._raw.query(SESSION_START)
+            # The server's reset keeps a role that was set.
+            self.retired = self.retired or await self.current_role() != self._driver.role
         except BaseException as exc:
             self.terminate()
             self._fail(exc)
         self._ended()
+
+    async def current_role(self) -> str | None:
+        """The role of the session; None: none, or the server knows no roles."""
+        try:
+            await self._raw.query("SELECT CURRENT_ROLE()")
+        except my.MySQLError:
+            return None
+        role: str | None = self._raw._result.rows[0][0]
+        return role
 
     async def prove(self, mentions: Mentions) -> str | None:
         """Ask the catalog."""

@@ -8,6 +8,7 @@ bound and executed by the protocol object itself (`bind_execute`, which asyncpg'
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -33,11 +34,12 @@ _PREPARED_LIMIT: Final = 256
 # Seconds after each request to cancel a statement.
 _CANCEL_PAUSES: Final = (0.1, 0.5, 1.0)
 # All that DISCARD ALL does, but for prepared statements, ours among them, and their plans; its last
-# statement counts those that SQL has prepared. (PostgreSQL's documentation, "DISCARD".)
+# statement counts those that SQL has prepared. (PostgreSQL's documentation, "DISCARD".) The seed of
+# random(), which DISCARD ALL leaves as it is, is set as well.
 _DISCARD: Final = """
 CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
-SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;
-SELECT FROM pg_prepared_statements WHERE from_sql
+SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed({seed});
+DISCARD TEMP; DISCARD SEQUENCES; SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql
 """
 _COUNTED = frozenset(("INSERT", "UPDATE", "DELETE", "MERGE", "COPY"))
 
@@ -129,11 +131,13 @@ class PostgresSession(Session):
     ) -> None:
         """Run it for each row of arguments, streamed to the server in one implicit transaction."""
         self._is_untouched = False
+        is_new = self._key(statement) not in self._prepared
         try:
             prepared = await self._ready(statement, timeout)
             self._send_settings()
             await prepared.executemany(_checked(statement, rows), timeout=timeout)
         except BaseException as exc:
+            self._note_unsynced(exc, is_new)
             self._fail(exc)
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
@@ -270,7 +274,8 @@ class PostgresSession(Session):
             # Nothing is known about a transaction before an interrupted statement has ended; an
             # empty one waits for that.
             if self.unsettled:
-                await self._raw.execute("SELECT 1")
+                with suppress(pg.InFailedSQLTransactionError):
+                    await self._raw.execute("SELECT 1")
             if self._raw.is_in_transaction():
                 await self._raw.execute("ROLLBACK")
             if self.changed:
@@ -281,7 +286,8 @@ class PostgresSession(Session):
             self._fail(exc)
 
     async def _discard(self) -> None:
-        if not self._is_exposed and await self._raw.execute(_DISCARD) == "SELECT 0":
+        discard = _DISCARD.format(seed=random.uniform(-1, 1))
+        if not self._is_exposed and await self._raw.execute(discard) == "SELECT 0":
             return
         if self._is_exposed:
             self._is_exposed = False
@@ -290,11 +296,18 @@ class PostgresSession(Session):
         self._prepared.clear()
 
     async def prove(self, mentions: Mentions) -> str | None:
-        """Ask the catalog, by queries that are not prepared."""
+        """Ask the catalog, by queries that are not prepared and under a search path of their own:
+        that of the application may give their names another meaning."""
+        raw = self._raw
         try:
-            return await prove(self._raw.fetch, mentions)
+            # Compiling the query would take seconds, for what runs in milliseconds.
+            await raw.execute("BEGIN; SET LOCAL search_path = pg_catalog; SET LOCAL jit = off")
+            reason = await prove(raw.fetch, mentions, raw.get_server_version().major)
+            await raw.execute("ROLLBACK")
         except BaseException as exc:
+            self.unsettled = True
             self._fail(exc)
+        return reason
 
     async def ping(self) -> None:
         """A SELECT."""
@@ -323,10 +336,7 @@ class PostgresSession(Session):
             self._send_settings()
             result = await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as exc:
-            if (is_new or self.settings is not None) and getattr(exc, "severity", None) is None:
-                # Not the server's: nothing was sent that ends what preparing, or the settings, have
-                # begun: a transaction with a lock on each table.
-                self.unsettled = True
+            self._note_unsynced(exc, is_new)
             result = await self._retry(exc, statement, args, limit, status, timeout)
         self._is_untouched = False
         self._vary(statement, args)
@@ -363,6 +373,12 @@ class PostgresSession(Session):
             return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as second:
             self._fail(second)
+
+    def _note_unsynced(self, exc: BaseException, is_new: bool) -> None:
+        """Note what an error of ours leaves behind. Nothing was sent that ends the transaction that
+        preparing, or the settings, have begun, with a lock on each table."""
+        if (is_new or self.settings is not None) and getattr(exc, "severity", None) is None:
+            self.unsettled = True
 
     def _key(self, statement: Statement) -> str:
         """By what a prepared statement is kept: its text, and the settings that may change which
