@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpConnection"]
 
+_NO_LINGER = struct.pack("ii", 1, 0)
 _LINGER_BYTES = 1 << 20  # what a refused client may still send before the socket is closed
 
 
@@ -289,6 +293,14 @@ class HttpConnection(SanicProtocol):
         if self.transport is not None:
             self._stage, self._since = CLOSING, self.wire.now
             self.transport.abort()
+
+    def reset(self) -> None:
+        """Close so that the client sees an error, where an ordinary close ends an answer."""
+        raw = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if raw is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.abort()
 
     def linger(self) -> None:
         """Close in a way that lets a client which is still sending read the answer first.

@@ -19,6 +19,7 @@ from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream
 
 from sanic_ms.server.http1.compiled_fast_path import CompiledFastPath
+from sanic_ms.server.http1.errors import as_failure
 from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import Plan
 from sanic_ms.server.http1.state import IDLE, TUNNEL, states_of
@@ -137,8 +138,8 @@ class HttpProtocol(CompiledFastPath):
             await self._settle(request, response)
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
-        except Exception as exc:
-            await self._failed(request, exc)
+        except BaseException as exc:
+            await self._failed(request, self._failure(exc))
         if span is not None or plan.meter is not None:
             observation = Observation(plan.meter, self._started, span)
             observation.end(self._status(), failure_of(request))
@@ -185,7 +186,7 @@ class HttpProtocol(CompiledFastPath):
             await response.eof()
         else:
             raise ServerError(f"Invalid response type {response!r} (need HTTPResponse)")
-        await exchange.finish()
+        exchange.finish()
 
     async def _serve_complete(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -200,8 +201,8 @@ class HttpProtocol(CompiledFastPath):
             await exchange.serve()
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
-        except Exception as exc:
-            await self._failed(request, exc)
+        except BaseException as exc:
+            await self._failed(request, self._failure(exc))
         if observation is not None:
             status = 101 if self.websocket is not None else self._status()
             observation.end(status, failure_of(request))
@@ -214,8 +215,8 @@ class HttpProtocol(CompiledFastPath):
             await exchange.fail(exc, middleware=False)
         except asyncio.CancelledError:
             pass
-        except Exception:
-            error_logger.exception("The application's error handler failed")
+        except BaseException as again:
+            self._error_handler_failed(again)
         if observation is not None:
             observation.end(self._status(), failure_of(exchange.request))
         await self._end()
@@ -228,11 +229,27 @@ class HttpProtocol(CompiledFastPath):
             await exchange.fail(exc, middleware=False)
         except asyncio.CancelledError:
             pass
-        except Exception:
-            error_logger.exception("The application's error handler failed")
+        except BaseException as again:
+            self._error_handler_failed(again)
+
+    def _error_handler_failed(self, exc: BaseException) -> None:
+        failure = self._failure(exc)
+        error_logger.error("The application's error handler failed", exc_info=failure)
+
+    def _failure(self, exc: BaseException) -> Exception:
+        """What a handler has raised, as the error handler takes it.
+
+        Raises:
+            GeneratorExit: it comes from outside: this task is thrown away with the event loop, and
+                can do no more.
+        """
+        if isinstance(exc, GeneratorExit) and asyncio.current_task(self.loop) is not self._task:
+            raise exc
+        return as_failure(exc)
 
     async def _cancelled(self, request: Request, exc: BaseException) -> None:
-        """The handler was cancelled: the client is gone, it took too long, or by somebody else."""
+        """The handler was cancelled: the client is gone, it took too long, or its own work was
+        cancelled, which is a fault of the application."""
         exchange = self.exchange_for(request)
         assert exchange is not None
         exchange.keep_alive = False
@@ -240,6 +257,8 @@ class HttpProtocol(CompiledFastPath):
             exc = RequestCancelled()
         elif self._late:
             exc = ServiceUnavailable("Response Timeout")
+        else:
+            exc = as_failure(exc)
         self._late = False
         await self._failed(request, exc)
 
@@ -272,7 +291,10 @@ class HttpProtocol(CompiledFastPath):
         if exchange.response is not None:
             exchange.response.stream = None
         self.exchange = None
-        if exchange.unread or exchange.refused:
+        if exchange.broken and exchange.ends_by_closing:
+            self._task = self._request = None
+            self.reset()
+        elif exchange.unread or exchange.refused:
             self._task = self._request = None
             if not self.lost:
                 self.linger()
