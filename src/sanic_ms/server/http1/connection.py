@@ -183,7 +183,17 @@ class HttpConnection(SanicProtocol):
             self.input = bytearray(data)
         else:
             self.input += data
-        if self._reading and len(self.input) >= self.wire.most_input:
+        if len(self.input) >= self.wire.most_input:
+            self.hold_input()
+
+    @property
+    def is_writing_paused(self) -> bool:
+        """Whether the client does not read, and the send buffer is full."""
+        return self._paused_at > 0
+
+    def hold_input(self) -> None:
+        """Stop reading from the socket."""
+        if self._reading and not self.lost:
             self._reading = False
             self.transport.pause_reading()
 

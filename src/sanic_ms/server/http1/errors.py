@@ -9,13 +9,11 @@ from __future__ import annotations
 from sanic.exceptions import SanicException
 
 __all__ = [
-    "HandlerExit",
     "HeadersTooLarge",
     "MethodNotImplemented",
     "TransferCodingNotImplemented",
     "UnsafeResponse",
     "UnsupportedHTTPVersion",
-    "as_failure",
 ]
 
 
@@ -52,20 +50,3 @@ class UnsafeResponse(SanicException):
 
     status_code = 500
     quiet = False
-
-
-class HandlerExit(RuntimeError):
-    """500: a handler raised what is no `Exception`: `SystemExit`, or a cancellation that the server
-    did not ask for. It is the ``__cause__``."""
-
-
-def as_failure(exc: BaseException) -> Exception:
-    """The exception that the application's error handler takes for what a handler has raised.
-
-    One request does not end the process: that is for signals, and for the application's `stop`.
-    """
-    if isinstance(exc, Exception):
-        return exc
-    failure = HandlerExit(f"A handler raised {exc!r}")
-    failure.__cause__ = exc
-    return failure

@@ -24,9 +24,9 @@ from sanic.log import logger
 
 from sanic_ms.server.http1.access_log import log_answer
 from sanic_ms.server.http1.body import BodyReader
-from sanic_ms.server.http1.errors import as_failure
 from sanic_ms.server.http1.response import BODILESS, encode_headers
 from sanic_ms.server.http1.routes import is_logged
+from sanic_ms.values.handlers import as_failure
 
 if TYPE_CHECKING:
     from sanic.request import Request
@@ -360,6 +360,11 @@ class Exchange(Stream):
             self.finish()
         except Exception as exc:
             await self.fail(exc)
+
+    def upgraded(self) -> None:
+        """The connection speaks another protocol from now on: no answer can be sent any more."""
+        self.stage = Stage.IDLE
+        self._sender = None
 
     def finish(self) -> None:
         """See that there is an answer, after all was done for it.

@@ -17,15 +17,17 @@ from sanic.http.constants import HTTP
 from sanic.log import error_logger, websockets_logger
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream
+from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from sanic_ms.server.http1.compiled_fast_path import CompiledFastPath
-from sanic_ms.server.http1.errors import as_failure
 from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import Plan
 from sanic_ms.server.http1.state import IDLE, TUNNEL, states_of
 from sanic_ms.server.http1.websocket import WebSocket, handshake, log_websocket
 from sanic_ms.telemetry.instrumentation import Observation, failure_of
 from sanic_ms.telemetry.tracing.server import ServerSpan
+from sanic_ms.values.handlers import as_failure
 
 __all__ = ["HttpProtocol", "served"]
 
@@ -98,7 +100,11 @@ class HttpProtocol(CompiledFastPath):
     def connection_lost(self, exc: BaseException | None) -> None:
         websocket, task = self.websocket, self._task
         if websocket is not None:
-            websocket.connection_lost(exc)  # type: ignore[no-untyped-call]
+            websocket.connection_lost(exc)
+            if websocket.unread and task is not None:
+                # What a client sends before it closes is not lost: the handler has time to read it.
+                self._task = None
+                self.loop.call_later(self.websocket_timeout, task.cancel)
         super().connection_lost(exc)
         self.wire.served += self._served
         if websocket is not None:
@@ -110,6 +116,16 @@ class HttpProtocol(CompiledFastPath):
         if task is not None:
             await asyncio.wait([task])
         await self.dispatch("http.lifecycle.complete", conn_info=self.conn_info)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.websocket is not None:
+            self.websocket.update_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.websocket is not None:
+            self.websocket.update_reading()
 
     def eof_received(self) -> bool | None:
         if self.websocket is not None:
@@ -224,6 +240,10 @@ class HttpProtocol(CompiledFastPath):
     async def _failed(self, request: Request, exc: BaseException) -> None:
         """Answer with an error; a failure of the error handler too is logged and closes."""
         try:
+            if self.websocket is not None:
+                self.app.error_handler.log(request, exc)  # type: ignore[arg-type]
+                self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
+                return
             exchange = self.exchange_for(request)
             assert exchange is not None
             await exchange.fail(exc, middleware=False)
@@ -250,6 +270,9 @@ class HttpProtocol(CompiledFastPath):
     async def _cancelled(self, request: Request, exc: BaseException) -> None:
         """The handler was cancelled: the client is gone, it took too long, or its own work was
         cancelled, which is a fault of the application."""
+        if self.websocket is not None:
+            self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
+            return
         exchange = self.exchange_for(request)
         assert exchange is not None
         exchange.keep_alive = False
@@ -274,6 +297,8 @@ class HttpProtocol(CompiledFastPath):
             self._next(False)
             return
         if self.websocket is not None:
+            if self.websocket.ws_proto.state is State.OPEN:  # Sanic failed before its handler ran
+                self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
             self._task = self._request = self.exchange = None
             exchange.request.stream = None
             return
@@ -312,6 +337,8 @@ class HttpProtocol(CompiledFastPath):
             SanicException: the request is no lawful web socket handshake.
         """
         self.websocket = await handshake(self, request, subprotocols)
+        if self.exchange is not None:
+            self.exchange.upgraded()
         self._stage = TUNNEL
         self.websocket_url = request.url
         websockets_logger.debug("Handling websocket. Timeouts disabled.")
@@ -319,7 +346,7 @@ class HttpProtocol(CompiledFastPath):
         early, self.input = bytes(self.input), bytearray()
         self.read_on()
         if early:
-            self.websocket.data_received(early)  # type: ignore[no-untyped-call]
+            self.websocket.data_received(early)
         return self.websocket
 
     def close(self, timeout: float | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial, update_wrapper
 from typing import Any
 
 from sanic import Sanic
@@ -13,6 +14,7 @@ from sanic_routing.route import Route
 from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
+from sanic_ms.values.handlers import guard_websocket
 from sanic_ms.values.route import DIRECT, Direct, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
@@ -62,6 +64,15 @@ def watch_for(
     except Exception:  # no such route, or not even a URL
         return observer.unmatched(request.method)
     return _watch_of(observer, request.method, route)
+
+
+def _guard(route: Route) -> None:
+    """Let a web socket know when its handler fails; see `guard_websocket`."""
+    handler = route.handler
+    if isinstance(handler, partial) and hasattr(handler, "is_websocket"):
+        inner, *rest = handler.args
+        guarded = partial(handler.func, guard_websocket(inner), *rest, **handler.keywords)
+        route.handler = update_wrapper(guarded, handler)
 
 
 def _watch_of(observer: Instrumentation, method: str, route: Route) -> RouteInstrumentation:
@@ -194,6 +205,8 @@ class Routes:
         if router is not self._router_source or signals is not self._signal_source:
             self._router_source, self._signal_source = router, signals
             self.plans.clear()
+            for route in self._app.router.routes:
+                _guard(route)
             self._patterns = Patterns(self._app.router.routes)
             self.heard = listeners(self._app)
             by_host = any(route.requirements for route in self._app.router.routes)
