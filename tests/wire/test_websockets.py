@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import struct
 import threading
@@ -13,6 +14,10 @@ import pytest
 from sanic import Request, Sanic
 from sanic.exceptions import ServerError, WebsocketClosed
 from tests.wire.handlers import answer_with
+
+from sanic_ms import Service
+from sanic_ms.exception import LifecycleError
+from sanic_ms.http import list_routes
 
 App = Callable[..., Sanic[Any, Any]]
 Serve = Callable[..., Any]
@@ -522,3 +527,105 @@ def test_a_closed_web_socket_cannot_be_used(receiving: Any, waiting: Wait) -> No
     ws.send(close(1000))
     assert ws.frame() == (CLOSE, struct.pack("!H", 1000))
     waiting(lambda: len(notes) == 3)
+
+
+class Greeter:
+    """A service."""
+
+    def greet(self, name: str) -> str:
+        """A greeting."""
+        return f"hello {name}"
+
+
+class Absent:
+    """A service that cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("not today")
+
+
+def make_service() -> Service:
+    """A service whose web sockets take arguments."""
+    app = Service(next(_names), configure_logging=False)
+    app.configure(docs=False, health=False, metrics=False, access_log=False)
+    app.provide(Greeter)
+    app.provide(Absent)
+
+    @app.websocket("/greet/<name>")  # type: ignore[untyped-decorator]
+    async def greet(request: Request, ws: Any, name: str, greeter: Greeter, times: int = 1) -> None:
+        for _ in range(times):
+            await ws.send(greeter.greet(name))
+
+    @app.websocket("/absent")  # type: ignore[untyped-decorator]
+    async def absent(request: Request, ws: Any, service: Absent) -> None:
+        await ws.send("not reached")
+
+    @app.websocket("/fails")  # type: ignore[untyped-decorator]
+    async def failing(request: Request, ws: Any, greeter: Greeter) -> None:
+        raise RuntimeError("on purpose")
+
+    return app
+
+
+_names = (f"websockets-{n}" for n in itertools.count())
+
+
+def test_a_handler_gets_its_arguments_and_services(serve: Serve, protocol: Any) -> None:
+    """As that of a request does: from the path, the query and the container."""
+    server = serve(make_service(), protocol=protocol)
+    ws = Socket(server, b"/greet/%C3%B3?times=2")
+    assert [ws.frame(), ws.frame()] == [(TEXT, "hello ó".encode())] * 2
+    assert ws.code() == 1000
+
+
+def test_what_is_missing_is_answered_before_the_handshake(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As HTTP, in the envelope, and never within an open web socket."""
+    server = serve(make_service())
+    for target, status in ((b"/greet/a?times=x", 422), (b"/absent", 500)):
+        client = server.client()
+        client.send(b"GET " + target + HEAD + UPGRADE + b"\r\n")
+        raw = client.read()
+        assert raw.startswith(b"HTTP/1.1 %d " % status)
+        assert b'{"code":10%d' % status in raw
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["GET /absent: 500 Internal Server Error"]
+
+
+def test_a_service_that_fails_closes_with_1011(
+    serve: Serve, waiting: Wait, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the handler is given services; the log has one line."""
+    server = serve(make_service())
+    assert Socket(server, b"/fails").code() == 1011
+    waiting(lambda: not server.connections)
+    assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
+
+
+@pytest.mark.parametrize("kind", ["unknown", "body"])
+def test_a_handler_that_nothing_can_fill_stops_the_start(kind: str) -> None:
+    """Known before the first request, with its name and line."""
+    app = make_service()
+
+    async def unknown(request: Request, ws: Any, missing) -> None:  # type: ignore[no-untyped-def]
+        pass
+
+    async def body(request: Request, ws: Any, missing: Socket) -> None:
+        pass
+
+    app.add_websocket_route({"unknown": unknown, "body": body}[kind], "/ws", name="ws")
+    with pytest.raises(LifecycleError, match=rf"{kind} .*test_websockets.py:\d+.*'missing'"):
+        app.compile()
+
+
+def test_compiling_again_changes_nothing() -> None:
+    """The list of routes shows the handlers that were written."""
+    app = make_service()
+    before = list_routes(app)
+    app.compile()
+    handlers = [route.handler for route in app.router.routes]
+    app.compile()
+    assert [route.handler for route in app.router.routes] == handlers
+    assert list_routes(app) == before
+    assert any(entry.handler.endswith("make_service.<locals>.greet") for entry in before)

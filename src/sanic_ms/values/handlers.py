@@ -28,16 +28,26 @@ def as_failure(exc: BaseException) -> Exception:
     return failure
 
 
-def guard_websocket(handler: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """The handler of a web socket, with the socket told when it fails.
+def guard_websocket(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a web socket's route, with the socket told when it fails.
 
     Sanic closes the socket of a handler that failed as that of one that has ended; and a handler
-    that cannot even be called fails where Sanic writes an HTTP response into the socket. A handler
-    that is guarded already is given back.
-    """
-    if getattr(handler, _GUARDED, False):
-        return handler
+    that cannot even be called fails where Sanic writes an HTTP response into the socket.
 
+    Args:
+        handler: As Sanic registers it: a partial of its own method, with the application's handler
+            as the first argument. Anything else is given back, and so is one that is guarded.
+    """
+    if not isinstance(handler, functools.partial) or not hasattr(handler, "is_websocket"):
+        return handler
+    inner, *rest = handler.args
+    if getattr(inner, _GUARDED, False):
+        return handler
+    guarded = functools.partial(handler.func, _guarded(inner), *rest, **handler.keywords)
+    return functools.update_wrapper(guarded, handler)
+
+
+def _guarded(handler: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(handler)
     async def guarded(request: Any, ws: Any, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial, update_wrapper
 from typing import Any
 
 from sanic import Sanic
@@ -64,15 +63,6 @@ def watch_for(
     except Exception:  # no such route, or not even a URL
         return observer.unmatched(request.method)
     return _watch_of(observer, request.method, route)
-
-
-def _guard(route: Route) -> None:
-    """Let a web socket know when its handler fails; see `guard_websocket`."""
-    handler = route.handler
-    if isinstance(handler, partial) and hasattr(handler, "is_websocket"):
-        inner, *rest = handler.args
-        guarded = partial(handler.func, guard_websocket(inner), *rest, **handler.keywords)
-        route.handler = update_wrapper(guarded, handler)
 
 
 def _watch_of(observer: Instrumentation, method: str, route: Route) -> RouteInstrumentation:
@@ -206,7 +196,7 @@ class Routes:
             self._router_source, self._signal_source = router, signals
             self.plans.clear()
             for route in self._app.router.routes:
-                _guard(route)
+                route.handler = guard_websocket(route.handler)
             self._patterns = Patterns(self._app.router.routes)
             self.heard = listeners(self._app)
             by_host = any(route.requirements for route in self._app.router.routes)
