@@ -318,6 +318,32 @@ def test_an_error_handler_does_not_end_the_process(
         assert ("SystemExit" in caplog.text) is (status == 500)
 
 
+@pytest.mark.parametrize("event", ["http.lifecycle.begin", "http.lifecycle.complete"])
+@pytest.mark.parametrize("name", ["exit", "own"])
+def test_a_signal_of_the_connection_does_not_end_the_process(
+    event: str,
+    name: str,
+    named_app: App,
+    serve: Serve,
+    waiting: Wait,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line, and requests are served."""
+    app = named_app()
+
+    async def broken(**context: Any) -> None:
+        raise ESCAPES[name]()
+
+    app.add_signal(broken, event)
+    app.add_route(answer_with("ok"), "/", name="root")
+    server = serve(app)
+    for _ in range(2):
+        caplog.clear()
+        [answer] = server.client().exchange(b"GET /" + HOST + b"Connection: close\r\n\r\n")
+        assert answer.body == b"ok"
+        waiting(lambda: f"A handler of {event} failed" in caplog.text)
+
+
 async def test_a_task_that_is_thrown_away_ends_without_a_word(
     named_app: App, in_memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

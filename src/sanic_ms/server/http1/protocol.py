@@ -94,8 +94,7 @@ class HttpProtocol(CompiledFastPath):
         self.wire.routes.refresh()
         super().connection_made(transport)
         if "http.lifecycle.begin" in self.wire.heard and not transport.is_closing():
-            begin = self.dispatch("http.lifecycle.begin", conn_info=self.conn_info)
-            self._begun = self.loop.create_task(begin)
+            self._begun = self.loop.create_task(self._announce("http.lifecycle.begin"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         websocket, task = self.websocket, self._task
@@ -115,7 +114,17 @@ class HttpProtocol(CompiledFastPath):
     async def _complete(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:
             await asyncio.wait([task])
-        await self.dispatch("http.lifecycle.complete", conn_info=self.conn_info)
+        await self._announce("http.lifecycle.complete")
+
+    async def _announce(self, event: str) -> None:
+        """Send a signal about the connection. Whatever its handlers raise is logged: there is no
+        request that could be answered with it."""
+        try:
+            await self.dispatch(event, conn_info=self.conn_info)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as exc:
+            error_logger.error("A handler of %s failed", event, exc_info=as_failure(exc))
 
     def pause_writing(self) -> None:
         super().pause_writing()

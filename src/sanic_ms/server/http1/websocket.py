@@ -295,6 +295,9 @@ class WebSocket(WebsocketImplProtocol):
         """Close because the server stops; whether the connection is closing already."""
         if self.ws_proto.state in (State.CLOSING, State.CLOSED):
             return True
+        if self._is_leaving:  # our close frame waits behind a message
+            return False
+        self._is_leaving = True
         if self.loop is not None:
             self.loop.create_task(self.close(1001))
         else:
