@@ -187,6 +187,40 @@ def test_a_client_that_leaves_a_stream_is_no_error(
     assert ended == ["ended"]
 
 
+@pytest.mark.parametrize("path", ["/fast", "/full"])
+async def test_a_write_that_fails_is_a_client_that_left(
+    path: str, named_app: App, in_memory: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is known before the connection is said to be lost, and is no error either."""
+    app = named_app()
+    go_on = asyncio.Event()
+
+    async def events(request: Request) -> None:
+        response = await request.respond()
+        await response.send(b"one")
+        await go_on.wait()
+        await response.send(b"two")
+
+    async def again(request: Request) -> None:
+        await events(request)
+
+    app.add_route(events, "/fast", name="fast")
+    app.add_route(again, "/full", name="full", stream=True)
+    transport = await in_memory(app)
+    with caplog.at_level(logging.DEBUG):
+        transport.protocol.data_received(b"GET " + path.encode() + HOST + b"\r\n")
+        await asyncio.sleep(0)
+        task = transport.protocol._task
+        transport.closing = True  # as after a reset
+        go_on.set()
+        await asyncio.wait([task])
+    assert b"one" in transport.written
+    assert b"two" not in transport.written
+    assert [r.getMessage() for r in caplog.records if r.levelno > logging.DEBUG] == []
+    assert "client left" in caplog.text
+    transport.protocol.connection_lost(None)
+
+
 def test_what_goes_wrong_after_a_client_left_is_logged(
     named_app: App, serve: Serve, waiting: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:

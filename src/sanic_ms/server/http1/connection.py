@@ -153,7 +153,7 @@ class HttpConnection(SanicProtocol):
         """
         if self._paused_at:
             await self.drain()
-        if self.lost or self.transport is None or self.transport.is_closing():
+        if self.is_gone:
             raise RequestCancelled
         if self.wire.heard:
             await self.dispatch("http.lifecycle.send", data=data)
@@ -185,6 +185,12 @@ class HttpConnection(SanicProtocol):
             self.input += data
         if len(self.input) >= self.wire.most_input:
             self.hold_input()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing reaches the client any more: `lost`, or soon to be. A write that fails is
+        known before `connection_lost` is called."""
+        return self.lost or self.transport is None or self.transport.is_closing()
 
     @property
     def is_writing_paused(self) -> bool:

@@ -393,7 +393,7 @@ class Exchange(Stream):
         """
         if self.stage is not Stage.HANDLER:
             self.keep_alive = False
-            if self.connection.lost and isinstance(exc, CancelledError):
+            if self.connection.is_gone and isinstance(exc, CancelledError):
                 logger.debug(f"The client left before the end of the answer: {self.url}")
                 return
         app = self.connection.app

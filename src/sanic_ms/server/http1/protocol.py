@@ -173,8 +173,8 @@ class HttpProtocol(CompiledFastPath):
     def _status(self) -> int:
         """The status of the answer to the request that is being served; 499: the client left."""
         response = self.exchange.response if self.exchange is not None else None
-        if response is None or self.lost:
-            return 499 if self.lost else 500
+        if response is None or self.is_gone:
+            return 499 if self.is_gone else 500
         return response.status
 
     def may_keep_alive(self, exchange: Exchange) -> bool:
@@ -285,7 +285,7 @@ class HttpProtocol(CompiledFastPath):
         exchange = self.exchange_for(request)
         assert exchange is not None
         exchange.keep_alive = False
-        if self.lost:
+        if self.is_gone:
             exc = RequestCancelled()
         elif self._late:
             exc = ServiceUnavailable("Response Timeout")

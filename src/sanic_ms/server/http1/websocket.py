@@ -244,7 +244,7 @@ class WebSocket(WebsocketImplProtocol):
             if not data:
                 self._finish()
                 continue
-            if connection.lost or connection.transport.is_closing():
+            if connection.is_gone:
                 raise RequestCancelled
             await connection.dispatch("http.lifecycle.send", data=data)
             connection.transport.write(data)
