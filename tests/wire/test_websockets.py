@@ -146,7 +146,7 @@ def test_text_that_is_no_utf8_closes_with_1007(
     waiting: Wait,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What came before it in the same segment is delivered, each message by itself, and nothing of
+    """Messages before it in the same segment are delivered, each by itself, and nothing of
     what came after it. It is the client's mistake: no error in the log."""
     app, notes = receiver
     notes.open.set()

@@ -1,4 +1,4 @@
-"""What a handler takes besides the request, read from it and from the path."""
+"""The arguments of a handler, read from the request and its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler may raise, for all that call handlers."""
+"""The exceptions of handlers, for all code that calls handlers."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Exchange(Stream):
         waited: Seconds that were spent waiting for the body so far.
         trailers: The headers that came after a chunked request body; None until it was read.
         sends_default_headers: True: nobody above has to add ``RESPONSE_HEADERS``.
-        ends_by_closing: Whether the answer ends where the connection does (HTTP/1.0).
+        ends_by_closing: Whether the response ends where the connection does (HTTP/1.0).
     """
 
     sends_default_headers = True
@@ -158,7 +158,7 @@ class Exchange(Stream):
 
     @property
     def broken(self) -> bool:
-        """Whether the answer was begun, and its end was not sent."""
+        """Whether the response was begun, and its end was not sent."""
         return self.started and not self.finished
 
     async def discard(self, limit: int) -> bool:
@@ -362,15 +362,15 @@ class Exchange(Stream):
             await self.fail(exc)
 
     def upgraded(self) -> None:
-        """The connection speaks another protocol from now on: no answer can be sent any more."""
+        """The connection speaks another protocol from now on: no response can be sent any more."""
         self.stage = Stage.IDLE
         self._sender = None
 
     def finish(self) -> None:
-        """See that there is an answer, after all was done for it.
+        """See that there is a response, after all was done for it.
 
         The application ends what it has begun, unless it failed, and `Sanic.handle_request` does
-        not say that it has. So an answer without its end stays without: with one, the client would
+        not say that it has. So a response without its end stays without: with one, the client would
         take half of it for all.
 
         Raises:
@@ -394,7 +394,7 @@ class Exchange(Stream):
         if self.stage is not Stage.HANDLER:
             self.keep_alive = False
             if self.connection.is_gone and isinstance(exc, CancelledError):
-                logger.debug(f"The client left before the end of the answer: {self.url}")
+                logger.debug(f"The client left before the end of the response: {self.url}")
                 return
         app = self.connection.app
         middleware = middleware and not isinstance(exc, ServiceUnavailable | RequestCancelled)

@@ -47,7 +47,7 @@ class FastPath(Receiver):
         raise NotImplementedError
 
     def _failure(self, exc: BaseException) -> Exception:
-        """What a handler has raised, as the application's error handler takes it."""
+        """The exception of a handler, as the application's error handler takes it."""
         raise NotImplementedError
 
     def _serve_at_once(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:

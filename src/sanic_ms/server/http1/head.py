@@ -55,7 +55,7 @@ _NOTED = re.compile(
     re.IGNORECASE,
 )
 # Headers of a request that have one value (RFC 9110, Fetch, RFC 6455), besides those that frame it.
-# Of a cookie, or of what a proxy adds, there may be several.
+# There may be several cookies, and several of what a proxy adds.
 _SINGLE = re.compile(
     rb"\r\n(a(?:uthorization|ccess-control-request-method)|content-(?:type|location|range)"
     rb"|date|from|if-(?:modified-since|unmodified-since|range)|max-forwards|origin"

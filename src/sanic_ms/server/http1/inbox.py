@@ -15,7 +15,7 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Fragment(NamedTuple):
-    """What one frame holds of a message.
+    """The part of a message that one frame holds.
 
     Attributes:
         data: Text or bytes.

@@ -101,7 +101,7 @@ class HttpProtocol(CompiledFastPath):
         if websocket is not None:
             websocket.connection_lost(exc)
             if websocket.unread and task is not None:
-                # What a client sends before it closes is not lost: the handler has time to read it.
+                # Messages that came before a close are not lost: the handler has time to read them.
                 self._task = None
                 self.loop.call_later(self.websocket_timeout, task.cancel)
         super().connection_lost(exc)
@@ -266,7 +266,7 @@ class HttpProtocol(CompiledFastPath):
         error_logger.error("The application's error handler failed", exc_info=failure)
 
     def _failure(self, exc: BaseException) -> Exception:
-        """What a handler has raised, as the error handler takes it.
+        """The exception of a handler, as the error handler takes it.
 
         Raises:
             GeneratorExit: it comes from outside: this task is thrown away with the event loop, and

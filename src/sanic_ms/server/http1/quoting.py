@@ -44,7 +44,7 @@ def cookie_text(cookie: Cookie) -> str:
 def quote_filename(value: str) -> str:
     r"""A ``Content-Disposition`` whose file name cannot end its quotes.
 
-    ``file(filename='x"; filename="y')`` of Sanic puts the name between quotes as it is. Where the
+    ``file(filename='x"; filename="y')`` of Sanic puts the name between quotes as it is. If the
     value is then none that RFC 6266 allows, or names the file twice, the name is quoted here:
     ``filename="x\"; filename=\"y"``. Any other value is the application's, and is left alone.
     """

@@ -79,7 +79,7 @@ class WebSocket(WebsocketImplProtocol):
                 except UnicodeDecodeError as exc:
                     protocol.fail(CloseCode.INVALID_DATA, f"{exc.reason} at position {exc.start}")
                     break
-        self._answer()
+        self._flush()
         if protocol.state is not State.OPEN:
             self._is_over = True
         self._notify()
@@ -88,7 +88,7 @@ class WebSocket(WebsocketImplProtocol):
     def eof_received(self) -> bool | None:
         """The client has ended its side."""
         self.ws_proto.receive_eof()
-        self._answer()
+        self._flush()
         self._is_over = True
         self._notify()
         self._finish()
@@ -114,7 +114,7 @@ class WebSocket(WebsocketImplProtocol):
         else:
             connection.read_on()
 
-    def _answer(self) -> None:
+    def _flush(self) -> None:
         """Send what the protocol itself has to say: pongs, and the closing handshake."""
         connection = self.io_proto
         for data in self.ws_proto.data_to_send():
@@ -124,7 +124,7 @@ class WebSocket(WebsocketImplProtocol):
                 connection.transport.write(data)
 
     def _acknowledge(self, data: bytes) -> None:
-        """A pong is the answer to its ping, and to those before it."""
+        """A pong acknowledges its ping, and those before it."""
         if data not in self.pings:
             return
         for ping_id in list(self.pings):
@@ -272,7 +272,7 @@ class WebSocket(WebsocketImplProtocol):
             return self.fail_connection(code, reason)
         if self.ws_proto.state is State.OPEN:
             self.ws_proto.send_close(self._code(code), reason)
-            self._answer()
+            self._flush()
         self._end()
         return False
 
