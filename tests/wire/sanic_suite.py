@@ -66,6 +66,7 @@ _PATCHED = "no defect: the test replaces a name in the module of Sanic that is n
 # Tests that pass with Sanic's protocol and not with ours: the mended defect that they hold (with
 # its number in the list of bad input), or what of Sanic's insides they look at.
 MENDED: dict[str, str] = {
+    "tests.test_exceptions_handler::test_exception_handler_response_was_sent": _BROKEN,
     "tests.test_graceful_shutdown::test_completes_request": _NO_HOST,
     "tests.test_http::test_chunked_trailer_rejected": _TRAILERS,
     "tests.test_http::test_invalid_chunk_length": _NO_HOST,

@@ -325,6 +325,27 @@ def test_a_handler_does_not_end_the_process(
     assert server.thread.is_alive()
 
 
+@pytest.mark.parametrize("path", [b"/once", b"/waits", b"/streams"])
+@pytest.mark.parametrize("name", ["exit", "own", "cancelled"])
+def test_an_application_may_handle_it_itself(
+    path: bytes, name: str, named_app: App, serve: Serve, protocol: Any
+) -> None:
+    """As on Sanic, where ``@app.exception`` takes a `CancelledError`; its response is sent."""
+    app = named_app()
+    escaping(app, ESCAPES[name])
+
+    async def handled(request: Request, exc: BaseException) -> HTTPResponse:
+        return text(type(exc).__name__, 418)
+
+    app.error_handler.add(type(ESCAPES[name]()), handled)
+    [answer] = (
+        serve(app, protocol=protocol)
+        .client()
+        .exchange(b"GET " + path + HOST + b"Connection: close\r\n\r\n")
+    )
+    assert (answer.status, answer.body.decode()) == (418, type(ESCAPES[name]()).__name__)
+
+
 def test_an_error_handler_does_not_end_the_process(
     named_app: App, serve: Serve, protocol: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

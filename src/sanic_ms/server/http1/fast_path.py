@@ -46,7 +46,7 @@ class FastPath(Receiver):
         """Answer where the handler gave no whole response, or failed."""
         raise NotImplementedError
 
-    def _failure(self, exc: BaseException) -> Exception:
+    def _failure(self, request: Request, exc: BaseException) -> BaseException:
         """The exception of a handler, as the application's error handler takes it."""
         raise NotImplementedError
 
@@ -104,7 +104,7 @@ class FastPath(Receiver):
         except asyncio.CancelledError as exc:
             failure = exc
         except BaseException as exc:
-            failure = self._failure(exc)
+            failure = self._failure(request, exc)
         await self._serve_rest(request, plan, span, response, failure)
 
     def _open(self, request: Request, plan: Plan) -> ServerSpan | None:

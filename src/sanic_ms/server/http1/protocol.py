@@ -164,7 +164,7 @@ class HttpProtocol(CompiledFastPath):
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
         except BaseException as exc:
-            await self._failed(request, self._failure(exc))
+            await self._failed(request, self._failure(request, exc))
         if span is not None or plan.meter is not None:
             observation = Observation(plan.meter, self._started, span)
             observation.end(self._status(), failure_of(request))
@@ -227,7 +227,7 @@ class HttpProtocol(CompiledFastPath):
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
         except BaseException as exc:
-            await self._failed(request, self._failure(exc))
+            await self._failed(request, self._failure(request, exc))
         if observation is not None:
             status = 101 if self.websocket is not None else self._status()
             observation.end(status, failure_of(request))
@@ -241,7 +241,7 @@ class HttpProtocol(CompiledFastPath):
         except asyncio.CancelledError:
             pass
         except BaseException as again:
-            self._error_handler_failed(again)
+            self._error_handler_failed(exchange.request, again)
         if observation is not None:
             observation.end(self._status(), failure_of(exchange.request))
         await self._end()
@@ -259,14 +259,15 @@ class HttpProtocol(CompiledFastPath):
         except asyncio.CancelledError:
             pass
         except BaseException as again:
-            self._error_handler_failed(again)
+            self._error_handler_failed(request, again)
 
-    def _error_handler_failed(self, exc: BaseException) -> None:
-        failure = self._failure(exc)
+    def _error_handler_failed(self, request: Request, exc: BaseException) -> None:
+        failure = self._failure(request, exc)
         error_logger.error("The application's error handler failed", exc_info=failure)
 
-    def _failure(self, exc: BaseException) -> Exception:
-        """The exception of a handler, as the error handler takes it.
+    def _failure(self, request: Request, exc: BaseException) -> BaseException:
+        """The exception of a handler, as the error handler takes it: an `Exception`, or what the
+        application has registered a handler for (``@app.exception(CancelledError)``).
 
         Raises:
             GeneratorExit: it comes from outside: this task is thrown away with the event loop, and
@@ -274,6 +275,8 @@ class HttpProtocol(CompiledFastPath):
         """
         if isinstance(exc, GeneratorExit) and asyncio.current_task(self.loop) is not self._task:
             raise exc
+        if self.app.error_handler.lookup(exc, request.name) is not None:
+            return exc
         return as_failure(exc)
 
     async def _cancelled(self, request: Request, exc: BaseException) -> None:
@@ -290,7 +293,7 @@ class HttpProtocol(CompiledFastPath):
         elif self._late:
             exc = ServiceUnavailable("Response Timeout")
         else:
-            exc = as_failure(exc)
+            exc = self._failure(request, exc)
         self._late = False
         await self._failed(request, exc)
 
