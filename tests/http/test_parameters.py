@@ -266,8 +266,46 @@ async def test_a_typed_part_of_the_path_is_decoded_once(app: CompiledApp, unquot
     app.add_route(untyped, "/untyped/<name>", name="untyped")
     for sent, shown in (("%C3%B3", "ó"), ("100%2525", "100%25"), ("plain", "plain")):
         assert (await app.call("get", f"/typed/{sent}")).json["data"] == shown
-        if not unquote:
-            assert (await app.call("get", f"/untyped/{sent}")).json["data"] == sent
+        assert (await app.call("get", f"/untyped/{sent}")).json["data"] == sent
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_route_that_decodes_its_path_changes_no_other(
+    app: CompiledApp, first: bool
+) -> None:
+    """Typed parameters of the others are decoded, untyped ones are not, and those of the route
+    itself are both; in whatever order the routes are added."""
+
+    async def typed(request: Request, name: str, n: int) -> Any:
+        return [name, n]
+
+    async def untyped(request: Request, name, n) -> Any:  # type: ignore[no-untyped-def]
+        return [name, n, request.match_info]
+
+    def add_decoded() -> None:
+        app.add_route(typed, "/d/typed/<name>/<n:int>", name="d_typed", unquote=True)
+        app.add_route(untyped, "/d/untyped/<name>/<n:int>", name="d_untyped", unquote=True)
+        app.add_route(untyped, r"/d/regex/<name:[^/]+>/<n:int>", name="d_regex", unquote=True)
+        app.add_route(untyped, "/d/stream/<name>/<n:int>", name="d_stream", unquote=True)
+
+    if first:
+        add_decoded()
+    app.add_route(typed, "/e/typed/<name>/<n:int>", name="e_typed")
+    app.add_route(untyped, "/e/untyped/<name>/<n:int>", name="e_untyped")
+    app.add_route(typed, "/<name>/<n:int>", name="short")
+    if not first:
+        add_decoded()
+    sent, text = "100%2525%C3%B3", "100%25ó"
+    for path, expected in {
+        f"/e/typed/{sent}/7": [text, 7],
+        f"/{sent}/7": [text, 7],
+        f"/d/typed/{sent}/7": [text, 7],
+        f"/e/untyped/{sent}/7": [sent, 7, {"name": sent, "n": 7}],
+        f"/d/untyped/{sent}/7": [text, 7, {"name": text, "n": 7}],
+        f"/d/regex/{sent}/7": [text, "7", {"name": text, "n": "7"}],  # Sanic casts none there
+        f"/d/stream/{sent}/7": [text, 7, {"name": text, "n": 7}],
+    }.items():
+        assert (await app.call("get", path)).json["data"] == expected, path
 
 
 async def test_items_of_a_list_are_named_with_the_parameter(app: CompiledApp) -> None:

@@ -18,6 +18,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.response import text
 
 from sanic_ms.server import HttpProtocol
+from sanic_ms.server.http1.fast_path import FastPath
 
 # Sanic rewrites its own methods at start ("touch up"), which works once in a process.
 _QUIET = {"MOTD": False, "TOUCHUP": False}
@@ -327,6 +328,16 @@ def named_app() -> Callable[..., Sanic[Any, Any]]:
 def seen() -> Seen:
     """What reached the application of this test."""
     return Seen()
+
+
+@pytest.fixture(params=["compiled", "pure"])
+def protocol(request: pytest.FixtureRequest) -> Any:
+    """The protocol as it is, and with the fast path in Python."""
+    if request.param == "compiled":
+        return HttpProtocol
+    own = ("_account", "_deliver", "_open", "data_received")
+    python = {name: getattr(FastPath, name) for name in own}
+    return type("PureProtocol", (HttpProtocol,), {"__slots__": (), **python})
 
 
 @pytest.fixture

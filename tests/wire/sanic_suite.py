@@ -60,11 +60,13 @@ _TRAILERS = "lawful trailers are read, where Sanic refuses them (29)"
 _STATUS = "a head too large is 431 (or 414), not 413; REQUEST_MAX_SIZE limits the body alone"
 _SUBCLASS = "no defect: the test asks for the very class, and requests are of a lazy subclass of it"
 _INSTANCE = "no defect: the protocol is not built on Sanic's HttpProtocol, which this test asks for"
+_BROKEN = "a handler that fails after its first chunk gets no last chunk; the test wants 200"
 _PATCHED = "no defect: the test replaces a name in the module of Sanic that is not used any more"
 
 # Tests that pass with Sanic's protocol and not with ours: the mended defect that they hold (with
 # its number in the list of bad input), or what of Sanic's insides they look at.
 MENDED: dict[str, str] = {
+    "tests.test_exceptions_handler::test_exception_handler_response_was_sent": _BROKEN,
     "tests.test_graceful_shutdown::test_completes_request": _NO_HOST,
     "tests.test_http::test_chunked_trailer_rejected": _TRAILERS,
     "tests.test_http::test_invalid_chunk_length": _NO_HOST,
@@ -82,6 +84,7 @@ MENDED: dict[str, str] = {
     "tests.test_payload_too_large::test_payload_too_large_from_error_handler": _STATUS,
     "tests.test_pipelining::test_bad_headers": _STATUS,
     "tests.test_request::test_protocol_attribute": _INSTANCE,
+    "tests.test_response::test_multiple_responses": _BROKEN,
     "tests.test_views::test_with_middleware": _SUBCLASS,
     "tests.test_views::test_with_middleware_response": _SUBCLASS,
 }

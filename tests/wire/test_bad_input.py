@@ -275,7 +275,26 @@ HEADS = [
     bad(38, "two Hosts", head(b"Host: b"), "RFC 9112 3.2: must be refused"),
     bad(38, "two equal Hosts", head(b"Host: a"), "the same"),
     bad(38, "two Hosts in two cases", head(b"X: y", b"HOST: b"), "the same"),
+    bad(60, "two content types", post(b"Content-Type: text/plain", b"Content-Length: 2",
+        b"content-type: application/json", body=b"ab"),
+        "RFC 9110 5.3: one value; a proxy that checks the other one has checked nothing"),
+    good(60, "two equal content types", post(b"Content-Type: text/plain", b"Content-Length: 2",
+        b"content-type:  text/plain ", body=b"ab"), "nothing depends on which is read", AB),
+    bad(60, "two tokens", head(b"Authorization: Bearer a", b"Authorization: Bearer A"),
+        "values are told apart by case"),
+    bad(60, "a value and none", head(b"Authorization: Bearer a", b"Authorization:"), "the same"),
+    good(60, "two cookies", head(b"Cookie: a=1", b"Cookie: b=2"), "a list, cut by some", ROOT),
+    good(60, "two lists", head(b"Accept: a/b", b"Accept: c/d", b"X-Forwarded-For: 1.1.1.1",
+        b"X-Forwarded-For: 2.2.2.2", b"X: y", b"X: z"), "lists, and headers unknown to us", ROOT),
 ]
+for name in (
+    *(b"User-Agent", b"Referer", b"Origin", b"Range", b"Date", b"From", b"Max-Forwards"),
+    *(b"If-Modified-Since", b"If-Unmodified-Since", b"If-Range", b"Proxy-Authorization"),
+    *(b"Content-Location", b"Content-Range", b"Access-Control-Request-Method"),
+    *(b"Sec-WebSocket-Key", b"Sec-WebSocket-Version"),
+):
+    HEADS.append(bad(60, f"two of {name.decode()}", head(name + b": 1", b"X: y", name + b": 2"),
+                     "one value"))
 for value in (
     b"a/b",
     b"a?b",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets.sync.client
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import BadRequest, SanicException
-from sanic.response import json, text
+from sanic.response import file, file_stream, json, text
 from tests.wire.handlers import answer_with
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -127,10 +128,12 @@ def test_an_error_handler_that_fails_still_gets_an_answer_out(named_app: App, se
         lambda: text("", headers={"x-a": "1\r\nx-b: 2"}),
         lambda: text("", headers={"x-a": "1\n"}),
         lambda: text("", headers={"x-a": "1\0"}),
+        *(lambda c=c: text("", headers={"x-a": f"1{c}2"}) for c in "\x01\x08\x0b\x0c\x1b\x1f\x7f"),
         lambda: text("", headers={"x a": "1"}),
         lambda: text("", headers={"x\r\n": "1"}),
         lambda: text("", headers={"": "1"}),
         lambda: HTTPResponse(b"", content_type="text/plain\r\nx-b: 2"),
+        lambda: HTTPResponse(b"", content_type="text/plain\x7f"),
         lambda: HTTPResponse(b"", status=99),
         lambda: HTTPResponse(b"", status=1000),
         lambda: HTTPResponse(b"", status="200"),  # type: ignore[arg-type]
@@ -159,23 +162,139 @@ def test_an_answer_that_would_break_the_framing_is_a_500(
     assert any("UnsafeResponse" in (r.exc_text or "") for r in caplog.records)
 
 
-def test_a_cookie_cannot_break_the_framing(named_app: App, serve: Serve) -> None:
-    """Neither by its value nor by its path."""
+def test_what_is_lawful_in_a_header_is_sent(named_app: App, serve: Serve) -> None:
+    """A tab, and letters of any language, as they are."""
     app = named_app()
 
-    @app.get("/<kind>")
-    async def root(request: Request, kind: str) -> HTTPResponse:
+    @app.get("/")
+    async def root(request: Request) -> HTTPResponse:
+        return text("", headers={"x-a": "1\t\u00f3"})
+
+    [answer] = serve(app).client().exchange(b"GET /" + CLOSE + b"\r\n")
+    assert answer.headers["x-a"] == "1\t\u00f3"
+
+
+def test_a_cookies_value_cannot_break_the_framing(named_app: App, serve: Serve) -> None:
+    """It is quoted."""
+    app = named_app()
+
+    @app.get("/")
+    async def root(request: Request) -> HTTPResponse:
         response = text("")
-        if kind == "value":
-            response.add_cookie("k", "a\r\nSet-Cookie: b=c")
-        else:
-            response.add_cookie("k", "v", path="/\r\nSet-Cookie: b=c")
+        response.add_cookie("k", 'a\r\nSet-Cookie: b=c; "')
         return response
 
-    server = serve(app)
-    [answer] = server.client().exchange(b"GET /value" + CLOSE + b"\r\n")
-    assert "\\015\\012" in answer.headers["set-cookie"]
-    assert server.client().exchange(b"GET /path" + CLOSE + b"\r\n")[0].status == 500
+    [answer] = serve(app).client().exchange(b"GET /" + CLOSE + b"\r\n")
+    value, *attributes = answer.headers["set-cookie"].split("; ")
+    assert value == 'k="a\\015\\012Set-Cookie: b=c\\073 \\042"'
+    assert attributes == ["Path=/", "SameSite=Lax", "Secure"]
+
+
+@pytest.mark.parametrize("name", ["path", "domain", "comment"])
+@pytest.mark.parametrize("value", ["/; Domain=b", '/"', "/\r\nSet-Cookie: b=c", "/\x0b", "/\x7f"])
+@pytest.mark.parametrize("target", [b"/plain", b"/stream"])
+def test_a_cookies_attribute_cannot_become_another(
+    name: str,
+    value: str,
+    target: bytes,
+    named_app: App,
+    serve: Serve,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing can be quoted there, so it is 500, and the log names the cookie and the attribute."""
+    app = named_app()
+
+    def answer() -> HTTPResponse:
+        response = text("")
+        options: dict[str, Any] = {name: value}
+        response.add_cookie("k", "v", **options)
+        return response
+
+    async def plain(request: Request) -> HTTPResponse:
+        return answer()
+
+    async def stream(request: Request) -> HTTPResponse:
+        return answer()
+
+    app.add_route(plain, "/plain", name="plain")
+    app.add_route(stream, "/stream", name="stream", stream=True)
+    with caplog.at_level(logging.ERROR):
+        [got] = serve(app).client().exchange(b"GET " + target + CLOSE + b"\r\n")
+    assert (got.status, "set-cookie" in got.headers) == (500, False)
+    assert f"'k' has a quote, a semicolon or a control character in its {name}" in caplog.text
+
+
+def test_a_cookie_with_all_attributes_is_sent(named_app: App, serve: Serve) -> None:
+    """As Sanic writes it."""
+    app = named_app()
+
+    @app.get("/")
+    async def root(request: Request) -> HTTPResponse:
+        response = text("")
+        response.add_cookie(
+            "k", "v", path="/a,b c", domain="a.example", comment="it's", max_age=5, httponly=True
+        )
+        return response
+
+    [answer] = serve(app).client().exchange(b"GET /" + CLOSE + b"\r\n")
+    attributes = "Path=/a,b c; Comment=it's; Domain=a.example; Max-Age=5; SameSite=Lax"
+    assert sorted(answer.headers["set-cookie"].split("; ")) == sorted(
+        ["k=v", "Secure", "HttpOnly", *attributes.split("; ")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("plain.txt", '"plain.txt"'),
+        ("with space; and.txt", '"with space; and.txt"'),
+        ('x".txt', r'"x\".txt"'),
+        ('x"; filename="y.exe', r'"x\"; filename=\"y.exe"'),
+        ("x\"; filename*=\"UTF-8''y", r'''"x\"; filename*=\"UTF-8''y"'''),
+        ("x\\", r'"x\\"'),
+        ("\u00f3.txt", '"\u00f3.txt"'),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_file_name_cannot_end_its_quotes(
+    name: str, sent: str, streams: bool, named_app: App, serve: Serve, tmp_path: Path
+) -> None:
+    """`file` and `file_stream` of Sanic put it between quotes as it is; here it is quoted."""
+    path = tmp_path / "file"
+    path.write_text("content")
+    app = named_app()
+
+    @app.get("/")
+    async def root(request: Request) -> Any:
+        return await (file_stream if streams else file)(path, filename=name)
+
+    answers = await asyncio.to_thread(serve(app).client().exchange, b"GET /" + CLOSE + b"\r\n")
+    assert answers[0].headers["content-disposition"] == f"attachment; filename={sent}"
+    assert answers[0].body == b"content"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "attachment; filename=\"a.txt\"; filename*=UTF-8''%c3%b3.txt",
+        'inline; filename="a"',
+        "attachment",
+        "attachment; filename=a b.txt",
+        'form-data; name="a"; filename="b"',
+    ],
+)
+def test_a_disposition_of_the_applications_own_is_left_alone(
+    value: str, named_app: App, serve: Serve
+) -> None:
+    """Only the form that Sanic's `file` writes is looked at."""
+    app = named_app()
+
+    @app.get("/")
+    async def root(request: Request) -> HTTPResponse:
+        return text("", headers={"content-disposition": value})
+
+    [answer] = serve(app).client().exchange(b"GET /" + CLOSE + b"\r\n")
+    assert answer.headers["content-disposition"] == value
 
 
 def test_default_headers(named_app: App, serve: Serve) -> None:

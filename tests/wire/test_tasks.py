@@ -19,7 +19,6 @@ from sanic.response import HTTPResponse, ResponseStream, json, text
 from sanic_ms import Service
 from sanic_ms.exception import NotFound
 from sanic_ms.loggers import logger
-from sanic_ms.server import HttpProtocol
 
 Connect = Callable[..., Awaitable[Any]]
 _TRACE = re.compile(rb'"trace_id":"[0-9a-f]{32}"')
@@ -122,6 +121,8 @@ OUTCOMES: dict[str, Callable[[Any], Any]] = {
     "broken": lambda request: fail(RuntimeError("on purpose")),
     "cancelled": lambda request: fail(asyncio.CancelledError()),
     "exit": lambda request: fail(StopIteration(1)),
+    "leaves": lambda request: fail(SystemExit(1)),
+    "closes": lambda request: fail(GeneratorExit()),
 }
 
 
@@ -331,30 +332,3 @@ async def test_who_wraps_an_endpoint_is_asked_first(in_memory: Connect) -> None:
         route.handler = guarded(route.handler)
     for path in ("/", "/7"):
         assert b" 403 " in await answered(transport, get(path)), path
-
-
-@pytest.mark.parametrize("exc", [SystemExit, KeyboardInterrupt])
-def test_a_handler_may_end_the_process(
-    exc: type[BaseException], memory_transport: Callable[..., Any]
-) -> None:
-    """From a task, out of the event loop: what rises from `data_received` instead is taken by
-    uvloop for a fault of the connection."""
-    app = make()
-    tasks: list[asyncio.Task[Any]] = []
-
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        raise exc
-
-    async def main() -> None:
-        await app._startup()
-        loop = asyncio.get_running_loop()
-        transport = memory_transport(HttpProtocol(loop=loop, app=app, connections=set()), loop)
-        before = asyncio.all_tasks()
-        transport.protocol.data_received(get("/"))
-        tasks.extend(asyncio.all_tasks() - before)
-        await asyncio.sleep(60)
-
-    with asyncio.Runner() as runner, pytest.raises(exc):
-        runner.run(main())
-    assert [type(task.exception()) for task in tasks] == [exc]

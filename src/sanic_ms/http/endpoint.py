@@ -16,10 +16,11 @@ import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
 from sanic_ms.container import Container
-from sanic_ms.exception import FieldError, ServerError, ValidationError
+from sanic_ms.exception import ServerError
+from sanic_ms.http.arguments import compile_arguments, service_types
 from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope, around_data
-from sanic_ms.http.parameters import Reader, compile_object, compile_parameter
+from sanic_ms.http.parameters import Reader, compile_object
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.waiting import needs_task, result_of
@@ -74,34 +75,12 @@ def compile_endpoint(
     if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
         answer = _compiled.make_answer(answer, unfit, project, ENCODER.encode, *around)
     items = _compile_items(spec)
-    arguments = _compile_arguments(signature)
-    services = {
-        entry.name: entry.annotation for entry in signature.parameters if entry.source == "service"
-    }
+    read_all = compile_arguments(signature, items)
+    services = service_types(signature)
     is_async = inspect.iscoroutinefunction(call)
 
-    # A path parameter under another name is passed under that one alone.
-    renamed = frozenset(
-        entry.wire_name for entry in signature.parameters if entry.source == "path"
-    ) - {entry.name for entry in signature.parameters}
-
-    def read_all(request: Request, path: dict[str, Any]) -> dict[str, Any]:
-        errors: list[FieldError] = []
-        for key, read in items:
-            request[key] = read(request, path, errors)
-        if arguments:
-            given = {key: read(request, path, errors) for key, read in arguments}
-            if renamed:
-                path = {key: value for key, value in path.items() if key not in renamed}
-            path = {**path, **given}
-        if errors:
-            raise ValidationError(errors)
-        return path
-
-    reads = bool(items or arguments)
-
     async def work(request: Request, path: dict[str, Any]) -> Any:
-        if reads:
+        if read_all is not None:
             path = read_all(request, path)
         if services:
             path = {**path, **await container.fill(services, request)}
@@ -109,7 +88,7 @@ def compile_endpoint(
         return await value if is_async or inspect.isawaitable(value) else value
 
     def begin(request: Request, path: dict[str, Any]) -> Any:
-        return call(request, **(read_all(request, path) if reads else path))
+        return call(request, **(path if read_all is None else read_all(request, path)))
 
     def at_once(request: Request, path: dict[str, Any]) -> Any:
         value = begin(request, path)
@@ -130,8 +109,7 @@ def compile_endpoint(
     if not services and not needs_task(call):
         without_task = at_once
         if _compiled is not None:
-            read = read_all if reads else None
-            without_task = _compiled.make_at_once(call, is_async, read, answer_later, answer)
+            without_task = _compiled.make_at_once(call, is_async, read_all, answer_later, answer)
     waiting = begin if is_async and not services else work  # one coroutine less where it can be
     direct = Direct(endpoint, waiting, answer, without_task, status, content_type)
     setattr(endpoint, DIRECT, direct)
@@ -149,16 +127,6 @@ def _compile_items(spec: RouteSpec) -> list[tuple[str, Reader]]:
         default = REQUIRED if spec.body_required else None
         items.append(("data", compile_body(spec.body, spec.content_type, default=default)))
     return items
-
-
-def _compile_arguments(signature: Signature) -> list[tuple[str, Reader]]:
-    readers: list[tuple[str, Reader]] = []
-    for entry in signature.parameters:
-        if entry.source == "body":
-            readers.append((entry.name, compile_body(entry.annotation, default=entry.default)))
-        elif entry.source != "service" and not entry.is_cast:
-            readers.append((entry.name, compile_parameter(entry)))
-    return readers
 
 
 def _compile_answer(

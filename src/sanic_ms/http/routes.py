@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from sanic import Sanic
@@ -17,6 +18,8 @@ from sanic_ms.container import Container
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
+from sanic_ms.http.static import compile_static
+from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
@@ -26,6 +29,7 @@ __all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers",
 
 
 _OPERATIONS = "__sanic_ms_operations__"
+_ORIGINAL = "__sanic_ms_original__"  # of a handler that stands in its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class _RouteOperation:
 def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Container) -> None:
     """Replace the handler of each route by its compiled endpoint. Doing it again changes nothing.
 
-    Web sockets, static files and streaming handlers stay as they are: they answer by themselves.
+    Web sockets get their arguments and services. Static files and streaming handlers answer by
+    themselves: they are called as they are, but for what Sanic gets wrong about their paths.
 
     Raises:
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
@@ -50,8 +55,21 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         share = getattr(route.ctx, "trace_sample", None)
         if share is not None and not is_share(share):
             raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
+        handler = route.handler
         if _is_ours(route):
             route.handler = _compile(route, envelope, container)
+        elif hasattr(handler, _ORIGINAL):
+            pass
+        elif hasattr(handler, "is_websocket"):
+            route.handler = _compile_websocket(route, container)
+        elif getattr(route.extra, "static", False):
+            route.handler = compile_static(handler)
+        if route.unquote:
+            # Sanic would decode paths of other routes as well, by the order of all of them.
+            route.unquote = False
+            route.handler = _decoded(route.handler)
+        if route.handler is not handler:
+            setattr(route.handler, _ORIGINAL, getattr(handler, _ORIGINAL, handler))
 
 
 def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:
@@ -69,7 +87,8 @@ def handlers_of(route: Route) -> dict[str, Callable[..., Any]]:
     """The handler of each method of a route, as the application wrote it."""
     operations = getattr(route.handler, _OPERATIONS, None)
     if operations is None:
-        return dict.fromkeys(sorted(route.methods), route.handler)
+        handler = getattr(route.handler, _ORIGINAL, route.handler)
+        return dict.fromkeys(sorted(route.methods), handler)
     return {method: operation.handler for method, operation in sorted(operations.items())}
 
 
@@ -127,8 +146,7 @@ def _read(
     signature = read_signature(
         declared, path_names, is_service=container.__contains__, is_method=is_method
     )
-    # Where one route wants its path decoded, Sanic decodes others too: then all is left to it.
-    is_encoded = not any(other.unquote for other in route.router.routes)
+    is_encoded = not route.unquote  # else `_decoded` has done it
     numbers = {p.name for p in route.defined_params.values() if p.cast is whole_number}
     parameters = tuple(
         _placed(entry, is_encoded, numbers) if entry.source == "path" else entry
@@ -141,6 +159,29 @@ def _read(
 def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:
     is_cast = entry.annotation is int and entry.name == entry.wire_name and entry.name in numbers
     return replace(entry, is_encoded=is_encoded, is_cast=is_cast)
+
+
+def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a route that wants the text in its path decoded (``unquote=True``)."""
+
+    def decoded(request: Request, **path: Any) -> Any:
+        for name, value in path.items():
+            if isinstance(value, str):
+                path[name] = unquote(value)
+        request._match_info = path.copy()
+        return handler(request, **path)
+
+    return functools.update_wrapper(decoded, handler)
+
+
+def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]:
+    handler = route.handler
+    declared = websocket_handler(handler)
+    if declared is None:  # it was not registered by Sanic
+        return handler
+    # The request and the web socket are passed by position, as `self` and the request of a view.
+    operation = _read(declared, route, container, is_method=True)
+    return compile_websocket(handler, operation.signature, container)
 
 
 def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ is as usual, and leaves everything else to that method before it has changed any
 here stands there too, where it is explained; the tests of the wire are run with both.
 """
 
-from asyncio import CancelledError, Task
+from asyncio import Task
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.contextvars cimport (
@@ -130,7 +130,6 @@ cdef object _current = Request._current
 cdef object _log_answer = log_answer
 cdef object _receive = Receiver.data_received
 cdef object _open = FastPath._open, _deliver = FastPath._deliver, _account = FastPath._account
-cdef object _Cancelled = CancelledError
 cdef object _Task = Task
 cdef bytes VERSION = b" HTTP/1.1"
 cdef bytes KEPT = b"\r\nconnection: keep-alive\r\n\r\n"
@@ -330,7 +329,7 @@ cdef int serve_at_once(
             else:
                 next_(self, wire)
             return 0
-    except (Exception, _Cancelled, SystemExit, KeyboardInterrupt) as exc:
+    except BaseException as exc:
         failure = exc
     self._serve_rest_later(request, plan, span, response, failure)
     return 0

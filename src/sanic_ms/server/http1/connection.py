@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpConnection"]
 
+_NO_LINGER = struct.pack("ii", 1, 0)
 _LINGER_BYTES = 1 << 20  # what a refused client may still send before the socket is closed
 
 
@@ -149,7 +153,7 @@ class HttpConnection(SanicProtocol):
         """
         if self._paused_at:
             await self.drain()
-        if self.lost or self.transport is None or self.transport.is_closing():
+        if self.is_gone:
             raise RequestCancelled
         if self.wire.heard:
             await self.dispatch("http.lifecycle.send", data=data)
@@ -179,7 +183,23 @@ class HttpConnection(SanicProtocol):
             self.input = bytearray(data)
         else:
             self.input += data
-        if self._reading and len(self.input) >= self.wire.most_input:
+        if len(self.input) >= self.wire.most_input:
+            self.hold_input()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing reaches the client any more: `lost`, or soon to be. A write that fails is
+        known before `connection_lost` is called."""
+        return self.lost or self.transport is None or self.transport.is_closing()
+
+    @property
+    def is_writing_paused(self) -> bool:
+        """Whether the client does not read, and the send buffer is full."""
+        return self._paused_at > 0
+
+    def hold_input(self) -> None:
+        """Stop reading from the socket."""
+        if self._reading and not self.lost:
             self._reading = False
             self.transport.pause_reading()
 
@@ -295,6 +315,14 @@ class HttpConnection(SanicProtocol):
         if self.transport is not None:
             self._stage, self._since = CLOSING, self.wire.now
             self.transport.abort()
+
+    def reset(self) -> None:
+        """Close so that the client sees an error, where an ordinary close ends an answer."""
+        raw = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if raw is not None:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.abort()
 
     def linger(self) -> None:
         """Close in a way that lets a client which is still sending read the answer first.

@@ -6,6 +6,7 @@ handlers, ``request.respond`` and ``response.send`` work on it as they do on San
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from sanic_ms.server.http1.access_log import log_answer
 from sanic_ms.server.http1.body import BodyReader
 from sanic_ms.server.http1.response import BODILESS, encode_headers
 from sanic_ms.server.http1.routes import is_logged
+from sanic_ms.values.handlers import as_failure
 
 if TYPE_CHECKING:
     from sanic.request import Request
@@ -56,6 +58,7 @@ class Exchange(Stream):
         waited: Seconds that were spent waiting for the body so far.
         trailers: The headers that came after a chunked request body; None until it was read.
         sends_default_headers: True: nobody above has to add ``RESPONSE_HEADERS``.
+        ends_by_closing: Whether the response ends where the connection does (HTTP/1.0).
     """
 
     sends_default_headers = True
@@ -69,6 +72,7 @@ class Exchange(Stream):
         "_response_trailers",
         "_sender",
         "connection",
+        "ends_by_closing",
         "exception",
         "expecting_continue",
         "head_only",
@@ -110,6 +114,7 @@ class Exchange(Stream):
         self.head_only = request.method == "HEAD"
         self.upgrade_websocket = websocket
         self.refused = False
+        self.ends_by_closing = False
         self.perft0 = perf_counter()
         self.waited = 0.0
         self._body = body
@@ -150,6 +155,11 @@ class Exchange(Stream):
     def finished(self) -> bool:
         """Whether the answer was sent to its end."""
         return self.stage is Stage.IDLE
+
+    @property
+    def broken(self) -> bool:
+        """Whether the response was begun, and its end was not sent."""
+        return self.started and not self.finished
 
     async def discard(self, limit: int) -> bool:
         """Read what is left of the body and throw it away.
@@ -282,7 +292,8 @@ class Exchange(Stream):
             sender = self._send_counted if self._left else None
             end_stream = not self._left
         elif self._http10:
-            self.keep_alive = False  # its end is told by closing the connection
+            self.keep_alive = False
+            self.ends_by_closing = True
             self._length, sender = "until close", self._send_raw
         else:
             lines.append(b"transfer-encoding: chunked\r\n")
@@ -346,26 +357,35 @@ class Exchange(Stream):
         """Let the application handle the request, and see the answer sent to its end."""
         try:
             await self.connection.app.handle_request(self.request)
-            await self.finish()
+            self.finish()
         except Exception as exc:
             await self.fail(exc)
 
-    async def finish(self) -> None:
-        """See the answer ended that the handler made.
+    def upgraded(self) -> None:
+        """The connection speaks another protocol from now on: no response can be sent any more."""
+        self.stage = Stage.IDLE
+        self._sender = None
+
+    def finish(self) -> None:
+        """See that there is a response, after all was done for it.
+
+        The application ends what it has begun, unless it failed, and `Sanic.handle_request` does
+        not say that it has. So a response without its end stays without: with one, the client would
+        take half of it for all.
 
         Raises:
             ServerError: there is none.
         """
         if self.stage is Stage.HANDLER and not self.upgrade_websocket:
             raise ServerError("Handler produced no response")
-        if self.stage is Stage.RESPONSE:
-            assert self.response is not None
-            await self.response.send(end_stream=True)
+        if self.broken:
+            self.keep_alive = False
 
     async def fail(self, exc: BaseException, *, middleware: bool = True) -> None:
         """Answer with an error through the application's error handler.
 
-        Where a part of an answer was sent already the connection can only be closed.
+        Where a part of an answer was sent already the connection can only be closed. A client that
+        leaves a stream is no error: that is how most of them end.
 
         Args:
             exc: What happened.
@@ -373,12 +393,18 @@ class Exchange(Stream):
         """
         if self.stage is not Stage.HANDLER:
             self.keep_alive = False
+            if self.connection.is_gone and isinstance(exc, CancelledError):
+                logger.debug(f"The client left before the end of the response: {self.url}")
+                return
         app = self.connection.app
         middleware = middleware and not isinstance(exc, ServiceUnavailable | RequestCancelled)
         try:
             await app.handle_exception(self.request, exc, middleware)
         except RequestCancelled:
             raise
-        except Exception as again:
-            if self.stage is Stage.HANDLER:
-                await app.handle_exception(self.request, again, False)
+        except CancelledError:
+            raise
+        except BaseException as again:
+            if self.stage is not Stage.HANDLER or isinstance(again, GeneratorExit):
+                raise
+            await app.handle_exception(self.request, as_failure(again), False)

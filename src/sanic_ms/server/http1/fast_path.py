@@ -46,6 +46,10 @@ class FastPath(Receiver):
         """Answer where the handler gave no whole response, or failed."""
         raise NotImplementedError
 
+    def _failure(self, request: Request, exc: BaseException) -> BaseException:
+        """The exception of a handler, as the application's error handler takes it."""
+        raise NotImplementedError
+
     def _serve_at_once(self, request: Request, plan: Plan, params: dict[str, Any]) -> None:
         span = self._open(request, plan)
         response: Any = None
@@ -58,8 +62,8 @@ class FastPath(Receiver):
                 else:
                     self._next(bool(self._flags & KEEP_ALIVE))
                 return
-        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as exc:
-            failure = exc  # the last two end the process from a task, and not from this callback
+        except BaseException as exc:
+            failure = exc
         self._serve_rest_later(request, plan, span, response, failure)
 
     def _go_on_later(self) -> None:
@@ -97,8 +101,10 @@ class FastPath(Receiver):
                 else:
                     self._next(bool(self._flags & KEEP_ALIVE))
                 return
-        except (Exception, asyncio.CancelledError) as exc:
+        except asyncio.CancelledError as exc:
             failure = exc
+        except BaseException as exc:
+            failure = self._failure(request, exc)
         await self._serve_rest(request, plan, span, response, failure)
 
     def _open(self, request: Request, plan: Plan) -> ServerSpan | None:

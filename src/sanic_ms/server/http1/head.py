@@ -54,6 +54,14 @@ _NOTED = re.compile(
     rb"\r\n(?:(host:[^\r]*)|(?:con(?:nection|tent-length)|transfer-encoding|expect):)",
     re.IGNORECASE,
 )
+# Headers of a request that have one value (RFC 9110, Fetch, RFC 6455), besides those that frame it.
+# There may be several cookies, and several of what a proxy adds.
+_SINGLE = re.compile(
+    rb"\r\n(a(?:uthorization|ccess-control-request-method)|content-(?:type|location|range)"
+    rb"|date|from|if-(?:modified-since|unmodified-since|range)|max-forwards|origin"
+    rb"|proxy-authorization|r(?:ange|eferer)|sec-websocket-(?:key|version)|user-agent):",
+    re.IGNORECASE,
+)
 _BARE_END = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\0")
 _VERSION = re.compile(rb" HTTP/[0-9]\.[0-9]")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(?:[/?]|$)", re.IGNORECASE)
@@ -139,6 +147,9 @@ def read_head(data: bytes | bytearray, end: int, limits: Limits) -> tuple[bytes,
     most = limits.request_max_headers
     if end - eol > 4 * most and data.count(b"\r\n", eol, end) > most:  # a line has 4 bytes or more
         raise HeadersTooLarge("Too many request headers")
+    singles = _SINGLE.findall(data, eol, end)
+    if len(singles) > 1 and len({name.lower() for name in singles}) < len(singles):
+        _check_singles(data, eol, end, singles)
     # Every header line begins with the CRLF of the line before it; llhttp refuses bare CR and LF,
     # so what is found here is a header's name and nothing else.
     noted = _NOTED.findall(data, eol, end)
@@ -210,6 +221,19 @@ def check_line(line: bytes) -> tuple[str, bytes, bytes | None]:
         elif target != b"*" or method != b"OPTIONS":
             raise BadRequest("Bad Request: malformed request target")
     return method.decode(), target, authority
+
+
+def _check_singles(data: bytes | bytearray, eol: int, end: int, names: list[bytes]) -> None:
+    """Two parties that read a request in a row would each take another of two values.
+
+    Raises:
+        BadRequest: a header that has one value comes with several that differ.
+    """
+    for name in names:
+        field = re.compile(rb"\r\n" + re.escape(name) + rb":[ \t]*([^\r]*)", re.IGNORECASE)
+        values = {value.rstrip(b" \t") for value in field.findall(data, eol, end)}
+        if len(values) > 1:
+            raise BadRequest(f"Bad Request: two different {name.decode().title()} headers")
 
 
 def _split_version(line: bytes, limits: Limits) -> tuple[bytes, int]:

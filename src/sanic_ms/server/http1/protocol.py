@@ -17,6 +17,8 @@ from sanic.http.constants import HTTP
 from sanic.log import error_logger, websockets_logger
 from sanic.request import Request
 from sanic.response import BaseHTTPResponse, HTTPResponse, ResponseStream
+from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from sanic_ms.server.http1.compiled_fast_path import CompiledFastPath
 from sanic_ms.server.http1.exchange import Exchange
@@ -25,6 +27,7 @@ from sanic_ms.server.http1.state import IDLE, TUNNEL, states_of
 from sanic_ms.server.http1.websocket import WebSocket, handshake, log_websocket
 from sanic_ms.telemetry.instrumentation import Observation, failure_of
 from sanic_ms.telemetry.tracing.server import ServerSpan
+from sanic_ms.values.handlers import as_failure
 
 __all__ = ["HttpProtocol", "served"]
 
@@ -91,13 +94,16 @@ class HttpProtocol(CompiledFastPath):
         self.wire.routes.refresh()
         super().connection_made(transport)
         if "http.lifecycle.begin" in self.wire.heard and not transport.is_closing():
-            begin = self.dispatch("http.lifecycle.begin", conn_info=self.conn_info)
-            self._begun = self.loop.create_task(begin)
+            self._begun = self.loop.create_task(self._announce("http.lifecycle.begin"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         websocket, task = self.websocket, self._task
         if websocket is not None:
-            websocket.connection_lost(exc)  # type: ignore[no-untyped-call]
+            websocket.connection_lost(exc)
+            if websocket.unread and task is not None:
+                # Messages that came before a close are not lost: the handler has time to read them.
+                self._task = None
+                self.loop.call_later(self.websocket_timeout, task.cancel)
         super().connection_lost(exc)
         self.wire.served += self._served
         if websocket is not None:
@@ -108,7 +114,27 @@ class HttpProtocol(CompiledFastPath):
     async def _complete(self, task: asyncio.Task[None] | None) -> None:
         if task is not None:
             await asyncio.wait([task])
-        await self.dispatch("http.lifecycle.complete", conn_info=self.conn_info)
+        await self._announce("http.lifecycle.complete")
+
+    async def _announce(self, event: str) -> None:
+        """Send a signal about the connection. Whatever its handlers raise is logged: there is no
+        request that could be answered with it."""
+        try:
+            await self.dispatch(event, conn_info=self.conn_info)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as exc:
+            error_logger.error("A handler of %s failed", event, exc_info=as_failure(exc))
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.websocket is not None:
+            self.websocket.update_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.websocket is not None:
+            self.websocket.update_reading()
 
     def eof_received(self) -> bool | None:
         if self.websocket is not None:
@@ -137,8 +163,8 @@ class HttpProtocol(CompiledFastPath):
             await self._settle(request, response)
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
-        except Exception as exc:
-            await self._failed(request, exc)
+        except BaseException as exc:
+            await self._failed(request, self._failure(request, exc))
         if span is not None or plan.meter is not None:
             observation = Observation(plan.meter, self._started, span)
             observation.end(self._status(), failure_of(request))
@@ -147,8 +173,8 @@ class HttpProtocol(CompiledFastPath):
     def _status(self) -> int:
         """The status of the answer to the request that is being served; 499: the client left."""
         response = self.exchange.response if self.exchange is not None else None
-        if response is None or self.lost:
-            return 499 if self.lost else 500
+        if response is None or self.is_gone:
+            return 499 if self.is_gone else 500
         return response.status
 
     def may_keep_alive(self, exchange: Exchange) -> bool:
@@ -185,7 +211,7 @@ class HttpProtocol(CompiledFastPath):
             await response.eof()
         else:
             raise ServerError(f"Invalid response type {response!r} (need HTTPResponse)")
-        await exchange.finish()
+        exchange.finish()
 
     async def _serve_complete(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -200,8 +226,8 @@ class HttpProtocol(CompiledFastPath):
             await exchange.serve()
         except asyncio.CancelledError as exc:
             await self._cancelled(request, exc)
-        except Exception as exc:
-            await self._failed(request, exc)
+        except BaseException as exc:
+            await self._failed(request, self._failure(request, exc))
         if observation is not None:
             status = 101 if self.websocket is not None else self._status()
             observation.end(status, failure_of(request))
@@ -214,8 +240,8 @@ class HttpProtocol(CompiledFastPath):
             await exchange.fail(exc, middleware=False)
         except asyncio.CancelledError:
             pass
-        except Exception:
-            error_logger.exception("The application's error handler failed")
+        except BaseException as again:
+            self._error_handler_failed(exchange.request, again)
         if observation is not None:
             observation.end(self._status(), failure_of(exchange.request))
         await self._end()
@@ -223,23 +249,51 @@ class HttpProtocol(CompiledFastPath):
     async def _failed(self, request: Request, exc: BaseException) -> None:
         """Answer with an error; a failure of the error handler too is logged and closes."""
         try:
+            if self.websocket is not None:
+                self.app.error_handler.log(request, exc)  # type: ignore[arg-type]
+                self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
+                return
             exchange = self.exchange_for(request)
             assert exchange is not None
             await exchange.fail(exc, middleware=False)
         except asyncio.CancelledError:
             pass
-        except Exception:
-            error_logger.exception("The application's error handler failed")
+        except BaseException as again:
+            self._error_handler_failed(request, again)
+
+    def _error_handler_failed(self, request: Request, exc: BaseException) -> None:
+        failure = self._failure(request, exc)
+        error_logger.error("The application's error handler failed", exc_info=failure)
+
+    def _failure(self, request: Request, exc: BaseException) -> BaseException:
+        """The exception of a handler, as the error handler takes it: an `Exception`, or what the
+        application has registered a handler for (``@app.exception(CancelledError)``).
+
+        Raises:
+            GeneratorExit: it comes from outside: this task is thrown away with the event loop, and
+                can do no more.
+        """
+        if isinstance(exc, GeneratorExit) and asyncio.current_task(self.loop) is not self._task:
+            raise exc
+        if self.app.error_handler.lookup(exc, request.name) is not None:
+            return exc
+        return as_failure(exc)
 
     async def _cancelled(self, request: Request, exc: BaseException) -> None:
-        """The handler was cancelled: the client is gone, it took too long, or by somebody else."""
+        """The handler was cancelled: the client is gone, it took too long, or its own work was
+        cancelled, which is a fault of the application."""
+        if self.websocket is not None:
+            self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
+            return
         exchange = self.exchange_for(request)
         assert exchange is not None
         exchange.keep_alive = False
-        if self.lost:
+        if self.is_gone:
             exc = RequestCancelled()
         elif self._late:
             exc = ServiceUnavailable("Response Timeout")
+        else:
+            exc = self._failure(request, exc)
         self._late = False
         await self._failed(request, exc)
 
@@ -255,6 +309,8 @@ class HttpProtocol(CompiledFastPath):
             self._next(False)
             return
         if self.websocket is not None:
+            if self.websocket.ws_proto.state is State.OPEN:  # Sanic failed before its handler ran
+                self.websocket.end_connection(CloseCode.INTERNAL_ERROR)
             self._task = self._request = self.exchange = None
             exchange.request.stream = None
             return
@@ -272,7 +328,10 @@ class HttpProtocol(CompiledFastPath):
         if exchange.response is not None:
             exchange.response.stream = None
         self.exchange = None
-        if exchange.unread or exchange.refused:
+        if exchange.broken and exchange.ends_by_closing:
+            self._task = self._request = None
+            self.reset()
+        elif exchange.unread or exchange.refused:
             self._task = self._request = None
             if not self.lost:
                 self.linger()
@@ -290,6 +349,8 @@ class HttpProtocol(CompiledFastPath):
             SanicException: the request is no lawful web socket handshake.
         """
         self.websocket = await handshake(self, request, subprotocols)
+        if self.exchange is not None:
+            self.exchange.upgraded()
         self._stage = TUNNEL
         self.websocket_url = request.url
         websockets_logger.debug("Handling websocket. Timeouts disabled.")
@@ -297,7 +358,7 @@ class HttpProtocol(CompiledFastPath):
         early, self.input = bytes(self.input), bytearray()
         self.read_on()
         if early:
-            self.websocket.data_received(early)  # type: ignore[no-untyped-call]
+            self.websocket.data_received(early)
         return self.websocket
 
     def close(self, timeout: float | None = None) -> None:

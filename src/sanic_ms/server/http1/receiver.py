@@ -118,7 +118,7 @@ class Receiver(HttpConnection):
                 self._take(data)
         elif stage == TUNNEL:
             assert self.websocket is not None
-            self.websocket.data_received(data)  # type: ignore[no-untyped-call]
+            self.websocket.data_received(data)
         elif stage == LINGER:
             self.discard(data)
         elif stage == CLOSING:

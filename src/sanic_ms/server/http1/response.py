@@ -8,9 +8,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from sanic.compat import Header
+from sanic.cookies.response import Cookie
 from sanic.helpers import STATUS_CODES
 
 from sanic_ms.server.http1.errors import UnsafeResponse
+from sanic_ms.server.http1.quoting import cookie_text, quote_filename
 from sanic_ms.values.response_headers import DefaultHeaders
 
 __all__ = [
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_BREAKS = re.compile(r"[\r\n\0]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab (RFC 9110, 5.5)
 
 # What the protocol alone decides; a handler's own value for these would contradict the framing.
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
@@ -58,15 +60,21 @@ def encode_headers(headers: Iterable[tuple[Any, Any]]) -> bytes:
     """Header lines, each with its CRLF.
 
     Raises:
-        UnsafeResponse: a name that is no token, or a value with CR, LF or NUL in it.
+        UnsafeResponse: a name that is no token, a value with a control character in it, or a cookie
+            whose attributes would be read as others.
     """
     lines = []
     for name, value in headers:
-        text = value if isinstance(value, str) else str(value)
+        if isinstance(value, str):
+            text = value
+        else:
+            text = cookie_text(value) if isinstance(value, Cookie) else str(value)
         if not _NAME.fullmatch(name):
             raise UnsafeResponse(f"Invalid response header name {name!r}")
-        if _BREAKS.search(text):
-            raise UnsafeResponse(f"Response header {name!r} has CR, LF or NUL in its value")
+        if _CONTROL.search(text):
+            raise UnsafeResponse(f"Response header {name!r} has a control character in its value")
+        if '"' in text and name.lower() == "content-disposition":
+            text = quote_filename(text)
         lines.append(f"{name}: {text}\r\n")
     return "".join(lines).encode(errors="surrogateescape")
 

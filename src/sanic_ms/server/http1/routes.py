@@ -13,6 +13,7 @@ from sanic_routing.route import Route
 from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
+from sanic_ms.values.handlers import guard_websocket
 from sanic_ms.values.route import DIRECT, Direct, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
@@ -194,6 +195,8 @@ class Routes:
         if router is not self._router_source or signals is not self._signal_source:
             self._router_source, self._signal_source = router, signals
             self.plans.clear()
+            for route in self._app.router.routes:
+                route.handler = guard_websocket(route.handler)
             self._patterns = Patterns(self._app.router.routes)
             self.heard = listeners(self._app)
             by_host = any(route.requirements for route in self._app.router.routes)

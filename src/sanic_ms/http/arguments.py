@@ -1,0 +1,69 @@
+"""The arguments of a handler, read from the request and its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sanic_ms.exception import FieldError, ValidationError
+from sanic_ms.http.body import compile_body
+from sanic_ms.http.parameters import Reader, compile_parameter
+from sanic_ms.http.request import Request
+from sanic_ms.shapes.signature import Signature
+
+__all__ = ["ArgumentReader", "compile_arguments", "service_types"]
+
+ArgumentReader = Callable[[Request, dict[str, Any]], dict[str, Any]]
+"""Takes the request and the values of the path; gives the arguments of the handler."""
+
+
+def compile_arguments(
+    signature: Signature, items: Sequence[tuple[str, Reader]] = ()
+) -> ArgumentReader | None:
+    """A function that reads all that a handler takes, but for services; None: it takes nothing.
+
+    Args:
+        signature: What the handler takes.
+        items: What is read onto the request besides, by its key there.
+
+    The function raises a `ValidationError` with everything that is wrong.
+    """
+    arguments = _readers(signature)
+    if not items and not arguments:
+        return None
+    # A path parameter under another name is passed under that one alone.
+    renamed = frozenset(
+        entry.wire_name for entry in signature.parameters if entry.source == "path"
+    ) - {entry.name for entry in signature.parameters}
+
+    def read_all(request: Request, path: dict[str, Any]) -> dict[str, Any]:
+        errors: list[FieldError] = []
+        for key, read in items:
+            request[key] = read(request, path, errors)
+        if arguments:
+            given = {key: read(request, path, errors) for key, read in arguments}
+            if renamed:
+                path = {key: value for key, value in path.items() if key not in renamed}
+            path = {**path, **given}
+        if errors:
+            raise ValidationError(errors)
+        return path
+
+    return read_all
+
+
+def service_types(signature: Signature) -> dict[str, Any]:
+    """The parameters that the container gives, and their types."""
+    return {
+        entry.name: entry.annotation for entry in signature.parameters if entry.source == "service"
+    }
+
+
+def _readers(signature: Signature) -> list[tuple[str, Reader]]:
+    readers: list[tuple[str, Reader]] = []
+    for entry in signature.parameters:
+        if entry.source == "body":
+            readers.append((entry.name, compile_body(entry.annotation, default=entry.default)))
+        elif entry.source != "service" and not entry.is_cast:
+            readers.append((entry.name, compile_parameter(entry)))
+    return readers
