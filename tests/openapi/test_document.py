@@ -7,7 +7,7 @@ import enum
 import itertools
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple, TypedDict
 
@@ -556,3 +556,18 @@ def test_any_shapes_give_a_valid_document_in_any_order(shapes: list[tuple[Any, A
     ]
     validate(documents[0])
     assert msgspec.json.encode(documents[0]) == msgspec.json.encode(documents[-1])
+
+
+def test_a_query_parameter_that_may_be_none_may_be_empty(route: Route, build_valid: Build) -> None:
+    """``?q=`` is None for a number and a date; the empty text is a text."""
+    types = {"q": int | None, "day": date | None, "text": str | None, "n": int}
+    document = build_valid(
+        route("GET /", query_types={name: (type_, None) for name, type_ in types.items()})
+    )
+    parameters = document["paths"]["/"]["get"]["parameters"]
+    assert {entry["name"]: entry.get("allowEmptyValue", False) for entry in parameters} == {
+        "q": True,
+        "day": True,
+        "text": False,
+        "n": False,
+    }

@@ -3,6 +3,7 @@
 - `to_type` turns a shape into a type that msgspec decodes, encodes and documents.
 - `defaults_of` says what stands in for keys that a request left out, and `filler` puts it there.
 - `dec_hook`, `enc_hook`, `schema_hook` and `ENCODER` are msgspec's other halves.
+- `number_finder` makes the function that finds numbers which no column holds.
 - `projector` makes the function that keeps undeclared keys out of answers.
 - `describe` names a shape in messages, `require_shape` refuses at once what can be none.
 
@@ -16,6 +17,7 @@ from sanic_ms.shapes.codec import ENCODER, dec_hook, enc_hook, inner_shapes, sch
 from sanic_ms.shapes.defaults import Filler, defaults_of, filler
 from sanic_ms.shapes.describe import describe, require_shape
 from sanic_ms.shapes.member import Direction, Member
+from sanic_ms.shapes.numbers import NumberFinder, UnusableNumber, number_finder, unusable_number
 from sanic_ms.shapes.projection import Projector, projector
 
 __all__ = [
@@ -23,15 +25,19 @@ __all__ = [
     "Direction",
     "Filler",
     "Member",
+    "NumberFinder",
     "Projector",
+    "UnusableNumber",
     "dec_hook",
     "defaults_of",
     "describe",
     "enc_hook",
     "filler",
     "inner_shapes",
+    "number_finder",
     "projector",
     "require_shape",
     "schema_hook",
     "to_type",
+    "unusable_number",
 ]

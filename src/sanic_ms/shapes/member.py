@@ -12,13 +12,27 @@ from typing import Annotated, Any, Literal, TypedDict, Union
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-__all__ = ["DEFAULTS", "Direction", "Member", "annotation", "fill", "new_object", "with_nullable"]
+__all__ = [
+    "DEFAULTS",
+    "DIGITS",
+    "Direction",
+    "Member",
+    "annotation",
+    "fill",
+    "new_object",
+    "with_nullable",
+]
 
 Direction = Literal["input", "output"]
 """Which way the data goes: ``"input"`` is a request, ``"output"`` an answer."""
 
 DEFAULTS = "__shape_defaults__"
 """The attribute of a generated type that holds what stands in for keys left out."""
+
+
+DIGITS = "sanic_ms.digits"
+"""The key of `msgspec.Meta.extra` that limits a `Decimal`, which msgspec cannot: how many digits in
+all, and how many of them after the point."""
 
 
 @dataclass(frozen=True, slots=True)

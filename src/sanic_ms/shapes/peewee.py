@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from msgspec import NODEFAULT
 
-from sanic_ms.shapes.member import Direction, Member
+from sanic_ms.shapes.member import DIGITS, Direction, Member
 
 __all__ = ["is_model", "members"]
 
@@ -151,7 +152,24 @@ def _column(model: Any, field: Any) -> tuple[Any, dict[str, Any], dict[str, Any]
         constraints["max_length"] = field.max_length
     elif type_ is datetime.datetime:
         schema["format"] = "date-time"
+    elif type_ is decimal.Decimal and isinstance(getattr(field, "max_digits", None), int):
+        constraints.update(_digits(field.max_digits, field.decimal_places))
     return type_, constraints, schema
+
+
+def _digits(max_digits: int, decimal_places: int) -> dict[str, Any]:
+    """The limit of a decimal column. msgspec has none for it: see `sanic_ms.shapes.numbers`."""
+    before = max_digits - decimal_places
+    whole = f"0*[0-9]{{1,{before}}}" if before else "0+"
+    maximum = float(f"{'9' * before}.{'9' * decimal_places}")
+    if decimal.Decimal(maximum) >= 10**before:  # more digits than a float has
+        maximum = math.nextafter(maximum, 0.0)
+    schema = {
+        "pattern": rf"^[+-]?({whole}(\.[0-9]*)?|0*\.[0-9]+)$",
+        "minimum": -maximum,
+        "maximum": maximum,
+    }
+    return {"extra": {DIGITS: (max_digits, decimal_places)}, "extra_json_schema": schema}
 
 
 def _array(model: Any, field: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:

@@ -296,6 +296,7 @@ def _split_marker(annotation: Any) -> tuple[Any, _Marker | None]:
 
 
 _SCALARS = (str, int, float, bool, bytes, Decimal, UUID, datetime, date, time, timedelta)
+_LISTS = (list, set, frozenset, tuple)
 
 
 def _is_scalar(annotation: Any) -> bool:
@@ -309,8 +310,10 @@ def _is_scalar(annotation: Any) -> bool:
         return True
     if origin in (Union, types.UnionType):
         return all(entry is type(None) or _is_scalar(entry) for entry in arguments)
-    if origin in (list, set, frozenset, tuple):
+    if origin in _LISTS:
         return all(entry is Ellipsis or _is_scalar(entry) for entry in arguments)
+    if annotation in _LISTS:
+        return True  # without a word about its items, which are text then
     return isinstance(annotation, type) and issubclass(annotation, (*_SCALARS, Enum))
 
 
