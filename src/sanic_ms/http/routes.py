@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,6 +18,7 @@ from sanic_ms.container import Container
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
+from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
@@ -24,6 +26,8 @@ from sanic_ms.values.route import DocumentedRoute, RouteSpec, route_spec, templa
 
 __all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers", "whole_number"]
 
+
+log = logging.getLogger("sanic_ms.http")
 
 _OPERATIONS = "__sanic_ms_operations__"
 
@@ -46,12 +50,29 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace.
     """
+    warnings: dict[str, None] = {}
     for route in app.router.routes:
         share = getattr(route.ctx, "trace_sample", None)
         if share is not None and not is_share(share):
             raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
         if _is_ours(route):
             route.handler = _compile(route, envelope, container)
+            warnings.update(dict.fromkeys(_exposures(route)))
+    for line in warnings:
+        log.warning("%s", line)
+
+
+def _exposures(route: Route) -> Iterator[str]:
+    """A line for each body that takes columns of a model which look like the server's own."""
+    for operation in getattr(route.handler, _OPERATIONS).values():
+        bodies = [e.annotation for e in operation.signature.parameters if e.source == "body"]
+        for shape in (operation.spec.body, *bodies):
+            for model, columns in exposed_columns(shape).items():
+                yield (
+                    f"{where(operation.handler)}: the body {model} takes {', '.join(columns)} from "
+                    "the client: leave out what is the server's (exclude=), or name what is taken "
+                    "(only=, include=)"
+                )
 
 
 def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:

@@ -51,6 +51,8 @@ class Member:
         constraints: Keyword arguments of `msgspec.Meta` that limit the value (``max_length=3``).
         schema: Further keys of its JSON schema, for the document only.
         name: The key on the wire, where it is not the attribute's own name.
+        read_only: A request cannot give it; it stands in answers only.
+        named_only: A request gives it only where the route names it; see `Selection`.
     """
 
     shape: Any
@@ -63,6 +65,8 @@ class Member:
     constraints: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    read_only: bool = False
+    named_only: bool = False
 
 
 def new_object(name: str, *, module: str, doc: str | None) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from msgspec import NODEFAULT
 
 from sanic_ms.shapes.member import DIGITS, Direction, Member
 
-__all__ = ["is_model", "members"]
+__all__ = ["attribute_name", "is_model", "members"]
 
 # By class name, looked up along the field's bases: the nearest name decides.
 _BY_CLASS: dict[str, Any] = {
@@ -82,7 +83,8 @@ def is_model(obj: object) -> bool:
 def members(model: Any, direction: Direction) -> Iterator[tuple[str, Member]]:
     """The columns of a model in their order, by column name.
 
-    In a request keys that the database makes (`AutoField`, sequences) are left out.
+    Primary keys and columns with a default are marked `named_only`, and those that
+    `sanic_ms.doc.read_only` has marked `read_only`.
 
     Raises:
         TypeError: a foreign key refers to a model that nobody has defined.
@@ -90,9 +92,13 @@ def members(model: Any, direction: Direction) -> Iterator[tuple[str, Member]]:
     for field in model._meta.sorted_fields:
         if getattr(field, "_hidden", False) or "MetaField" in _bases(field):
             continue
-        if direction == "input" and (field.auto_increment or field.sequence):
-            continue
         yield field.column_name, _member(model, field, direction)
+
+
+def attribute_name(model: Any, column: str) -> str:
+    """The name in Python of a key of a model; the key itself for any other class."""
+    name: str = model._meta.columns[column].name if is_model(model) else column
+    return name
 
 
 def _member(model: Any, field: Any, direction: Direction) -> Member:
@@ -115,7 +121,20 @@ def _member(model: Any, field: Any, direction: Direction) -> Member:
         description=(help_text if is_text and help_text else title),
         constraints=constraints,
         schema=schema,
+        read_only=getattr(field, "read_only", False) is True,
+        named_only=_is_made_by_the_server(field),
     )
+
+
+_MADE_BY_DATABASE = re.compile(r"\s*(default|generated)\b", re.IGNORECASE)
+
+
+def _is_made_by_the_server(field: Any) -> bool:
+    """Whether a row has a value for the column without the client: its key, or a default."""
+    if field.primary_key or field.auto_increment or field.sequence or field.default is not None:
+        return True
+    texts = (getattr(entry, "sql", entry) for entry in field.constraints or ())
+    return any(isinstance(text, str) and _MADE_BY_DATABASE.match(text) for text in texts)
 
 
 def _bases(field: Any) -> list[str]:
