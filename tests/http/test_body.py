@@ -11,6 +11,8 @@ import pytest
 from peewee import AutoField, CharField, IntegerField, Model
 
 from sanic_ms import doc
+from sanic_ms.http import Body
+from sanic_ms.http.routes import compile_routes
 from sanic_ms.shapes import select
 
 if TYPE_CHECKING:
@@ -423,3 +425,87 @@ def test_a_media_type_that_nobody_reads_is_refused_at_start(app: CompiledApp) ->
     echo(app, {"id": int}, content_type="application/xml")
     with pytest.raises(TypeError, match="application/xml"):
         app.finalize()
+
+
+class Account(Model):
+    """Columns that look like the server's own, with and without a default."""
+
+    name = CharField(max_length=5)
+    total = IntegerField()
+    role = CharField(default="user")
+
+
+async def test_a_route_says_what_it_takes_of_a_model(app: CompiledApp) -> None:
+    """With the decorator, and with the marker of a typed handler; other columns are unknown."""
+
+    @app.post("/usual")
+    @doc.consumes(Account)
+    async def usual(request: Any) -> Any:
+        return request["data"]
+
+    @app.post("/only")
+    @doc.consumes([Account], only=["name"])
+    async def only(request: Any) -> Any:
+        return request["data"]
+
+    @app.patch("/typed")
+    async def typed(
+        request: Any, body: Annotated[Account, Body(exclude=["total"], partial=True)]
+    ) -> Any:
+        return body
+
+    sent = {"id": 9, "name": "a", "total": 1, "role": "root"}
+    assert (await app.call("post", "/usual", json=sent)).json["data"] == {"name": "a", "total": 1}
+    assert (await app.call("post", "/only", json=[sent])).json["data"] == [{"name": "a"}]
+    assert (await app.call("patch", "/typed", json=sent)).json["data"] == {"name": "a"}
+    assert (await app.call("patch", "/typed", json={})).json["data"] == {}
+    wrong = await app.call("patch", "/typed", json={"name": "too long"})
+    assert wrong.json["errors"][0]["type"] == "too_long"
+    wrong = await app.call("post", "/usual", json={"role": "root"})
+    assert [entry["field"] for entry in wrong.json["errors"]] == ["name", "total"]
+
+
+def test_a_body_that_takes_what_looks_like_the_servers_is_a_warning_at_start(
+    app: CompiledApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each handler, with its name and place; a named column is meant."""
+
+    @doc.consumes(Account)
+    async def exposed(request: Any) -> None: ...
+
+    @doc.consumes(Account, include=["total", "role"])
+    async def meant(request: Any) -> None: ...
+
+    async def typed(request: Any, body: Annotated[Account, Body(partial=True)]) -> None: ...
+
+    app.add_route(exposed, "/a", methods=["POST", "PUT"])
+    app.add_route(exposed, "/b", methods=["POST"], name="again")
+    app.add_route(meant, "/c", methods=["POST"])
+    app.add_route(typed, "/d", methods=["PATCH"])
+    with caplog.at_level("WARNING", "sanic_ms.http"):
+        app.finalize()
+        compile_routes(app, envelope=app.ctx.envelope, container=app.ctx.container)
+    lines = [record.getMessage() for record in caplog.records if record.name == "sanic_ms.http"]
+    assert [line.partition(".<locals>.")[2].partition(" (")[0] for line in lines] == [
+        "exposed",
+        "typed",
+    ]
+    assert "the body Account takes total from the client" in lines[0]
+
+
+def test_a_choice_that_cannot_be_made_stops_the_start(app: CompiledApp) -> None:
+    """With the handler's name: an unknown column, and options for a shape that has none."""
+
+    @doc.consumes(Account, only=["nmae"])
+    async def misspelt(request: Any) -> None: ...
+
+    app.add_route(misspelt, "/", methods=["POST"])
+    with pytest.raises(TypeError, match=r"misspelt \(.*: Account has no 'nmae' to choose"):
+        app.finalize()
+
+    async def typed(request: Any, body: Annotated[dict[str, int], Body(partial=True)]) -> None: ...
+
+    other = type(app)()
+    other.add_route(typed, "/", methods=["POST"])
+    with pytest.raises(TypeError, match=r"typed \(.*: the body 'body': only=, exclude="):
+        other.finalize()
