@@ -261,3 +261,46 @@ async def test_a_number_without_a_hash_is_refused(app: CompiledApp) -> None:
     expected = {"message": "expected a finite number", "type": "finite_number"}
     answer = await app.call("get", "/?x=1&x=sNaN")
     assert answer.json["errors"] == [{"field": "x", **expected}]
+
+
+@pytest.mark.parametrize("kind", [list[int], list[int | Decimal]])
+async def test_whole_numbers_of_a_large_body_are_read_too(app: CompiledApp, kind: Any) -> None:
+    """A body larger than what is walked along its type; all of it is read as one number is."""
+    shape = msgspec.defstruct("Large", [("n", int), ("items", kind), ("price", Decimal)])
+    body(app, shape)
+    content = b'{"n":1.0,"items":[' + b"2.0," * 20_000 + b'3],"price":1.5}'
+    answer = await app.call("post", "/", content=content)
+    assert answer.status == 200, answer.json["errors"][:3]
+    assert answer.json["data"].startswith("Large(n=1, items=[2, 2, ")
+    assert answer.json["data"].endswith("2, 3], price=Decimal('1.5'))")
+
+
+async def test_a_type_whose_metadata_has_no_hash_is_looked_at_as_well(app: CompiledApp) -> None:
+    """Annotated takes anything."""
+    amount = Annotated[Decimal, {"unit": "EUR"}]
+    body(app, msgspec.defstruct("Bill", [("amount", amount), ("n", int)]))
+    answer = await app.call("post", "/", json={"amount": "NaN", "n": "x"})
+    assert [entry["field"] for entry in answer.json["errors"]] == ["amount", "n"]
+    answer = await app.call("post", "/", json={"amount": 1.5, "n": 1.0})
+    assert answer.json["data"] == "Bill(amount=Decimal('1.5'), n=1)"
+
+
+@pytest.mark.parametrize("number", ["1e1000000", "-1e999999999", "1e-1000000", "1e400"])
+async def test_a_number_of_any_size_is_no_failure_of_the_service(
+    app: CompiledApp, number: str
+) -> None:
+    """In the place of an integer or a float, beside a decimal that keeps all of its digits."""
+    body(app, {"n": int, "ratio": float, "amount": Decimal})
+    content = f'{{"n":{number},"ratio":1.5,"amount":1.10}}'.encode()
+    answer = await app.call("post", "/", content=content)
+    if number == "1e-1000000":  # which is 0 to every reader
+        assert answer.json["data"] == "{'n': 0, 'ratio': 1.5, 'amount': Decimal('1.10')}"
+    else:
+        wrong = [(entry["field"], entry["type"]) for entry in answer.json["errors"]]
+        assert wrong == [("n", "int_type")]
+    content = f'{{"n":1.0,"ratio":{number},"amount":1.10}}'.encode()
+    answer = await app.call("post", "/", content=content)
+    if number == "1e-1000000":
+        assert answer.json["data"] == "{'n': 1, 'ratio': 0.0, 'amount': Decimal('1.10')}"
+    else:
+        assert [entry["field"] for entry in answer.json["errors"]] == ["ratio"]

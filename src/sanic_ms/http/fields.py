@@ -8,7 +8,6 @@ bounded in nodes, in depth and in errors, as whoever sent the value may mean har
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import re
 import types
@@ -28,7 +27,7 @@ from sanic_ms.http.error_types import (
     error_type,
     pydantic_error_type,
 )
-from sanic_ms.shapes import UnusableNumber, dec_hook, number_finder, unusable_number
+from sanic_ms.shapes import UnusableNumber, dec_hook, holds_decimals, unusable_number
 
 __all__ = ["MAX_FIELD_ERRORS", "field_errors", "number_errors", "wire_fields", "with_numbers"]
 
@@ -97,12 +96,10 @@ def with_numbers(value: Any, annotation: Any) -> Any:
     A whole `float` becomes an `int` where that is wanted: 1.0 is an integer to JSON Schema, and so
     to the document, but not to msgspec. A `Decimal` becomes a `float` where none is wanted.
     """
-    return _Walk(strict=True).with_numbers(value, annotation, 0)
-
-
-@functools.lru_cache(maxsize=4096)
-def _holds_decimals(annotation: Any) -> bool:
-    return number_finder(annotation) is not None
+    walk = _Walk(strict=True)
+    value = walk.with_numbers(value, annotation, 0)
+    # A value too large to be walked along its type is changed without regard to it.
+    return value if walk.nodes <= _MAX_NODES else _whole(value)
 
 
 def _as_floats(value: Any) -> Any:
@@ -118,9 +115,10 @@ def _as_floats(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """Plain data with whole numbers as `int`, as far as a float holds them exactly."""
-    if isinstance(value, float):
-        return int(value) if abs(value) <= 2**53 and value.is_integer() else value
+    """Plain data with whole numbers as `int`, as far as a `float` holds them exactly."""
+    if isinstance(value, float | Decimal):
+        # No `abs`: of a huge `Decimal` it raises.
+        return int(value) if -(2**53) <= value <= 2**53 and value == int(value) else value
     if isinstance(value, list):
         return [_whole(item) for item in value]
     if isinstance(value, dict):
@@ -177,7 +175,7 @@ class _Walk:
             return value
         if not isinstance(value, float | Decimal | list | dict):
             return value
-        if not _holds_decimals(annotation):
+        if not holds_decimals(annotation):
             value = _as_floats(value)
         if _fits(value, annotation):
             return value

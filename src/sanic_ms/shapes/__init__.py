@@ -18,7 +18,13 @@ from sanic_ms.shapes.codec import ENCODER, dec_hook, enc_hook, inner_shapes, sch
 from sanic_ms.shapes.defaults import Filler, defaults_of, filler
 from sanic_ms.shapes.describe import describe, require_shape
 from sanic_ms.shapes.member import Direction, Member
-from sanic_ms.shapes.numbers import NumberFinder, UnusableNumber, number_finder, unusable_number
+from sanic_ms.shapes.numbers import (
+    NumberFinder,
+    UnusableNumber,
+    holds_decimals,
+    number_finder,
+    unusable_number,
+)
 from sanic_ms.shapes.projection import Projector, projector
 from sanic_ms.shapes.selection import Selection, exposed_columns, select
 
@@ -37,6 +43,7 @@ __all__ = [
     "enc_hook",
     "exposed_columns",
     "filler",
+    "holds_decimals",
     "inner_shapes",
     "number_finder",
     "projector",

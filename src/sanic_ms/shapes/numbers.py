@@ -7,6 +7,7 @@ number is one of these, no OpenAPI document allows them, and databases fail on t
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from math import isfinite
@@ -20,7 +21,13 @@ from sanic_ms.shapes.member import DIGITS
 from sanic_ms.shapes.peewee import is_model
 from sanic_ms.shapes.union import OneOf
 
-__all__ = ["NumberFinder", "UnusableNumber", "number_finder", "unusable_number"]
+__all__ = [
+    "NumberFinder",
+    "UnusableNumber",
+    "holds_decimals",
+    "number_finder",
+    "unusable_number",
+]
 
 _MAX_EXPONENT = 999  # as the document's pattern has it
 _MAX_DIGITS = 2000
@@ -58,11 +65,27 @@ def number_finder(type_: Any, *, floats: bool = False) -> NumberFinder | None:
 
 
 def unusable_number(value: Any, type_: Any) -> UnusableNumber | None:
-    """The first number that cannot be used in a value of a type. For errors: it compiles anew."""
+    """The first number that cannot be used in a value of a type, floats included."""
     if isinstance(value, str | int | None):
         return None
-    find = number_finder(type_, floats=True)
-    return None if find is None else find(value)
+    return _called(_finder_of(type_, True), value)
+
+
+def holds_decimals(type_: Any) -> bool:
+    """Whether a `Decimal` may stand in a value of a type."""
+    return _finder_of(type_, False) is not None
+
+
+def _finder_of(type_: Any, floats: bool) -> NumberFinder | None:
+    try:
+        return _cached_finder(type_, floats)
+    except TypeError:  # metadata of Annotated that cannot be hashed
+        return number_finder(type_, floats=floats)
+
+
+@functools.lru_cache(maxsize=4096)  # a walk over a refused value asks for each part of it
+def _cached_finder(type_: Any, floats: bool) -> NumberFinder | None:
+    return number_finder(type_, floats=floats)
 
 
 class _Compiler:
