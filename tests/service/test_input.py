@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import peewee as pw
 import pytest
 
 from sanic_ms import Service, doc
@@ -92,3 +93,57 @@ def test_text_is_read_alike_in_every_part(
     """What is empty, not UTF-8 or no number has one meaning."""
     got, answer = send(server, b"GET " + target)
     assert (got, answer.get("data", answer.get("error"))) == (status, shown)
+
+
+class Price(pw.Model):
+    """Five digits before the point, and a column that is the server's."""
+
+    amount = pw.DecimalField(max_digits=7, decimal_places=2)
+    role = pw.CharField(default="user")
+
+
+def test_a_body_that_is_taken_fits_into_its_columns(any_database_url: str) -> None:
+    """On every database: the largest amount is stored, a larger one is the caller's error and never
+    the database's, and a column that the route does not name keeps its default."""
+    table = f"prices_{uuid.uuid4().hex}"
+    model: Any = type("Price", (Price,), {"Meta": type("Meta", (), {"table_name": table})})
+    app = Service(f"input-{uuid.uuid4().hex}")
+    app.configure(db_url=any_database_url, db_min_size=1)
+
+    @app.after_server_start
+    async def create(app: Any) -> None:
+        await app.db.execute(
+            f"CREATE TABLE {table}(id INTEGER, amount DECIMAL(7, 2), role VARCHAR(9))"
+        )
+
+    @app.before_server_stop
+    async def drop(app: Any) -> None:
+        await app.db.execute(f"DROP TABLE {table}")
+
+    @app.post("/prices")
+    @doc.consumes(model)
+    async def add(request: Any) -> Any:
+        values = {"id": 1, **request["data"]}
+        await request.app.db.execute(model.insert(values))
+        return values
+
+    @app.get("/prices")
+    async def show(request: Any) -> Any:
+        return await request.app.db.fetch(f"SELECT amount, role FROM {table} ORDER BY amount")
+
+    with LiveServer(app) as server:
+        for amount, status in (
+            (b'"99999.994"', 200),
+            (b"-99999.994", 200),
+            (b'"99999.995"', 422),
+            (b'"1e5"', 422),
+            (b'"NaN"', 422),
+            (b'"Infinity"', 422),
+            (b'"1e1000000"', 422),
+        ):
+            content = b'{"id":7,"role":"root","amount":%b}' % amount
+            got, answer = send(server, b"POST /prices", content)
+            assert got == status, (amount, answer)
+        rows = send(server, b"GET /prices")[1]["data"]
+    stored = [(round(Decimal(str(row["amount"])), 2), row["role"]) for row in rows]
+    assert stored == [(Decimal("-99999.99"), "user"), (Decimal("99999.99"), "user")]
