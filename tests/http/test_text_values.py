@@ -187,6 +187,23 @@ async def test_a_path_that_is_not_utf8_is_refused(
     assert (await app.call("get", "/%EF%BF%BD%C3%A9")).json["data"] == "\ufffdé"
 
 
+@pytest.mark.parametrize("unquote", [False, True])
+async def test_a_declared_path_is_decoded_as_a_typed_part_is(
+    app: CompiledApp, unquote: bool
+) -> None:
+    """`request["path"]` holds the text itself, and its limits count letters."""
+
+    @doc.consumes({"name": doc.String(max_length=4)}, location="path")
+    async def handler(request, name):  # type: ignore[no-untyped-def]
+        return request["path"]
+
+    app.add_route(handler, "/<name>", unquote=unquote)
+    assert (await app.call("get", "/caf%C3%A9")).json["data"] == {"name": "café"}
+    assert (await app.call("get", "/a%2525")).json["data"] == {"name": "a%25"}
+    assert (await app.call("get", "/cafe%20")).status == 422
+    assert (await app.call("get", "/%E9")).status == 400
+
+
 async def test_a_query_or_form_that_is_not_utf8_is_refused(app: CompiledApp) -> None:
     """As a body in JSON is; a route that reads no parameter does not look."""
 

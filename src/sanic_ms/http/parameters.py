@@ -98,7 +98,12 @@ def compile_parameter(parameter: Parameter) -> Reader:
 
 
 def compile_object(
-    annotation: Any, source: str, fill: Filler | None = None, *, default: Any = REQUIRED
+    annotation: Any,
+    source: str,
+    fill: Filler | None = None,
+    *,
+    default: Any = REQUIRED,
+    is_encoded: bool = False,
 ) -> Reader:
     """A function that reads an object whose fields are the parameters of one part of the request.
 
@@ -107,6 +112,7 @@ def compile_object(
         source: The part: ``"query"``, ``"header"`` or ``"path"``.
         fill: Puts the defaults in where the type itself cannot.
         default: The value where none of the parameters is given.
+        is_encoded: The values are percent-encoded, as Sanic leaves parts of the path.
 
     Raises:
         TypeError: it is none of these, or a field that must be there has a type that no text can
@@ -122,10 +128,11 @@ def compile_object(
     for name, (type_, required) in (wire_fields(annotation) or {}).items():
         if required:
             require_readable(type_, f"the field {name!r} of {describe(annotation)}", source)
-    takers = [
-        (name, _TAKERS[source](name.replace("_", "-") if source == "header" else name, is_list))
-        for name, is_list in fields.items()
-    ]
+    takers = []
+    for name, is_list in fields.items():
+        wire_name = name.replace("_", "-") if source == "header" else name
+        take = _TAKERS[source](wire_name, is_list)
+        takers.append((name, _from_encoded_path(name) if is_encoded else take))
     find_number = number_finder(annotation, floats=True)
     nullable = nullable_fields(annotation) if source == "query" else frozenset()
 

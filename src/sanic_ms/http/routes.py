@@ -156,7 +156,8 @@ def _read(
         for entry in signature.parameters
     )
     spec = route_spec(_function_of(declared))
-    return _RouteOperation(declared, replace(signature, parameters=parameters), spec)
+    signature = replace(signature, parameters=parameters, path_is_encoded=is_encoded)
+    return _RouteOperation(declared, signature, spec)
 
 
 def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:

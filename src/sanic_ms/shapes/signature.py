@@ -140,12 +140,15 @@ class Signature:
             takes with no annotation is not among them, Sanic passes it.
         returns: The annotation of the data that it returns, None where there is none.
         paginated: It returns ``(rows, pagination)``.
+        path_names: The names of the path's parameters.
+        path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
     """
 
     parameters: tuple[Parameter, ...] = ()
     returns: Any = None
     paginated: bool = False
     path_names: frozenset[str] = field(default_factory=frozenset)
+    path_is_encoded: bool = False
 
 
 def read_signature(
