@@ -131,10 +131,14 @@ class MigrationFailed(MigrationError):
 
 
 class FieldError(NamedTuple):
-    """One wrong field of a request: its dotted path (``items[2].price``) and what is wrong."""
+    """One wrong field of a request: its dotted path (``items[2].price``) and what is wrong.
+
+    ``message`` is for people; ``type`` is a word that stays the same: ``missing``, ``too_long``.
+    """
 
     field: str
     message: str
+    type: str = "invalid"
 
 
 class HTTPError(SanicMSError):
@@ -371,9 +375,9 @@ class ValidationError(ClientError):
     """422: the request is well-formed and its values do not fit.
 
     Args:
-        errors: Every wrong field, as `FieldError` or ``(field, message)`` pairs. A field is named
-            by its path in the part of the request it stands in: ``address.city``, ``items[2]``;
-            the whole body is ``body``.
+        errors: Every wrong field, as `FieldError`, ``(field, message)`` or ``(field, message,
+            type)``. A field is named by its path in the part of the request it stands in:
+            ``address.city``, ``items[2]``; the whole body is ``body``.
         error: A sentence for the whole; default counts the fields.
 
     The other arguments are those of `HTTPError`.
@@ -383,7 +387,7 @@ class ValidationError(ClientError):
 
     def __init__(
         self,
-        errors: Sequence[tuple[str, str]],
+        errors: Sequence[tuple[str, str] | tuple[str, str, str]],
         error: object = None,
         code: int | None = None,
         message: str | None = None,

@@ -13,6 +13,7 @@ from sanic_ms.client import Client
 from sanic_ms.exception import (
     ClientError,
     Conflict,
+    FieldError,
     Forbidden,
     HTTPError,
     NotFound,
@@ -94,16 +95,22 @@ async def test_every_error_status_is_understood(serve: Serve, connect: Connect) 
 
 async def test_validation_errors_keep_their_fields(serve: Serve, connect: Connect) -> None:
     """422 is a `ValidationError` with one entry for each field."""
-    errors = [{"field": "age", "message": "too young"}, {"field": "name", "message": "too long"}]
+    errors = [
+        {"field": "age", "message": "too young"},
+        {"field": "name", "message": "too long", "type": "too_long"},
+    ]
     exc = await failure(
         serve, connect, {"code": 10422, "message": "m", "error": "2 wrong", "errors": errors}, 422
     )
     assert isinstance(exc, ValidationError)
-    assert exc.errors == (("age", "too young"), ("name", "too long"))
+    assert exc.errors == (
+        FieldError("age", "too young", "invalid"),
+        FieldError("name", "too long", "too_long"),
+    )
     assert exc.error == "2 wrong"
     exc = await failure(serve, connect, {"errors": ["strange", 1, {}]}, 422)
     assert isinstance(exc, ValidationError)
-    assert exc.errors == (("body", "not valid"),)
+    assert exc.errors == (FieldError("body", "not valid"),)
 
 
 async def test_retry_after_is_kept_and_nothing_else(serve: Serve, connect: Connect) -> None:
@@ -131,7 +138,7 @@ async def test_problem_details_are_understood(serve: Serve, connect: Connect) ->
     problem = {"title": "Wrong", "errors": [{"pointer": "#/age", "detail": "too young"}]}
     exc = await failure(serve, connect, problem, 422, "application/problem+json")
     assert isinstance(exc, ValidationError)
-    assert exc.errors == (("#/age", "too young"),)
+    assert exc.errors == (FieldError("#/age", "too young"),)
 
 
 @pytest.mark.parametrize(

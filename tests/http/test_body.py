@@ -11,6 +11,9 @@ import pytest
 from peewee import AutoField, CharField, IntegerField, Model
 
 from sanic_ms import doc
+from sanic_ms.http import Body
+from sanic_ms.http.routes import compile_routes
+from sanic_ms.shapes import select
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp
@@ -23,6 +26,9 @@ class User(Model):
     name = CharField(max_length=5)
     age = IntegerField(default=3)
     phone = CharField(null=True)
+
+
+USER = select(User, include=["age"])
 
 
 class Address(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,8 +73,8 @@ def echo(app: CompiledApp, shape: Any, **options: Any) -> None:
 @pytest.mark.parametrize(
     ("shape", "sent", "data"),
     [
-        (User, {"name": "ann"}, {"name": "ann", "age": 3}),
-        (User, {"name": "ann", "phone": None}, {"name": "ann", "age": 3, "phone": None}),
+        (USER, {"name": "ann"}, {"name": "ann", "age": 3}),
+        (USER, {"name": "ann", "phone": None}, {"name": "ann", "age": 3, "phone": None}),
         (Point, {"x": 1}, {"x": 1, "y": 0}),
         (Named, {"name": "x"}, {"name": "x"}),
         ({"id": int}, {"id": 1}, {"id": 1}),
@@ -171,7 +177,9 @@ async def test_a_wrong_root_is_called_body(app: CompiledApp) -> None:
     """A list where an object is wanted has no field to name."""
     echo(app, User)
     answer = await app.call("post", "/", json=[1])
-    assert answer.json["errors"] == [{"field": "body", "message": "expected object, got array"}]
+    assert answer.json["errors"] == [
+        {"field": "body", "message": "expected object, got array", "type": "object_type"}
+    ]
 
 
 async def test_the_number_of_listed_errors_is_bounded(app: CompiledApp) -> None:
@@ -218,7 +226,9 @@ async def test_a_wide_body_is_walked_up_to_a_limit(app: CompiledApp) -> None:
     echo(app, [{"v": int}])
     body = b"[" + b'{"v":1},' * 50_000 + b'{"v":"x"}]'
     answer = await app.call("post", "/", content=body)
-    assert answer.json["errors"] == [{"field": "body[50000].v", "message": "expected int, got str"}]
+    assert answer.json["errors"] == [
+        {"field": "body[50000].v", "message": "expected int, got str", "type": "int_type"}
+    ]
 
 
 @pytest.mark.parametrize("depth", [50, 250, 400, 900])
@@ -268,7 +278,7 @@ async def test_a_bad_body_gets_a_clear_answer_and_the_service_goes_on(
 ) -> None:
     """Each is a 4xx in the envelope, and the next request is served."""
     body, status, text = BAD_BODIES[case]
-    echo(app, User)
+    echo(app, USER)
     headers = {"content-type": "application/json"}
     answer = await app.call("post", "/", content=body, headers=headers)
     assert (answer.status, answer.json["code"]) == (status, 10000 + status)
@@ -333,7 +343,9 @@ async def test_a_form_is_read_with_text_for_numbers(app: CompiledApp) -> None:
     answer = await app.call("post", "/", data={"id": "7", "tags": ["a", "b"]})
     assert answer.json["data"] == {"id": 7, "tags": ["a", "b"]}
     wrong = await app.call("post", "/", data={"id": "x", "tags": ["a", "b"]})
-    assert wrong.json["errors"] == [{"field": "id", "message": "expected int, got str"}]
+    assert wrong.json["errors"] == [
+        {"field": "id", "message": "expected int, got str", "type": "int_type"}
+    ]
 
 
 async def test_an_empty_field_of_a_form_is_the_empty_text(app: CompiledApp) -> None:
@@ -413,3 +425,87 @@ def test_a_media_type_that_nobody_reads_is_refused_at_start(app: CompiledApp) ->
     echo(app, {"id": int}, content_type="application/xml")
     with pytest.raises(TypeError, match="application/xml"):
         app.finalize()
+
+
+class Account(Model):
+    """Columns that look like the server's own, with and without a default."""
+
+    name = CharField(max_length=5)
+    total = IntegerField()
+    role = CharField(default="user")
+
+
+async def test_a_route_says_what_it_takes_of_a_model(app: CompiledApp) -> None:
+    """With the decorator, and with the marker of a typed handler; other columns are unknown."""
+
+    @app.post("/usual")
+    @doc.consumes(Account)
+    async def usual(request: Any) -> Any:
+        return request["data"]
+
+    @app.post("/only")
+    @doc.consumes([Account], only=["name"])
+    async def only(request: Any) -> Any:
+        return request["data"]
+
+    @app.patch("/typed")
+    async def typed(
+        request: Any, body: Annotated[Account, Body(exclude=["total"], partial=True)]
+    ) -> Any:
+        return body
+
+    sent = {"id": 9, "name": "a", "total": 1, "role": "root"}
+    assert (await app.call("post", "/usual", json=sent)).json["data"] == {"name": "a", "total": 1}
+    assert (await app.call("post", "/only", json=[sent])).json["data"] == [{"name": "a"}]
+    assert (await app.call("patch", "/typed", json=sent)).json["data"] == {"name": "a"}
+    assert (await app.call("patch", "/typed", json={})).json["data"] == {}
+    wrong = await app.call("patch", "/typed", json={"name": "too long"})
+    assert wrong.json["errors"][0]["type"] == "too_long"
+    wrong = await app.call("post", "/usual", json={"role": "root"})
+    assert [entry["field"] for entry in wrong.json["errors"]] == ["name", "total"]
+
+
+def test_a_body_that_takes_what_looks_like_the_servers_is_a_warning_at_start(
+    app: CompiledApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each handler, with its name and place; a named column is meant."""
+
+    @doc.consumes(Account)
+    async def exposed(request: Any) -> None: ...
+
+    @doc.consumes(Account, include=["total", "role"])
+    async def meant(request: Any) -> None: ...
+
+    async def typed(request: Any, body: Annotated[Account, Body(partial=True)]) -> None: ...
+
+    app.add_route(exposed, "/a", methods=["POST", "PUT"])
+    app.add_route(exposed, "/b", methods=["POST"], name="again")
+    app.add_route(meant, "/c", methods=["POST"])
+    app.add_route(typed, "/d", methods=["PATCH"])
+    with caplog.at_level("WARNING", "sanic_ms.http"):
+        app.finalize()
+        compile_routes(app, envelope=app.ctx.envelope, container=app.ctx.container)
+    lines = [record.getMessage() for record in caplog.records if record.name == "sanic_ms.http"]
+    assert [line.partition(".<locals>.")[2].partition(" (")[0] for line in lines] == [
+        "exposed",
+        "typed",
+    ]
+    assert "the body Account takes total from the client" in lines[0]
+
+
+def test_a_choice_that_cannot_be_made_stops_the_start(app: CompiledApp) -> None:
+    """With the handler's name: an unknown column, and options for a shape that has none."""
+
+    @doc.consumes(Account, only=["nmae"])
+    async def misspelt(request: Any) -> None: ...
+
+    app.add_route(misspelt, "/", methods=["POST"])
+    with pytest.raises(TypeError, match=r"misspelt \(.*: Account has no 'nmae' to choose"):
+        app.finalize()
+
+    async def typed(request: Any, body: Annotated[dict[str, int], Body(partial=True)]) -> None: ...
+
+    other = type(app)()
+    other.add_route(typed, "/", methods=["POST"])
+    with pytest.raises(TypeError, match=r"typed \(.*: the body 'body': only=, exclude="):
+        other.finalize()

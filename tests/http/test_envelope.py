@@ -222,7 +222,7 @@ async def test_errors_are_enveloped(app: CompiledApp) -> None:
     )
     assert (await app.call("get", "/auth")).headers["www-authenticate"] == "Bearer"
     fields = await app.call("get", "/fields")
-    assert fields.json["errors"] == [{"field": "name", "message": "is taken"}]
+    assert fields.json["errors"] == [{"field": "name", "message": "is taken", "type": "invalid"}]
     assert (await app.call("get", "/teapot")).json["message"] == "I'm a Teapot"
 
 

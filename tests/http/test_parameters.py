@@ -87,7 +87,7 @@ async def test_a_parameter_that_came_twice_is_refused(app: CompiledApp) -> None:
 
     answer = await app.call("get", "/?low=1&low=2")
     assert answer.json["errors"] == [
-        {"field": "low", "message": "is given 2 times and takes one value"}
+        {"field": "low", "message": "is given 2 times and takes one value", "type": "repeated"}
     ]
 
 
@@ -117,7 +117,9 @@ async def test_an_object_collects_query_parameters(app: CompiledApp) -> None:
     assert (await app.call("get", "/typed?low=2&tags=a&tags=b")).json["data"] == [2, ["a", "b"]]
     assert (await app.call("get", "/typed?tags=a")).json["data"] == [0, ["a"]]
     wrong = await app.call("get", "/typed?low=-1")
-    assert wrong.json["errors"] == [{"field": "low", "message": "expected int >= 0"}]
+    assert wrong.json["errors"] == [
+        {"field": "low", "message": "expected int >= 0", "type": "too_small"}
+    ]
     assert (await app.call("get", "/declared?low=7")).json["data"] == {"low": 7}
 
 
@@ -317,8 +319,8 @@ async def test_items_of_a_list_are_named_with_the_parameter(app: CompiledApp) ->
 
     answer = await app.call("get", "/?ids=1&ids=x&dry=perhaps")
     assert answer.json["errors"] == [
-        {"field": "ids[1]", "message": "expected int"},
-        {"field": "dry", "message": "expected true or false"},
+        {"field": "ids[1]", "message": "expected int", "type": "int_type"},
+        {"field": "dry", "message": "expected true or false", "type": "bool_type"},
     ]
 
 

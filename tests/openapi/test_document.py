@@ -7,7 +7,7 @@ import enum
 import itertools
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple, TypedDict
 
@@ -22,6 +22,7 @@ from openapi_spec_validator import validate
 import sanic_ms.doc as doc
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
 from sanic_ms.openapi import build
+from sanic_ms.shapes import select
 from sanic_ms.values.page import Page
 from sanic_ms.values.route import DocumentedRoute, ResponseSpec, RouteSpec
 
@@ -167,7 +168,8 @@ def test_all_shapes_together_are_valid_and_in_a_fixed_order(
 
 def test_a_model_reads_and_answers_differently(route: Route, build_valid: Build) -> None:
     """User in answers, UserInput in requests, with the keys in the order of the columns."""
-    document = build_valid(route("POST /users", body=User, produces=User))
+    body = select(User, include=["age"])
+    document = build_valid(route("POST /users", body=body, produces=User))
     schemas = document["components"]["schemas"]
     assert list(schemas["User"]["properties"]) == ["id", "name", "age", "city_id"]
     assert schemas["User"]["required"] == ["id", "name", "age", "city_id"]
@@ -176,12 +178,35 @@ def test_a_model_reads_and_answers_differently(route: Route, build_valid: Build)
     assert schemas["UserInput"]["required"] == ["name", "city_id"]
     assert schemas["UserInput"]["properties"]["age"]["default"] == 18
     assert schemas["UserInput"]["properties"]["name"]["maxLength"] == 128
-    body = operation(document, "/users", "post")["requestBody"]
-    assert body == {
+    content = operation(document, "/users", "post")["requestBody"]
+    assert content == {
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/UserInput"}}},
     }
     assert data_of(document, "/users", "post") == {"$ref": "#/components/schemas/User"}
+
+
+def test_each_choice_among_the_columns_of_a_model_is_a_component(
+    route: Route, build_valid: Build
+) -> None:
+    """Two that take the same are one; what takes less has another name."""
+    document = build_valid(
+        route("POST /users", body=User),
+        route("PUT /users", body=select(User, exclude=["city_id"])),
+        route("POST /others", body=select(User, only=["name", "city_id"])),
+        route("PATCH /users", body=select(User, partial=True)),
+    )
+    schemas = document["components"]["schemas"]
+    keys = {
+        name: (list(schema["properties"]), schema.get("required", []))
+        for name, schema in schemas.items()
+        if name.startswith("User")
+    }
+    assert keys == {
+        "UserInput": (["name", "city_id"], ["name", "city_id"]),
+        "UserInput_2": (["name"], ["name"]),
+        "UserPatch": (["name", "city_id"], []),
+    }
 
 
 def test_dict_shapes_are_written_out_in_place(route: Route, build_valid: Build) -> None:
@@ -556,3 +581,18 @@ def test_any_shapes_give_a_valid_document_in_any_order(shapes: list[tuple[Any, A
     ]
     validate(documents[0])
     assert msgspec.json.encode(documents[0]) == msgspec.json.encode(documents[-1])
+
+
+def test_a_query_parameter_that_may_be_none_may_be_empty(route: Route, build_valid: Build) -> None:
+    """``?q=`` is None for a number and a date; the empty text is a text."""
+    types = {"q": int | None, "day": date | None, "text": str | None, "n": int}
+    document = build_valid(
+        route("GET /", query_types={name: (type_, None) for name, type_ in types.items()})
+    )
+    parameters = document["paths"]["/"]["get"]["parameters"]
+    assert {entry["name"]: entry.get("allowEmptyValue", False) for entry in parameters} == {
+        "q": True,
+        "day": True,
+        "text": False,
+        "n": False,
+    }

@@ -20,7 +20,7 @@ from sanic.response import json, text
 
 from sanic_ms import Page, Pagination, Service, doc
 from sanic_ms.exception import BadRequest, MissingDependency
-from sanic_ms.http import Header
+from sanic_ms.http import Body, Header
 from sanic_ms.testing import ContractBroken, check_contract, contract_operations
 
 
@@ -179,10 +179,22 @@ def truthful() -> Service:
         return body
 
     @app.post("/people")
-    @doc.consumes(Person)
+    @doc.consumes(Person, include=["rank", "cost"])
     @doc.produces({"name": str, "cost": Decimal})
     async def create_person(request: Request) -> Any:
         return request["data"]  # type: ignore[index]
+
+    @app.patch("/people")
+    @doc.consumes(Person, partial=True, exclude=["small"])
+    @doc.produces({"name": doc.String(required=False), "rank": doc.String(required=False)})
+    async def change_person(request: Request) -> Any:
+        return request["data"]  # type: ignore[index]
+
+    @app.put("/people")
+    async def replace_person(
+        request: Request, body: Annotated[Person, Body(only=["id", "name", "cost"])]
+    ) -> Person:
+        return {**body, "small": None, "born": None, "rank": "a"}  # type: ignore
 
     @app.get("/search")
     async def search(

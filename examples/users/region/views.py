@@ -53,7 +53,7 @@ async def list_cities(request, page: Page) -> tuple[list[CityAnswer], Pagination
 
 @cities.post("/", name="create_city")
 @doc.summary("Create a city")
-@doc.consumes(City)
+@doc.consumes(City, only=["name", "province"])
 @doc.produces({"id": int}, status=201)
 @doc.response(409, description="the province does not exist")
 async def create_city(request):
@@ -75,7 +75,7 @@ async def list_provinces(request):
 
 @provinces.post("/", name="create_province")
 @doc.summary("Create a province")
-@doc.consumes(Province)
+@doc.consumes(Province, only=["name"])
 @doc.produces({"id": int}, status=201)
 @doc.response(409, description="there is one of that name")
 async def create_province(request):

@@ -11,6 +11,9 @@ from sanic_ms.utils import async_request
 
 users = Blueprint("user", url_prefix="/users")
 
+FROM_CLIENT = ["name", "age", "city_id", "role_id"]
+"""The columns that a request gives; id and create_time are the server's."""
+
 
 @logger()
 async def get_city(request, id):
@@ -26,7 +29,7 @@ async def get_role(request, id):
 
 @users.post("/", name="create_user")
 @doc.summary("Create a user")
-@doc.consumes(User)
+@doc.consumes(User, only=FROM_CLIENT)
 @doc.produces({"id": int}, status=201)
 @doc.response(404, description="the city or the role does not exist")
 async def create_user(request):
@@ -92,7 +95,7 @@ async def list_users(request, page: Page, min_age: int = 0) -> tuple[list[UserRo
 
 @users.put("/<id:int>", name="update_user")
 @doc.summary("Change a user")
-@doc.consumes(User)
+@doc.consumes(User, only=FROM_CLIENT)
 @doc.produces({"id": int})
 async def update_user(request, id):
     data = request["data"]

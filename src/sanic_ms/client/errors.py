@@ -12,7 +12,13 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.exception import HTTPError, ServiceCallError, ValidationError, error_for_status
+from sanic_ms.exception import (
+    FieldError,
+    HTTPError,
+    ServiceCallError,
+    ValidationError,
+    error_for_status,
+)
 
 __all__ = ["remote_error"]
 
@@ -72,7 +78,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _fields(entries: object) -> list[tuple[str, str]]:
+def _fields(entries: object) -> list[FieldError]:
     """The wrong fields, whether written as our envelope or as RFC 9457 suggests (``pointer``)."""
     if not isinstance(entries, list):
         return []
@@ -81,7 +87,8 @@ def _fields(entries: object) -> list[tuple[str, str]]:
         if isinstance(entry, dict):
             field = entry.get("field") or entry.get("pointer") or entry.get("name")
             message = entry.get("message") or entry.get("detail") or entry.get("reason")
-            found.append((str(field or "body"), str(message or "not valid")))
+            kind = _text(entry.get("type")) or "invalid"
+            found.append(FieldError(str(field or "body"), str(message or "not valid"), kind))
     return found
 
 

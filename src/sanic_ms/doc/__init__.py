@@ -26,6 +26,7 @@ from sanic_ms.doc.fields import (
     List,
     Object,
     String,
+    read_only,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "description",
     "exclude",
     "produces",
+    "read_only",
     "response",
     "security",
     "summary",

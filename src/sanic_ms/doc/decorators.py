@@ -7,10 +7,10 @@ or below the route's decorator, in any order. What contradicts itself is a `Type
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from sanic_ms.shapes import require_shape
+from sanic_ms.shapes import require_shape, select
 from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
 __all__ = [
@@ -48,6 +48,10 @@ def consumes(
     location: Location = "body",
     content_type: str = "application/json",
     required: bool = True,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
+    partial: bool = False,
 ) -> Callable[[Handler], Handler]:
     """What the route reads: it is documented, and each request is validated against it.
 
@@ -60,9 +64,16 @@ def consumes(
         location: The part of the request: ``"body"``, ``"query"``, ``"path"``, ``"header"``.
         content_type: Media type of the body.
         required: Whether a request without a body is refused.
+        only: Of a Peewee model (or a class of fields): the columns that are taken, and no others.
+            Columns are named by their attribute or by their column name.
+        exclude: Columns that are not taken.
+        include: Columns that are taken beside the usual ones. The primary key and columns with a
+            default are the server's, and taken only where ``only`` or ``include`` names them.
+        partial: Every column may be left out, and nothing is filled in: for PATCH.
 
     Raises:
-        TypeError: not a shape, an unknown location, or a second shape for the same part.
+        TypeError: not a shape, an unknown location, a second shape for the same part, or options
+            that contradict each other. A column that does not exist stops the start.
     """
     if location != "body" and location not in _PARTS:
         raise TypeError(
@@ -71,6 +82,10 @@ def consumes(
     if shape is None:
         raise TypeError("doc.consumes(None): give the shape of what the route reads")
     _require("doc.consumes", shape)
+    try:
+        shape = select(shape, only=only, exclude=exclude, include=include, partial=partial)
+    except TypeError as exc:
+        raise TypeError(f"doc.consumes: {exc}") from None
 
     def decorate(handler: Handler) -> Handler:
         spec = _spec_of(handler, "consumes")

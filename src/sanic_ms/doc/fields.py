@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT
@@ -32,7 +32,25 @@ __all__ = [
     "List",
     "Object",
     "String",
+    "read_only",
 ]
+
+AnyField = TypeVar("AnyField")
+
+
+def read_only(field: AnyField) -> AnyField:
+    """Mark a column of a Peewee model as the server's own: no request gives it, answers show it.
+
+    ::
+
+        class User(Model):
+            name = CharField()
+            role = doc.read_only(CharField(default="user"))
+
+    A field of this package has the argument ``read_only=True`` for it.
+    """
+    setattr(field, "read_only", True)  # noqa: B010 - Peewee's fields do not declare it
+    return field
 
 
 class Field:
@@ -48,6 +66,7 @@ class Field:
         choices: The values that are allowed, text or integers.
         example: An example value for the document.
         name: The key on the wire, where it is not the attribute's own name.
+        read_only: Whether it stands in answers only: in a request it is not known.
 
     Raises:
         TypeError: the field contradicts itself: a default that it would refuse itself, limits or
@@ -66,6 +85,7 @@ class Field:
         choices: Iterable[str | int] | None = None,
         example: Any = ...,
         name: str | None = None,
+        read_only: bool = False,
     ) -> None:
         if not isinstance(description, str):
             raise TypeError(
@@ -78,6 +98,7 @@ class Field:
         self.choices = None if choices is None else tuple(choices)
         self.example = example
         self.name = name
+        self.read_only = read_only
         self._check()
 
     @property
@@ -134,6 +155,7 @@ class Field:
             constraints=self._constraints() if incoming and limited else {},
             schema=self._schema(),
             name=self.name,
+            read_only=self.read_only,
         )
 
     def __repr__(self) -> str:

@@ -12,10 +12,11 @@ import msgspec
 
 from sanic_ms.exception import BadRequest, FieldError, UnsupportedMediaType, ValidationError
 from sanic_ms.http.decode import compile_decoder
-from sanic_ms.http.fields import field_errors
+from sanic_ms.http.fields import field_errors, number_errors
 from sanic_ms.http.parameters import Reader, object_fields
 from sanic_ms.http.request import Request
-from sanic_ms.shapes import dec_hook, describe, filler, to_type
+from sanic_ms.http.text_values import nullable_fields, without_empty
+from sanic_ms.shapes import dec_hook, describe, filler, number_finder, to_type
 from sanic_ms.shapes.signature import REQUIRED
 
 __all__ = ["compile_body"]
@@ -90,6 +91,8 @@ def _json_decoder(annotation: Any) -> Callable[[Request], Any]:
 
 def _form_decoder(annotation: Any, content_type: str) -> Callable[[Request], Any]:
     lists = object_fields(annotation) or {}
+    nullable = nullable_fields(annotation)
+    find_number = number_finder(annotation, floats=True)
 
     def decode(request: Request) -> Any:
         # An empty field is the empty text, as in the query string.
@@ -98,10 +101,17 @@ def _form_decoder(annotation: Any, content_type: str) -> Callable[[Request], Any
             name: values[0] if len(values) == 1 and not lists.get(name) else values
             for name, values in form.items()
         }
+        if nullable:
+            plain = without_empty(plain, nullable)
         try:
-            return msgspec.convert(plain, annotation, strict=False, dec_hook=dec_hook)
+            value = msgspec.convert(plain, annotation, strict=False, dec_hook=dec_hook)
         except msgspec.ValidationError as exc:
             raise ValidationError(field_errors(plain, annotation, exc, strict=False)) from None
+        number = None if find_number is None else find_number(value)
+        errors = number and number_errors(plain, annotation, number, strict=False)
+        if errors:
+            raise ValidationError(errors)
+        return value
 
     return decode
 

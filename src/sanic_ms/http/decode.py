@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from sanic_ms.exception import BadRequest, ValidationError
-from sanic_ms.http.fields import field_errors
-from sanic_ms.shapes import dec_hook
+from sanic_ms.http.fields import field_errors, number_errors, with_numbers
+from sanic_ms.shapes import dec_hook, number_finder
 
 __all__ = ["compile_decoder", "decode_json"]
 
@@ -29,8 +30,12 @@ def decode_json(body: bytes) -> Any:
     Raises:
         BadRequest: it is not JSON in UTF-8, nests too deep, or repeats a key in an object.
     """
+    return _decode(body, _PLAIN)
+
+
+def _decode(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     try:
-        value = _PLAIN.decode(body)
+        value = decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _malformed(body, exc) from None
     _refuse_repeated_keys(body, 1)
@@ -49,18 +54,19 @@ def compile_decoder(annotation: Any, required_keys: int) -> Callable[[bytes], An
     field, for JSON that does not fit.
     """
     decode = msgspec.json.Decoder(annotation, dec_hook=dec_hook).decode
+    find_number = number_finder(annotation)
+    # What a `Decimal` holds must not pass through a float.
+    decode_plain = decode_json if find_number is None else _decode_exactly
 
-    def retry(body: bytes, refusal: msgspec.ValidationError) -> Any:
-        plain = decode_json(body)
+    def retry(body: bytes) -> Any:
+        plain = decode_plain(body)
         try:
-            if "got `float`" in str(refusal):
-                # 1.0 is an integer to JSON Schema, and so to the document, but not to msgspec.
-                plain = _with_integers(plain)
-                try:
-                    return decode(msgspec.json.encode(plain))
-                except msgspec.ValidationError as exc:
-                    refusal = exc
-            errors = field_errors(plain, annotation, refusal)
+            # For all of it: what is right beside a wrong field must not be wrong without one.
+            plain = with_numbers(plain, annotation)
+            try:
+                return decode(_ENCODER.encode(plain))
+            except msgspec.ValidationError as exc:
+                errors = field_errors(plain, annotation, exc)
         except RecursionError as deep:
             raise _malformed(body, deep) from None
         raise ValidationError(errors) from None
@@ -68,25 +74,35 @@ def compile_decoder(annotation: Any, required_keys: int) -> Callable[[bytes], An
     def read(body: bytes) -> Any:
         try:
             value = decode(body)
-        except msgspec.ValidationError as exc:
-            value = retry(body, exc)
+        except msgspec.ValidationError:
+            value = retry(body)
+        except TypeError:
+            if find_number is None:
+                raise
+            # "sNaN" has no hash, so that no set holds it and no dict has it for a key.
+            errors = field_errors(decode_plain(body), annotation, _NO_HASH)
+            raise ValidationError(errors) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise _malformed(body, exc) from None
         _refuse_repeated_keys(body, required_keys)
+        number = None if find_number is None else find_number(value)
+        if number is not None:
+            plain = with_numbers(decode_plain(body), annotation)
+            if errors := number_errors(plain, annotation, number):
+                raise ValidationError(errors)
         return value
 
     return read
 
 
-def _with_integers(value: Any) -> Any:
-    """Plain data with whole numbers as `int`, as far as a float holds them exactly."""
-    if isinstance(value, float):
-        return int(value) if abs(value) <= 2**53 and value.is_integer() else value
-    if isinstance(value, list):
-        return [_with_integers(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _with_integers(item) for key, item in value.items()}
-    return value
+def _decode_exactly(body: bytes) -> Any:
+    """As `decode_json`, with a `Decimal` for a `float`: all digits of it, and any exponent."""
+    return _decode(body, _EXACT)
+
+
+_NO_HASH = msgspec.ValidationError("Expected a finite number")
+_EXACT = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def _malformed(body: bytes, exc: Exception) -> BadRequest:

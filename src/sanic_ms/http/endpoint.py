@@ -74,7 +74,7 @@ def compile_endpoint(
     around = around_data(envelope)
     if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
         answer = _compiled.make_answer(answer, unfit, project, ENCODER.encode, *around)
-    items = _compile_items(spec)
+    items = _compile_items(spec, path_is_encoded=signature.path_is_encoded)
     read_all = compile_arguments(signature, items)
     services = service_types(signature)
     is_async = inspect.iscoroutinefunction(call)
@@ -116,13 +116,15 @@ def compile_endpoint(
     return endpoint
 
 
-def _compile_items(spec: RouteSpec) -> list[tuple[str, Reader]]:
+def _compile_items(spec: RouteSpec, *, path_is_encoded: bool) -> list[tuple[str, Reader]]:
     """What the decorators declare: read onto the request as ``request["data"]`` and its like."""
     items: list[tuple[str, Reader]] = []
     parts = (("query", spec.query, "query"), ("path", spec.path, "path"))
     for key, shape, source in (*parts, ("headers", spec.headers, "header")):
         if shape is not None:
-            items.append((key, compile_object(to_type(shape, "input"), source, filler(shape))))
+            annotation, fill = to_type(shape, "input"), filler(shape)
+            is_encoded = source == "path" and path_is_encoded
+            items.append((key, compile_object(annotation, source, fill, is_encoded=is_encoded)))
     if spec.body is not None:
         default = REQUIRED if spec.body_required else None
         items.append(("data", compile_body(spec.body, spec.content_type, default=default)))

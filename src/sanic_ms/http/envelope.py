@@ -28,8 +28,9 @@ _FIELD_ERRORS: dict[str, Any] = {
         "properties": {
             "field": {"type": "string", "description": "path of the field: items[2].price"},
             "message": {"type": "string"},
+            "type": {"type": "string", "description": "a word for a program: missing, too_long"},
         },
-        "required": ["field", "message"],
+        "required": ["field", "message", "type"],
     },
 }
 

@@ -8,18 +8,28 @@ bounded in nodes, in depth and in errors, as whoever sent the value may mean har
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import types
 import typing
 from collections.abc import Iterator
+from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any, NotRequired, Required, Union
 
 import msgspec
 
 from sanic_ms.exception import FieldError
-from sanic_ms.shapes import dec_hook
+from sanic_ms.http.error_types import (
+    INVALID,
+    MISSING,
+    UNKNOWN_FIELD,
+    error_type,
+    pydantic_error_type,
+)
+from sanic_ms.shapes import UnusableNumber, dec_hook, holds_decimals, unusable_number
 
-__all__ = ["MAX_FIELD_ERRORS", "field_errors", "wire_fields"]
+__all__ = ["MAX_FIELD_ERRORS", "field_errors", "number_errors", "wire_fields", "with_numbers"]
 
 MAX_FIELD_ERRORS = 100
 """No answer lists more."""
@@ -49,15 +59,71 @@ def field_errors(
     Returns:
         At least one error, at most `MAX_FIELD_ERRORS`.
     """
-    found: list[FieldError] = []
-    for error in _Walk(strict).errors(value, annotation, "", 0):
-        found.append(error)
-        if len(found) == MAX_FIELD_ERRORS:
-            break
+    found = _Walk(strict).found(value, annotation)
     first = _first_error(whole)
     if len(found) < MAX_FIELD_ERRORS and not any(_is_within(e.field, first.field) for e in found):
         found.append(first)
     return [error._replace(field=_rooted(error.field, root)) for error in found]
+
+
+def number_errors(
+    value: Any,
+    annotation: Any,
+    number: UnusableNumber,
+    *,
+    strict: bool = True,
+    root: str = "body",
+) -> list[FieldError]:
+    """What is wrong with a plain value that msgspec took, although a number in it cannot be used.
+
+    Args:
+        value, annotation, strict, root: As in `field_errors`.
+        number: The first such number, where a number is all that is wrong.
+
+    Returns:
+        Nothing where the value holds no such number: the type's own default does.
+    """
+    walk = _Walk(strict)
+    found = walk.found(value, annotation)
+    if not found and walk.nodes > _MAX_NODES:  # it has not seen all
+        found = [FieldError(*number)]
+    return [error._replace(field=_rooted(error.field, root)) for error in found]
+
+
+def with_numbers(value: Any, annotation: Any) -> Any:
+    """Plain data with each number as its place takes it. The data is changed in place.
+
+    A whole `float` becomes an `int` where that is wanted: 1.0 is an integer to JSON Schema, and so
+    to the document, but not to msgspec. A `Decimal` becomes a `float` where none is wanted.
+    """
+    walk = _Walk(strict=True)
+    value = walk.with_numbers(value, annotation, 0)
+    # A value too large to be walked along its type is changed without regard to it.
+    return value if walk.nodes <= _MAX_NODES else _whole(value)
+
+
+def _as_floats(value: Any) -> Any:
+    """Plain data without a `Decimal`, but for those that no float holds."""
+    if isinstance(value, Decimal):
+        number = float(value)
+        return number if isfinite(number) else value
+    if isinstance(value, list):
+        return [_as_floats(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_floats(item) for key, item in value.items()}
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Plain data with whole numbers as `int`, as far as a `float` holds them exactly."""
+    if isinstance(value, float | Decimal):
+        # No `abs`: of a huge `Decimal` it raises.
+        return int(value) if -(2**53) <= value <= 2**53 and value == int(value) else value
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return value
 
 
 class _Walk:
@@ -66,6 +132,10 @@ class _Walk:
     def __init__(self, strict: bool) -> None:
         self.strict = strict
         self.nodes = 0
+
+    def found(self, value: Any, annotation: Any) -> list[FieldError]:
+        """The first errors, at most as many as an answer lists."""
+        return [*itertools.islice(self.errors(value, annotation, "", 0), MAX_FIELD_ERRORS)]
 
     def errors(self, value: Any, annotation: Any, path: str, depth: int) -> Iterator[FieldError]:
         self.nodes += 1
@@ -78,19 +148,45 @@ class _Walk:
                 if isinstance(part, FieldError):
                     yield part
                 else:
-                    yield from self.errors(*part, depth + 1)
+                    key, kind, place = part
+                    yield from self.errors(value[key], kind, place, depth + 1)
             return
         try:
-            msgspec.convert(value, annotation, strict=self.strict, dec_hook=dec_hook)
+            made = msgspec.convert(value, annotation, strict=self.strict, dec_hook=dec_hook)
         except msgspec.ValidationError as exc:
             inner = _first_error(exc).field
-            place = path + inner if inner.startswith("[") else _join(path, inner) if inner else path
-            yield from _from_cause(exc, path) or [FieldError(place, _text(exc))]
+            yield from _from_cause(exc, path) or [_error(_inside(path, inner), _text(exc))]
+        else:
+            number = unusable_number(made, annotation)
+            if number is not None:
+                yield FieldError(_inside(path, number.place), number.message, number.type)
+
+    def with_numbers(self, value: Any, annotation: Any, depth: int) -> Any:
+        """See the function of that name."""
+        self.nodes += 1
+        if self.nodes > _MAX_NODES:
+            return value
+        parts = None if depth == _MAX_DEPTH else self._parts(value, annotation, "")
+        if parts is not None:
+            for part in parts:
+                if not isinstance(part, FieldError):
+                    key, kind, _ = part
+                    value[key] = self.with_numbers(value[key], kind, depth + 1)
+            return value
+        if not isinstance(value, float | Decimal | list | dict):
+            return value
+        if not holds_decimals(annotation):
+            value = _as_floats(value)
+        if _fits(value, annotation):
+            return value
+        whole = _whole(value)
+        return whole if _fits(whole, annotation) else value
 
     def _parts(
         self, value: Any, annotation: Any, path: str
     ) -> Iterator[FieldError | tuple[Any, Any, str]] | None:
-        """The parts of a container that fits its type as such, None for anything else."""
+        """The parts of a container that fits its type as such: key or index, type and path; None
+        for anything else."""
         annotation = _bare(annotation, value)
         origin = typing.get_origin(annotation) or annotation
         arguments = typing.get_args(annotation)
@@ -99,7 +195,7 @@ class _Walk:
             if fields is not None:
                 return _object_parts(value, annotation, fields, path)
             if origin is dict and len(arguments) == 2:
-                return ((item, arguments[1], _join(path, str(key))) for key, item in value.items())
+                return ((key, arguments[1], _join(path, str(key))) for key in value)
         elif isinstance(value, list) and arguments and origin in (list, set, frozenset, tuple):
             if origin is tuple and Ellipsis not in arguments:
                 if len(arguments) != len(value):
@@ -108,8 +204,8 @@ class _Walk:
             else:
                 kinds = iter([arguments[0]] * min(len(value), _MAX_NODES))
             return (
-                (item, kind, f"{path}[{index}]")
-                for index, (item, kind) in enumerate(zip(value, kinds, strict=False))
+                (index, kind, f"{path}[{index}]")
+                for index, (_, kind) in enumerate(zip(value, kinds, strict=False))
             )
         return None
 
@@ -119,15 +215,15 @@ def _object_parts(
 ) -> Iterator[FieldError | tuple[Any, Any, str]]:
     for name, (kind, required) in fields.items():
         if name in value:
-            yield value[name], kind, _join(path, name)
+            yield name, kind, _join(path, name)
         elif required:
-            yield FieldError(_join(path, name), "is required")
+            yield FieldError(_join(path, name), "is required", MISSING)
     config = getattr(typing.get_origin(annotation) or annotation, "__struct_config__", None)
     if config is not None and config.forbid_unknown_fields:
         known = {*fields, config.tag_field}
         for name in value:
             if name not in known:
-                yield FieldError(_join(path, str(name)), "is not a known field")
+                yield FieldError(_join(path, str(name)), "is not a known field", UNKNOWN_FIELD)
 
 
 def _from_cause(exc: msgspec.ValidationError, path: str) -> list[FieldError]:
@@ -138,14 +234,27 @@ def _from_cause(exc: msgspec.ValidationError, path: str) -> list[FieldError]:
         inner = path
         for step in entry.get("loc", ()):
             inner = f"{inner}[{step}]" if isinstance(step, int) else _join(inner, str(step))
-        found.append(FieldError(inner, entry.get("msg", "is not valid")))
+        kind = pydantic_error_type(str(entry.get("type", INVALID)))
+        found.append(FieldError(inner, entry.get("msg", "is not valid"), kind))
     return found
 
 
 def _first_error(exc: Exception) -> FieldError:
     """msgspec's own error as ours: ``Expected `int`, got `str` - at `$.items[2].price```."""
     match = re.search(r" - at `(?:key in )?\$\.?([^`]*)`$", str(exc))
-    return FieldError(match.group(1) if match else "", _text(exc))
+    return _error(match.group(1) if match else "", _text(exc))
+
+
+def _error(field: str, sentence: str) -> FieldError:
+    return FieldError(field, sentence, error_type(sentence))
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    try:
+        msgspec.convert(value, annotation, dec_hook=dec_hook)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _is_within(field: str, place: str) -> bool:
@@ -222,6 +331,13 @@ def _unwrap(annotation: Any) -> Any:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
+
+
+def _inside(path: str, inner: str) -> str:
+    """The path of a place inside another, which may be an item or the place itself."""
+    if not inner:
+        return path
+    return path + inner if inner.startswith("[") else _join(path, inner)
 
 
 def _text(exc: Exception) -> str:

@@ -54,7 +54,7 @@ def parse_form(
         if kind == "application/x-www-form-urlencoded":
             if body.count(b"&") >= most_parts:
                 raise PayloadTooLarge(f"the form has more than {most_parts} fields")
-            fields = parse_qs(body.decode(), keep_blank_values=keep_blank_values)
+            fields = parse_qs(body.decode(), keep_blank_values=keep_blank_values, errors="strict")
             return RequestParameters(fields), RequestParameters()
         if kind == "multipart/form-data":
             boundary = str(parameters["boundary"]).encode()

@@ -11,11 +11,26 @@ from urllib.parse import unquote
 
 import msgspec
 
-from sanic_ms.exception import FieldError
-from sanic_ms.http.fields import field_errors, wire_fields
+from sanic_ms.exception import BadRequest, FieldError
+from sanic_ms.http.error_types import MISSING, NOT_UTF8, REPEATED
+from sanic_ms.http.fields import field_errors, number_errors, wire_fields
 from sanic_ms.http.query import query_of
 from sanic_ms.http.request import Request
-from sanic_ms.shapes import Filler, dec_hook, filler, to_type
+from sanic_ms.http.text_values import (
+    allows_none,
+    is_empty,
+    nullable_fields,
+    require_readable,
+    without_empty,
+)
+from sanic_ms.shapes import (
+    Filler,
+    dec_hook,
+    describe,
+    filler,
+    number_finder,
+    to_type,
+)
 from sanic_ms.shapes.signature import REQUIRED, Parameter
 from sanic_ms.values.page import Page
 
@@ -28,33 +43,47 @@ _SEQUENCES = (list, set, frozenset, tuple)
 
 
 def compile_parameter(parameter: Parameter) -> Reader:
-    """A function that reads one scalar, list or `Page` parameter from its part of the request."""
+    """A function that reads one scalar, list or `Page` parameter from its part of the request.
+
+    Raises:
+        TypeError: its type is one that no text can become.
+    """
     if parameter.source == "page":
         return compile_object(Page, "query", default=parameter.default)
-    annotation = to_type(_without_none(parameter.annotation), "input")
+    # Text is never null; msgspec would take the word "null" for it.
+    plain = _without_none(parameter.annotation)
+    annotation = to_type(plain, "input")
     if object_fields(annotation) is not None:
         fill, default = filler(annotation), parameter.default
         return compile_object(annotation, parameter.source, fill, default=default)
+    require_readable(annotation, f"the parameter {parameter.name!r}", parameter.source)
     name, default = parameter.wire_name, parameter.default
-    # Text is never null; msgspec would take the word "null" for it.
-    kind = _within_64_bits(_without_none(parameter.annotation))
+    kind = _within_64_bits(plain)
     take = _TAKERS[parameter.source](name, _is_sequence(kind))
     if parameter.is_encoded:
         take = _from_encoded_path(name)
     where = name if parameter.source != "header" else f"header {name}"
     convert = _converter(kind)
+    find_number = number_finder(annotation, floats=True)
+    empty_is_none = parameter.source == "query" and allows_none(parameter.annotation)
 
     def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
         raw = take(request, path)
         if raw is None:
             if default is REQUIRED:
-                errors.append(FieldError(where, "is required"))
+                errors.append(FieldError(where, "is required", MISSING))
                 return None
             return default
         try:
-            return convert(raw)
-        except (msgspec.ValidationError, UnicodeError):
+            value = convert(raw)
+        except (msgspec.ValidationError, UnicodeError, TypeError):
+            if empty_is_none and is_empty(raw):
+                return None
             return _convert(raw, kind, where, errors)  # once more, to find all that is wrong
+        number = None if find_number is None else find_number(value)
+        if number is not None:
+            errors.extend(number_errors(raw, kind, number, strict=False, root=where))
+        return value
 
     if parameter.source != "path" or kind is not _INT64:
         return read
@@ -69,7 +98,12 @@ def compile_parameter(parameter: Parameter) -> Reader:
 
 
 def compile_object(
-    annotation: Any, source: str, fill: Filler | None = None, *, default: Any = REQUIRED
+    annotation: Any,
+    source: str,
+    fill: Filler | None = None,
+    *,
+    default: Any = REQUIRED,
+    is_encoded: bool = False,
 ) -> Reader:
     """A function that reads an object whose fields are the parameters of one part of the request.
 
@@ -78,12 +112,29 @@ def compile_object(
         source: The part: ``"query"``, ``"header"`` or ``"path"``.
         fill: Puts the defaults in where the type itself cannot.
         default: The value where none of the parameters is given.
+        is_encoded: The values are percent-encoded, as Sanic leaves parts of the path.
+
+    Raises:
+        TypeError: it is none of these, or a field that must be there has a type that no text can
+            become.
     """
-    fields = object_fields(annotation) or {}
-    takers = [
-        (name, _TAKERS[source](name.replace("_", "-") if source == "header" else name, is_list))
-        for name, is_list in fields.items()
-    ]
+    fields = object_fields(annotation)
+    if fields is None:
+        require_readable(annotation, "the object of parameters", source)
+        raise TypeError(
+            f"{describe(annotation)} has no fields that could be the parameters of the {source}: "
+            "declare a Struct, a dataclass or {'name': type}"
+        )
+    for name, (type_, required) in (wire_fields(annotation) or {}).items():
+        if required:
+            require_readable(type_, f"the field {name!r} of {describe(annotation)}", source)
+    takers = []
+    for name, is_list in fields.items():
+        wire_name = name.replace("_", "-") if source == "header" else name
+        take = _TAKERS[source](wire_name, is_list)
+        takers.append((name, _from_encoded_path(name) if is_encoded else take))
+    find_number = number_finder(annotation, floats=True)
+    nullable = nullable_fields(annotation) if source == "query" else frozenset()
 
     def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
         found = {}
@@ -93,8 +144,18 @@ def compile_object(
                 found[name] = raw
         if not found and default is not REQUIRED:
             return default
+        if nullable:
+            found = without_empty(found, nullable)
         value = _convert(found, annotation, source, errors)
-        if fill is not None and value is not None:
+        if value is None:
+            return None
+        number = None if find_number is None else find_number(value)
+        if number is not None:
+            wrong = number_errors(found, annotation, number, strict=False, root=source)
+            if wrong:
+                errors.extend(wrong)
+                return None
+        if fill is not None:
             fill(value)
         return value
 
@@ -114,18 +175,23 @@ def _converter(kind: Any) -> Callable[[Any], Any]:
 
 def _convert(raw: Any, kind: Any, where: str, errors: list[FieldError]) -> Any:
     if isinstance(raw, _Repeated):
-        errors.append(FieldError(where, f"is given {raw.count} times and takes one value"))
+        text = f"is given {raw.count} times and takes one value"
+        errors.append(FieldError(where, text, REPEATED))
         return None
     if isinstance(raw, dict):
         repeated = {name: value for name, value in raw.items() if isinstance(value, _Repeated)}
         for name, value in repeated.items():
-            errors.append(FieldError(name, f"is given {value.count} times and takes one value"))
+            text = f"is given {value.count} times and takes one value"
+            errors.append(FieldError(name, text, REPEATED))
         if repeated:
             return None
     try:
         return msgspec.convert(raw, kind, strict=False, dec_hook=dec_hook)
     except UnicodeError:
-        errors.append(FieldError(where, "is not text in UTF-8"))
+        errors.append(FieldError(where, "is not text in UTF-8", NOT_UTF8))
+        return None
+    except TypeError:  # "sNaN" has no hash, so that no set holds it
+        errors.append(FieldError(where, "expected a finite number", "finite_number"))
         return None
     except msgspec.ValidationError as exc:
         for error in field_errors(raw, kind, exc, strict=False, root=where):
@@ -173,7 +239,12 @@ def _from_path(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]
     def take(request: Request, path: Mapping[str, Any]) -> Any:
         # As text again: the router has cast it, and the handler may want another type.
         value = path.get(name)
-        return None if value is None else str(value)
+        if value is None:
+            return None
+        text = str(value)
+        if "\ufffd" in text:  # Sanic has decoded it, and puts this in the place of what it cannot
+            _decoded(request.raw_url.partition(b"?")[0].decode("latin-1"))
+        return text
 
     return take
 
@@ -184,9 +255,16 @@ def _from_encoded_path(name: str) -> Callable[[Request, Mapping[str, Any]], Any]
         if value is None:
             return None
         text = str(value)
-        return unquote(text) if "%" in text else text
+        return _decoded(text) if "%" in text else text
 
     return take
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise BadRequest("the path is not UTF-8") from None
 
 
 _TAKERS = {"query": _from_query, "header": _from_header, "path": _from_path}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_plus
 
+from sanic_ms.exception import BadRequest
 from sanic_ms.http.request import Request
 
 __all__ = ["Query", "parse_query", "query_of"]
@@ -13,7 +14,11 @@ Query = dict[str, list[str]]
 
 
 def query_of(request: Request) -> Query:
-    """The query of a request, parsed and kept as its ``parsed_query``."""
+    """The query of a request, parsed and kept as its ``parsed_query``.
+
+    Raises:
+        BadRequest: it is not UTF-8, as `parse_query`.
+    """
     query = parse_query(request.raw_url.partition(b"?")[2].partition(b"#")[0])
     if isinstance(request, Request):  # Sanic's own has no place for it
         request.parsed_query = query
@@ -22,11 +27,20 @@ def query_of(request: Request) -> Query:
 
 def parse_query(raw: bytes) -> Query:
     """What stands behind the ``?``, by the rules of `urllib.parse.parse_qs`: ``?a=`` and ``?a`` are
-    the empty text, not an absent name, and what is not UTF-8 becomes U+FFFD.
+    the empty text, not an absent name.
 
     The usual one holds nothing that is escaped and is taken apart at a quarter of the cost.
+
+    Raises:
+        BadRequest: it is not UTF-8, escaped or not; U+FFFD for a letter would be stored.
     """
-    text = raw.decode("utf-8", "replace")
+    try:
+        return _parse(raw.decode())
+    except UnicodeDecodeError:
+        raise BadRequest("the query string is not UTF-8") from None
+
+
+def _parse(text: str) -> Query:
     escaped = "%" in text or "+" in text
     query: Query = {}
     for pair in text.split("&"):
@@ -34,7 +48,8 @@ def parse_query(raw: bytes) -> Query:
             continue
         name, _, value = pair.partition("=")
         if escaped:
-            name, value = unquote_plus(name), unquote_plus(value)
+            name = unquote_plus(name, errors="strict")
+            value = unquote_plus(value, errors="strict")
         if name in query:
             query[name].append(value)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,6 +21,7 @@ from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
+from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
@@ -27,6 +29,8 @@ from sanic_ms.values.route import DocumentedRoute, RouteSpec, route_spec, templa
 
 __all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers", "whole_number"]
 
+
+log = logging.getLogger("sanic_ms.http")
 
 _OPERATIONS = "__sanic_ms_operations__"
 _ORIGINAL = "__sanic_ms_original__"  # of a handler that stands in its place
@@ -51,6 +55,7 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace.
     """
+    warnings: dict[str, None] = {}
     for route in app.router.routes:
         share = getattr(route.ctx, "trace_sample", None)
         if share is not None and not is_share(share):
@@ -58,6 +63,7 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         handler = route.handler
         if _is_ours(route):
             route.handler = _compile(route, envelope, container)
+            warnings.update(dict.fromkeys(_exposures(route)))
         elif hasattr(handler, _ORIGINAL):
             pass
         elif hasattr(handler, "is_websocket"):
@@ -70,6 +76,21 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
             route.handler = _decoded(route.handler)
         if route.handler is not handler:
             setattr(route.handler, _ORIGINAL, getattr(handler, _ORIGINAL, handler))
+    for line in warnings:
+        log.warning("%s", line)
+
+
+def _exposures(route: Route) -> Iterator[str]:
+    """A line for each body that takes columns of a model which look like the server's own."""
+    for operation in getattr(route.handler, _OPERATIONS).values():
+        bodies = [e.annotation for e in operation.signature.parameters if e.source == "body"]
+        for shape in (operation.spec.body, *bodies):
+            for model, columns in exposed_columns(shape).items():
+                yield (
+                    f"{where(operation.handler)}: the body {model} takes {', '.join(columns)} from "
+                    "the client: leave out what is the server's (exclude=), or name what is taken "
+                    "(only=, include=)"
+                )
 
 
 def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:
@@ -153,7 +174,8 @@ def _read(
         for entry in signature.parameters
     )
     spec = route_spec(_function_of(declared))
-    return _RouteOperation(declared, replace(signature, parameters=parameters), spec)
+    signature = replace(signature, parameters=parameters, path_is_encoded=is_encoded)
+    return _RouteOperation(declared, signature, spec)
 
 
 def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:

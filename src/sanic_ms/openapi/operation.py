@@ -34,6 +34,7 @@ ERRORS: dict[int, tuple[str, str]] = {
 
 _EMPTY = frozenset((204, 205, 304))
 _BOUNDS = {"enum", "const", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+_NOT_EMPTY = {"enum", "const", "format", "pattern", "minLength"}
 _PLACES = (("path", "path"), ("query", "query"), ("headers", "header"))
 
 
@@ -227,7 +228,10 @@ def _texts(route: DocumentedRoute) -> tuple[str, str]:
 
 def _parameter(place: str, name: str, schema: Schema, required: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": name, "in": place, "required": required}
-    schema = _without_null(schema)
+    plain = _without_null(schema)
+    if place == "query" and plain is not schema and not _takes_empty(plain):
+        out["allowEmptyValue"] = True  # it is None then
+    schema = plain
     if description := schema.get("description"):
         out["description"] = description
         schema = {key: value for key, value in schema.items() if key != "description"}
@@ -236,6 +240,10 @@ def _parameter(place: str, name: str, schema: Schema, required: bool) -> dict[st
         schema = {"type": "integer", "format": "int64", **schema}
     out["schema"] = schema
     return out
+
+
+def _takes_empty(schema: Schema) -> bool:
+    return schema.get("type") == "string" and not _NOT_EMPTY & schema.keys()
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -125,7 +125,8 @@ class Schemas:
         key = (name, _closure(name, defs))
         if key not in self._names:
             wanted = name
-            if wanted in self._taken() and direction == "input":
+            is_input = direction == "input" and not name.endswith("Input")
+            if wanted in self._taken() and is_input:
                 wanted = f"{name}Input"
             self._names[key] = self._free(wanted)
         return self._names[key]

@@ -3,7 +3,9 @@
 - `to_type` turns a shape into a type that msgspec decodes, encodes and documents.
 - `defaults_of` says what stands in for keys that a request left out, and `filler` puts it there.
 - `dec_hook`, `enc_hook`, `schema_hook` and `ENCODER` are msgspec's other halves.
+- `number_finder` makes the function that finds numbers which no column holds.
 - `projector` makes the function that keeps undeclared keys out of answers.
+- `select` chooses among the keys of a model what a request may give.
 - `describe` names a shape in messages, `require_shape` refuses at once what can be none.
 
 A wrong shape raises `TypeError` when the program starts, never at a request.
@@ -16,22 +18,38 @@ from sanic_ms.shapes.codec import ENCODER, dec_hook, enc_hook, inner_shapes, sch
 from sanic_ms.shapes.defaults import Filler, defaults_of, filler
 from sanic_ms.shapes.describe import describe, require_shape
 from sanic_ms.shapes.member import Direction, Member
+from sanic_ms.shapes.numbers import (
+    NumberFinder,
+    UnusableNumber,
+    holds_decimals,
+    number_finder,
+    unusable_number,
+)
 from sanic_ms.shapes.projection import Projector, projector
+from sanic_ms.shapes.selection import Selection, exposed_columns, select
 
 __all__ = [
     "ENCODER",
     "Direction",
     "Filler",
     "Member",
+    "NumberFinder",
     "Projector",
+    "Selection",
+    "UnusableNumber",
     "dec_hook",
     "defaults_of",
     "describe",
     "enc_hook",
+    "exposed_columns",
     "filler",
+    "holds_decimals",
     "inner_shapes",
+    "number_finder",
     "projector",
     "require_shape",
     "schema_hook",
+    "select",
     "to_type",
+    "unusable_number",
 ]

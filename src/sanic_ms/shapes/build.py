@@ -8,7 +8,7 @@ import re
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -23,6 +23,7 @@ from sanic_ms.shapes.member import (
     new_object,
     with_nullable,
 )
+from sanic_ms.shapes.selection import Selection, choose
 from sanic_ms.shapes.union import OneOf, join
 
 __all__ = ["is_anonymous", "to_type"]
@@ -97,6 +98,8 @@ class _Builder:
             return annotation(with_nullable(member, type_), type_, self.direction)
         if inspect.isclass(shape) and get_origin(shape) is None:
             return self._class(shape)
+        if isinstance(shape, Selection):
+            return self._selection(shape)
         if shape is None:
             return type(None)
         if shape is Any or isinstance(shape, typing.TypeVar):
@@ -158,6 +161,8 @@ class _Builder:
     ) -> dict[str, tuple[Member, Any]]:
         found: dict[str, tuple[Member, Any]] = {}
         for key, member in members:
+            if member.read_only and self.direction == "input":
+                continue
             path = f"{where}.{key}" if where else key
             wire = member.name or key
             if wire in found:
@@ -166,24 +171,33 @@ class _Builder:
         return found
 
     def _class(self, cls: Any) -> Any:
-        if peewee.is_model(cls):
-            return self._object(cls, lambda: peewee.members(cls, self.direction))
-        if classes.is_plain_class(cls):
-            return self._object(cls, lambda: classes.members(cls, self.direction))
-        return cls
+        return self._object(cls) if _has_members(cls) else cls
 
-    def _object(self, cls: Any, members: Callable[[], Iterator[tuple[str, Member]]]) -> Any:
-        identity = (self.direction, cls)
+    def _selection(self, selection: Selection) -> Any:
+        if not _has_members(selection.cls):
+            raise TypeError(
+                f"{selection.cls.__name__} is no Peewee model and no class of fields: write a "
+                "shape with the keys that the route takes instead of only=, exclude= or partial="
+            )
+        return self._object(selection.cls, selection)
+
+    def _object(self, cls: Any, selection: Selection | None = None) -> Any:
+        identity = (self.direction, cls if selection is None else selection)
         if identity in _objects:
             return _objects[identity]
-        suffix = "Input" if self.direction == "input" else ""
+        is_input = self.direction == "input"
+        suffix = ("Input" if selection is None else selection.suffix) if is_input else ""
         doc = cls.__dict__.get("__doc__")
         new = new_object(
             f"{cls.__name__}{suffix}", module=cls.__module__, doc=inspect.cleandoc(doc or "")
         )
         new.__qualname__ = _unique(cls.__module__, f"{cls.__qualname__}{suffix}")
         _objects[identity] = new  # before its keys: a model may lead back to itself
-        fill(new, self._members(members(), cls.__name__), self.direction)
+        source = peewee if peewee.is_model(cls) else classes
+        members = source.members(cls, self.direction)
+        if is_input:
+            members = choose(cls, members, selection)
+        fill(new, self._members(members, cls.__name__), self.direction)
         return new
 
     def _generic(self, shape: Any, where: str) -> Any:
@@ -204,6 +218,10 @@ class _Builder:
         if all(new is old for new, old in zip(built, args, strict=True)):
             return shape
         return origin[built if len(built) != 1 else built[0]]
+
+
+def _has_members(cls: Any) -> bool:
+    return peewee.is_model(cls) or classes.is_plain_class(cls)
 
 
 def _unique(module: str, qualname: str) -> str:

@@ -6,6 +6,8 @@ import types
 import typing
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from sanic_ms.shapes.selection import Selection
+
 __all__ = ["describe", "not_a_shape", "require_shape", "unwrapped"]
 
 _WORDS: dict[Any, str] = {
@@ -32,6 +34,8 @@ def describe(shape: Any) -> str:
         return "nothing"
     if shape is Any:
         return "any value"
+    if isinstance(shape, Selection):
+        return describe(shape.cls)
     if hasattr(shape, "__shape__"):
         field = shape() if isinstance(shape, type) else shape
         return describe(field.__shape__("output").shape)
@@ -109,7 +113,7 @@ def require_shape(shape: Any, where: str = "") -> None:
     elif not (
         shape is None
         or shape is Any
-        or isinstance(shape, (type, typing.TypeVar))
+        or isinstance(shape, (type, typing.TypeVar, Selection))
         or hasattr(shape, "__shape__")
         or hasattr(shape, "__supertype__")
         or get_origin(shape) is not None

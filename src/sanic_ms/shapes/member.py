@@ -12,13 +12,27 @@ from typing import Annotated, Any, Literal, TypedDict, Union
 import msgspec
 from msgspec import NODEFAULT, Meta
 
-__all__ = ["DEFAULTS", "Direction", "Member", "annotation", "fill", "new_object", "with_nullable"]
+__all__ = [
+    "DEFAULTS",
+    "DIGITS",
+    "Direction",
+    "Member",
+    "annotation",
+    "fill",
+    "new_object",
+    "with_nullable",
+]
 
 Direction = Literal["input", "output"]
 """Which way the data goes: ``"input"`` is a request, ``"output"`` an answer."""
 
 DEFAULTS = "__shape_defaults__"
 """The attribute of a generated type that holds what stands in for keys left out."""
+
+
+DIGITS = "sanic_ms.digits"
+"""The key of `msgspec.Meta.extra` that limits a `Decimal`, which msgspec cannot: how many digits in
+all, and how many of them after the point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,8 @@ class Member:
         constraints: Keyword arguments of `msgspec.Meta` that limit the value (``max_length=3``).
         schema: Further keys of its JSON schema, for the document only.
         name: The key on the wire, where it is not the attribute's own name.
+        read_only: A request cannot give it; it stands in answers only.
+        named_only: A request gives it only where the route names it; see `Selection`.
     """
 
     shape: Any
@@ -49,6 +65,8 @@ class Member:
     constraints: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+    read_only: bool = False
+    named_only: bool = False
 
 
 def new_object(name: str, *, module: str, doc: str | None) -> Any:

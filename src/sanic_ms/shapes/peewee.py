@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from msgspec import NODEFAULT
 
-from sanic_ms.shapes.member import Direction, Member
+from sanic_ms.shapes.member import DIGITS, Direction, Member
 
-__all__ = ["is_model", "members"]
+__all__ = ["attribute_name", "is_model", "members"]
 
 # By class name, looked up along the field's bases: the nearest name decides.
 _BY_CLASS: dict[str, Any] = {
@@ -81,7 +83,8 @@ def is_model(obj: object) -> bool:
 def members(model: Any, direction: Direction) -> Iterator[tuple[str, Member]]:
     """The columns of a model in their order, by column name.
 
-    In a request keys that the database makes (`AutoField`, sequences) are left out.
+    Primary keys and columns with a default are marked `named_only`, and those that
+    `sanic_ms.doc.read_only` has marked `read_only`.
 
     Raises:
         TypeError: a foreign key refers to a model that nobody has defined.
@@ -89,9 +92,13 @@ def members(model: Any, direction: Direction) -> Iterator[tuple[str, Member]]:
     for field in model._meta.sorted_fields:
         if getattr(field, "_hidden", False) or "MetaField" in _bases(field):
             continue
-        if direction == "input" and (field.auto_increment or field.sequence):
-            continue
         yield field.column_name, _member(model, field, direction)
+
+
+def attribute_name(model: Any, column: str) -> str:
+    """The name in Python of a key of a model; the key itself for any other class."""
+    name: str = model._meta.columns[column].name if is_model(model) else column
+    return name
 
 
 def _member(model: Any, field: Any, direction: Direction) -> Member:
@@ -114,7 +121,20 @@ def _member(model: Any, field: Any, direction: Direction) -> Member:
         description=(help_text if is_text and help_text else title),
         constraints=constraints,
         schema=schema,
+        read_only=getattr(field, "read_only", False) is True,
+        named_only=_is_made_by_the_server(field),
     )
+
+
+_MADE_BY_DATABASE = re.compile(r"\s*(default|generated)\b", re.IGNORECASE)
+
+
+def _is_made_by_the_server(field: Any) -> bool:
+    """Whether a row has a value for the column without the client: its key, or a default."""
+    if field.primary_key or field.auto_increment or field.sequence or field.default is not None:
+        return True
+    texts = (getattr(entry, "sql", entry) for entry in field.constraints or ())
+    return any(isinstance(text, str) and _MADE_BY_DATABASE.match(text) for text in texts)
 
 
 def _bases(field: Any) -> list[str]:
@@ -151,7 +171,24 @@ def _column(model: Any, field: Any) -> tuple[Any, dict[str, Any], dict[str, Any]
         constraints["max_length"] = field.max_length
     elif type_ is datetime.datetime:
         schema["format"] = "date-time"
+    elif type_ is decimal.Decimal and isinstance(getattr(field, "max_digits", None), int):
+        constraints.update(_digits(field.max_digits, field.decimal_places))
     return type_, constraints, schema
+
+
+def _digits(max_digits: int, decimal_places: int) -> dict[str, Any]:
+    """The limit of a decimal column. msgspec has none for it: see `sanic_ms.shapes.numbers`."""
+    before = max_digits - decimal_places
+    whole = f"0*[0-9]{{1,{before}}}" if before else "0+"
+    maximum = float(f"{'9' * before}.{'9' * decimal_places}")
+    if decimal.Decimal(maximum) >= 10**before:  # more digits than a float has
+        maximum = math.nextafter(maximum, 0.0)
+    schema = {
+        "pattern": rf"^[+-]?({whole}(\.[0-9]*)?|0*\.[0-9]+)$",
+        "minimum": -maximum,
+        "maximum": maximum,
+    }
+    return {"extra": {DIGITS: (max_digits, decimal_places)}, "extra_json_schema": schema}
 
 
 def _array(model: Any, field: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:

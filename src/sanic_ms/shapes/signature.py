@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
+from sanic_ms.shapes.selection import select
 from sanic_ms.values.page import Page, Pagination
 
 __all__ = [
@@ -69,10 +70,29 @@ class Path(_Marker):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True)
 class Body(_Marker):
-    """The parameter is the body."""
+    """The parameter is the body.
 
-    __slots__ = ()
+    Args:
+        only, exclude, include, partial: Of a Peewee model, what the body may give; see
+            `sanic_ms.doc.consumes`.
+    """
+
+    only: Sequence[str] | None = field(default=None, kw_only=True)
+    exclude: Sequence[str] = field(default=(), kw_only=True)
+    include: Sequence[str] = field(default=(), kw_only=True)
+    partial: bool = field(default=False, kw_only=True)
+
+    def chosen(self, shape: Any) -> Any:
+        """The shape with what the body may give of it."""
+        return select(
+            shape,
+            only=self.only,
+            exclude=self.exclude,
+            include=self.include,
+            partial=self.partial,
+        )
 
 
 _SOURCES: dict[type[_Marker], Source] = {
@@ -120,12 +140,15 @@ class Signature:
             takes with no annotation is not among them, Sanic passes it.
         returns: The annotation of the data that it returns, None where there is none.
         paginated: It returns ``(rows, pagination)``.
+        path_names: The names of the path's parameters.
+        path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
     """
 
     parameters: tuple[Parameter, ...] = ()
     returns: Any = None
     paginated: bool = False
     path_names: frozenset[str] = field(default_factory=frozenset)
+    path_is_encoded: bool = False
 
 
 def read_signature(
@@ -259,6 +282,11 @@ def _classify(
         wire_name = marker.name or (name.replace("_", "-") if source == "header" else name)
         if source == "path" and wire_name not in path_names:
             raise TypeError(f"{where(function)}: the path has no parameter {wire_name!r}")
+        if isinstance(marker, Body):
+            try:
+                annotation = marker.chosen(annotation)
+            except TypeError as exc:
+                raise TypeError(f"{where(function)}: the body {name!r}: {exc}") from None
         return Parameter(name, source, annotation, wire_name, default)
     if name in path_names:
         return Parameter(name, "path", annotation, name, default)
@@ -296,6 +324,7 @@ def _split_marker(annotation: Any) -> tuple[Any, _Marker | None]:
 
 
 _SCALARS = (str, int, float, bool, bytes, Decimal, UUID, datetime, date, time, timedelta)
+_LISTS = (list, set, frozenset, tuple)
 
 
 def _is_scalar(annotation: Any) -> bool:
@@ -309,8 +338,10 @@ def _is_scalar(annotation: Any) -> bool:
         return True
     if origin in (Union, types.UnionType):
         return all(entry is type(None) or _is_scalar(entry) for entry in arguments)
-    if origin in (list, set, frozenset, tuple):
+    if origin in _LISTS:
         return all(entry is Ellipsis or _is_scalar(entry) for entry in arguments)
+    if annotation in _LISTS:
+        return True  # without a word about its items, which are text then
     return isinstance(annotation, type) and issubclass(annotation, (*_SCALARS, Enum))
 
 
