@@ -10,10 +10,12 @@ import msgspec
 
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
-from sanic_ms.db.rows import OpenRows, RowIterator
+from sanic_ms.db.failures import note_statement
+from sanic_ms.db.rows import OpenRows, RowIterator, still_iterating
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.db.transaction import Transaction, transaction_options
 from sanic_ms.exception import (
+    DatabaseError,
     DatabaseUnavailable,
     LifecycleError,
     StatementError,
@@ -134,6 +136,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             await self._pool.watch.batch(
                 known, session.executemany(known, rows, self._pool.limit(timeout))
             )
+        except BaseException as exc:
+            note_statement(exc, known)
+            raise
         finally:
             self._busy = self._fresh = False
 
@@ -256,6 +261,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         try:
             work = session.commit(self._pool.statement_timeout)
             await self._pool.watch.command("COMMIT", work)
+        except DatabaseError as exc:  # of a constraint that is checked at the end
+            exc.statement = exc.statement or "COMMIT"
+            raise
         finally:
             self._busy = False
 
@@ -298,9 +306,12 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             rows = await open_rows(session)
         except DatabaseUnavailable as exc:
             rows = await self._elsewhere(open_rows, session, exc)
+        except BaseException as exc:
+            note_statement(exc, known, args)
+            raise
         finally:
             self._busy = self._fresh = False
-        cursor = OpenRows(rows)
+        cursor = OpenRows(rows, known)
         self._cursors.append(cursor)
         return cursor
 
@@ -316,6 +327,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         self._busy = True
         try:
             return await cursor.rows.fetch(count)
+        except BaseException as exc:
+            note_statement(exc, cursor.statement)
+            raise
         finally:
             self._busy = False
 
@@ -416,6 +430,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         watch = self._pool.watch
         if watch.metrics is not None:
             watch.metrics.failed(known.word, started, exc)
+        note_statement(exc, known, args)
         if not isinstance(exc, DatabaseUnavailable):
             raise exc
         return await self._elsewhere(
@@ -463,7 +478,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         for cursor in [cursor for cursor in self._cursors if cursor.abandoned]:
             await self.close_rows(cursor)
         if self._cursors and not self.transactions:
-            raise _still_iterating()
+            raise still_iterating()
 
 
 def _execute(session: Session, known: Statement, args: Arguments, limit: float | None) -> Work[int]:
@@ -480,10 +495,3 @@ def _fetch(
     session: Session, known: Statement, args: Arguments, limit: float | None
 ) -> Work[list[Row]]:
     return session.fetch(known, args, limit)
-
-
-def _still_iterating() -> LifecycleError:
-    return LifecycleError(
-        "iterate() is still running on this connection: finish it, close it with aclose(), or "
-        "open a transaction around both to run statements in between"
-    )

@@ -209,7 +209,9 @@ async def test_a_value_that_cannot_be_stored(pool: ConnectionPool, table: str, v
     """The error is the caller's, and the connection stays good."""
     with pytest.raises(DataError) as caught:
         await pool.execute(f"INSERT INTO {table} (id) VALUES ($1)", value)
-    assert caught.value.status == 400
+    assert caught.value.status == 500
+    assert caught.value.statement == (f"INSERT INTO {table} (id) VALUES ($1)")
+    assert caught.value.out_of_range == ((value,) if isinstance(value, int) else ())
     assert await pool.fetchval("SELECT 1") == 1
 
 
@@ -295,17 +297,18 @@ async def test_constraints_have_errors_of_their_own(pool: ConnectionPool, make_t
     insert = f"INSERT INTO {child} (id, n, u, c, p) VALUES ($1, $2, $3, $4, $5)"
     await pool.execute(f"INSERT INTO {parent} VALUES (1)")
     await pool.execute(insert, 1, 1, 1, 1, 1)
-    for args, kind in (
-        ((1, 1, 2, 1, 1), UniqueViolation),
-        ((2, 1, 1, 1, 1), UniqueViolation),
-        ((2, None, 2, 1, 1), NotNullViolation),
-        ((2, 1, 2, -1, 1), CheckViolation),
-        ((2, 1, 2, 1, 99), ForeignKeyViolation),
+    for args, kind, status in (
+        ((1, 1, 2, 1, 1), UniqueViolation, 409),
+        ((2, 1, 1, 1, 1), UniqueViolation, 409),
+        ((2, None, 2, 1, 1), NotNullViolation, 500),
+        ((2, 1, 2, -1, 1), CheckViolation, 500),
+        ((2, 1, 2, 1, 99), ForeignKeyViolation, 409),
     ):
         with pytest.raises(IntegrityError) as caught:
             await pool.execute(insert, *args)
         assert type(caught.value) is kind
-        assert caught.value.status == 409
+        assert caught.value.status == status
+        assert caught.value.statement == insert
     with pytest.raises(ForeignKeyViolation):
         await pool.execute(f"DELETE FROM {parent}")
     await pool.execute(f"DROP TABLE {child}")

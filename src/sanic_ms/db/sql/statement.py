@@ -58,15 +58,16 @@ class Statement:
             could not read it (a NUL, half a surrogate pair).
     """
 
-    __slots__ = ("_is_plain", "alone_for", "answered", "batched", "count", "harmless", "mentions",
-                 "order", "plain", "selects", "sets", "slow", "sql", "text", "together", "traced",
-                 "word", "writes")  # fmt: skip
+    __slots__ = ("_dialect", "_is_plain", "alone_for", "answered", "batched", "count", "harmless",
+                 "mentions", "order", "plain", "selects", "sets", "slow", "sql", "text", "together",
+                 "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
             _check_letters(sql)
         found = scan(sql, dialect)
         self.sql = sql
+        self._dialect: Dialect = dialect
         self.count = max(found.numbers, default=0)
         self.order: tuple[int, ...] | None = None
         if dialect == "postgresql":
@@ -100,6 +101,11 @@ class Statement:
         self.alone_for = 0.0
         self.traced: ChildSpans | None = None
         self.batched: ChildSpans | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text for a log or a span: without the strings and numbers in it."""
+        return scan(self.sql, self._dialect).shown
 
     def confirm(self, proven: bool) -> None:
         """Take over what a catalog says of `mentions`."""
