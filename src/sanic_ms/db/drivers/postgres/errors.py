@@ -8,6 +8,7 @@ import re
 import asyncpg
 from asyncpg import exceptions as pg
 
+from sanic_ms.db.drivers.postgres.connection import is_of_application
 from sanic_ms.exception import (
     CheckViolation,
     DatabaseError,
@@ -121,6 +122,9 @@ def translate(exc: BaseException) -> DatabaseError | None:
         return QueryTimeout("the statement took longer than its timeout and was cancelled")
     if isinstance(exc, OSError | EOFError):
         return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
+    if isinstance(exc, ValueError | OverflowError) and not is_of_application(exc):
+        # asyncpg's decoders: Python has no 24:00, and no interval of a hundred million years.
+        return DataError(f"a value in a row cannot be read in Python: {exc}")
     return None
 
 
