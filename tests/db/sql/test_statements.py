@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -24,6 +24,8 @@ from sanic_ms.exception import (
     StatementError,
     UniqueViolation,
 )
+
+MakeTable = Callable[..., Awaitable[str]]
 
 
 class Colour(Enum):
@@ -381,3 +383,68 @@ async def test_instants_are_utc(pool: ConnectionPool, make_table: Any) -> None:
     await pool.execute(f"INSERT INTO {table} VALUES (1, CURRENT_TIMESTAMP)")
     found = await pool.fetchval(f"SELECT ts FROM {table}")
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=1)
+
+
+async def test_a_moment_for_a_date_is_its_date_in_utc(
+    pool: ConnectionPool, make_table: MakeTable
+) -> None:
+    """One rule on every database: a datetime with a zone is an instant, one without is in UTC."""
+    table = await make_table("id INTEGER PRIMARY KEY, day DATE")
+    new_york = timezone(timedelta(hours=-5))
+    for number, value in enumerate(
+        (
+            datetime(2024, 1, 1, 23, 30, tzinfo=new_york),
+            datetime(2024, 1, 2, 0, 30, tzinfo=UTC),
+            datetime(2024, 1, 2, 23, 30),
+            date(2024, 1, 2),
+        )
+    ):
+        await pool.execute(f"INSERT INTO {table} VALUES ($1, $2)", number, value)
+    rows = await pool.fetch(f"SELECT day FROM {table} ORDER BY id")
+    assert rows == [{"day": date(2024, 1, 2)}] * 4
+
+
+async def test_a_fraction_finds_no_whole_number(pool: ConnectionPool, table: str) -> None:
+    """A comparison with ``1.9`` never means 1: it finds no row, or is a DataError."""
+    await pool.execute(f"INSERT INTO {table} (id) VALUES (1), (2)")
+    for value in (1.9, Decimal("1.9"), 1.0000001):
+        try:
+            assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", value) == []
+        except DataError:
+            assert pool.statements.dialect == "postgresql"
+    for whole in (1.0, Decimal("1.0")):
+        assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", whole) == [{"id": 1}]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, Decimal("NaN"), Decimal("-Infinity")])
+async def test_numbers_that_are_not_finite(
+    pool: ConnectionPool, make_table: MakeTable, value: Any
+) -> None:
+    """MySQL would store 0: it is a DataError there. No database gives another number back."""
+    table = await make_table("id INTEGER PRIMARY KEY, n NUMERIC(20, 2)")
+    try:
+        await pool.execute(f"INSERT INTO {table} VALUES (1, $1)", value)
+    except DataError:
+        assert await pool.fetch(f"SELECT * FROM {table}") == []
+    else:
+        assert pool.statements.dialect != "mysql"
+        found = await pool.fetchval(f"SELECT n FROM {table}")
+        assert found is None or not math.isfinite(found)
+
+
+async def test_json_that_python_cannot_hold(pool: ConnectionPool, make_table: MakeTable) -> None:
+    """``1e400`` in a row is a DataError, or, on SQLite, the text as it stands there: never an
+    exception of another library."""
+    if pool.statements.dialect == "postgresql":
+        table = await make_table("id INTEGER PRIMARY KEY, j JSON")
+    else:
+        table = await make_table("id INTEGER PRIMARY KEY, j {json}")
+    for number, text in enumerate(("[1e400]", "[" * 20_000 + "]" * 20_000)):
+        try:
+            await pool.execute(f"INSERT INTO {table} (id, j) VALUES ({number}, '{text}')")
+            found = await pool.fetchval(f"SELECT j FROM {table} WHERE id = $1", number)
+        except DatabaseError:
+            continue
+        assert pool.statements.dialect == "sqlite"
+        assert found == text
+    assert await pool.fetchval("SELECT 1") == 1

@@ -62,7 +62,7 @@ def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
         text = data.decode("utf-8", "surrogateescape")
         try:
             return convert(text)
-        except (ValueError, InvalidOperation, msgspec.DecodeError):
+        except (ValueError, InvalidOperation, msgspec.DecodeError, RecursionError):
             return text
 
     return converter
@@ -72,6 +72,13 @@ def _instant(text: str) -> datetime:
     # What SQLite itself writes (CURRENT_TIMESTAMP) is UTC and does not say so.
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _date(text: str) -> date:
+    # SQLite stores a moment whole. Its date is that in UTC, as on the other databases.
+    if len(text) <= len("2024-01-02"):
+        return date.fromisoformat(text)
+    return _instant(text).astimezone(UTC).date()
 
 
 def _boolean(text: str) -> Any:
@@ -85,7 +92,7 @@ def _json(text: str) -> Any:
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     "BOOL": _tolerant(_boolean),
     "BOOLEAN": _tolerant(_boolean),
-    "DATE": _tolerant(date.fromisoformat),
+    "DATE": _tolerant(_date),
     "DATETIME": _tolerant(_instant),
     "DECIMAL": _tolerant(Decimal),
     "JSON": _tolerant(_json),
