@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from sanic_ms.context import RequestContext, current_request
+from sanic_ms.db import calls
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
+from sanic_ms.db.calls import Call, Work
 from sanic_ms.db.failures import note_statement
 from sanic_ms.db.rows import OpenRows, RowIterator, still_iterating
 from sanic_ms.db.sql.statement import Statement
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 Result = TypeVar("Result")
-Work = Coroutine[Any, Any, Result]
-# A statement on a session, within so many seconds.
-Call = Callable[[Session, Statement, Arguments, float | None], Work[Result]]
 
 
 class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one for each acquire()
@@ -62,7 +61,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
         """Every row, as a list of dicts."""
-        return await self._run(_fetch, statement, args, timeout)
+        return await self._run(calls.fetch, statement, args, timeout)
 
     async def fetchrow(
         self, statement: object, *args: Any, timeout: float | None = None
@@ -82,7 +81,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
                 metrics.done(known.word, started)
             return row
         except BaseException as exc:
-            return await self._again(_fetchrow, session, known, values, limit, started, exc)
+            return await self._again(calls.fetchrow, session, known, values, limit, started, exc)
         finally:
             self._busy = self._fresh = False
 
@@ -110,7 +109,25 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
         An UPDATE counts the rows that it matched, on every database.
         """
-        return await self._run(_execute, statement, args, timeout)
+        return await self._run(calls.execute, statement, args, timeout)
+
+    async def insert(
+        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+    ) -> Any:
+        """Insert a row and give its key: the same on every database, without RETURNING.
+
+        Args:
+            statement: An INSERT. Of several rows, the key of the first is given.
+            key: The column whose value is given; on MySQL it is the AUTO_INCREMENT column's.
+
+        Returns:
+            None where no row was inserted, and on MySQL where no number was given.
+
+        Raises:
+            StatementError: it is no INSERT.
+        """
+        text, values = self._pool.statements.inserting(statement, args, key)
+        return await self._run(calls.insert, text, values, timeout)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
@@ -479,19 +496,3 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             await self.close_rows(cursor)
         if self._cursors and not self.transactions:
             raise still_iterating()
-
-
-def _execute(session: Session, known: Statement, args: Arguments, limit: float | None) -> Work[int]:
-    return session.execute(known, args, limit)
-
-
-def _fetchrow(
-    session: Session, known: Statement, args: Arguments, limit: float | None
-) -> Work[Row | None]:
-    return session.fetchrow(known, args, limit)
-
-
-def _fetch(
-    session: Session, known: Statement, args: Arguments, limit: float | None
-) -> Work[list[Row]]:
-    return session.fetch(known, args, limit)

@@ -448,3 +448,61 @@ async def test_json_that_python_cannot_hold(pool: ConnectionPool, make_table: Ma
         assert pool.statements.dialect == "sqlite"
         assert found == text
     assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_insert_gives_the_key(pool: ConnectionPool, make_table: MakeTable) -> None:
+    """The number that the database gave, on every database: of the pool, of a connection, in a
+    transaction, for SQL text and for queries; of several rows, the first one's."""
+    table = await make_table("id {serial}, name VARCHAR(20) UNIQUE")
+    insert = f"INSERT INTO {table} (name) VALUES ($1)"
+    first = await pool.insert(insert, "ann")
+    assert await pool.insert(f"{insert};  ", "bob") == first + 1
+    assert await pool.insert(f"{insert} -- a comment", "cy") == first + 2
+    async with pool.acquire() as db:
+        assert await db.insert(insert, "dan") == first + 3
+    async with pool.transaction() as db:
+        assert await db.insert(insert, "eve") == first + 4
+    peewee = pytest.importorskip("peewee")
+    model: Any = type(
+        "Person",
+        (peewee.Model,),
+        {
+            "name": peewee.CharField(),
+            "Meta": type("Meta", (), {"table_name": table}),
+        },
+    )
+    assert await pool.insert(model.insert(name="fay")) == first + 5
+    several = f"INSERT INTO {table} (name) VALUES ($1), ($2)"
+    assert await pool.insert(several, "gus", "hal") == first + 6
+    rows = await pool.fetch(f"SELECT id, name FROM {table} ORDER BY id")
+    assert [row["name"][0] for row in rows] == list("abcdefgh")
+    assert [row["id"] for row in rows] == list(range(first, first + 8))
+    with pytest.raises(UniqueViolation):
+        await pool.insert(insert, "ann")
+    for wrong in (f"DELETE FROM {table}", f"SELECT id FROM {table}"):
+        with pytest.raises(StatementError, match="takes an INSERT"):
+            await pool.insert(wrong)
+    assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 8
+
+
+async def test_insert_without_a_row_or_with_another_key(
+    pool: ConnectionPool, make_table: MakeTable
+) -> None:
+    """None where nothing was inserted. The key is any column; one that is not there is an error."""
+    table = await make_table("id {serial}, name VARCHAR(20) UNIQUE")
+    mysql = pool.statements.dialect == "mysql"
+    once = (
+        f"INSERT IGNORE INTO {table} (name) VALUES ($1)"
+        if mysql
+        else f"INSERT INTO {table} (name) VALUES ($1) ON CONFLICT DO NOTHING"
+    )
+    assert await pool.insert(once, "ann") is not None
+    assert await pool.insert(once, "ann") is None
+    if mysql:
+        return
+    assert await pool.insert(once, "bob", key="name") == "bob"
+    assert await pool.insert(f"{once} RETURNING name", "cy") == "cy"
+    for key in ("nothing", "", 'a"b', "a]b"):
+        with pytest.raises(StatementError):
+            await pool.insert(once, "dan", key=key)
+    assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sanic_ms.db.sql import query_builders
 from sanic_ms.db.sql.classification import Mentions, classify
@@ -24,6 +24,8 @@ Arguments = Sequence[Any]
 _LONGEST = 16_384  # characters of a text that is remembered
 
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
+_RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
+_INSERTS: Final = frozenset(("insert", "replace", "with"))
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
 
 
@@ -38,6 +40,7 @@ class Statement:
         order: The argument's index for each ``?`` of the text; None where that is 0, 1, 2 …
         selects: It starts with SELECT or VALUES and so cannot write on SQLite.
         writes: It may change data, as far as its words tell.
+        returns: It writes, and has RETURNING.
         mentions: What a catalog has to confirm before the statement is proven to leave the session
             as it was; None: it can never be proven.
         sets: It may change what names mean: until the end of the transaction, or, where it can
@@ -59,8 +62,8 @@ class Statement:
     """
 
     __slots__ = ("_dialect", "_is_plain", "alone_for", "answered", "batched", "count", "harmless",
-                 "mentions", "order", "plain", "selects", "sets", "slow", "sql", "text", "together",
-                 "traced", "word", "writes")  # fmt: skip
+                 "mentions", "order", "plain", "returns", "selects", "sets", "slow", "sql", "text",
+                 "together", "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
@@ -87,6 +90,7 @@ class Statement:
             or word in ("explain", "show", "pragma")
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
+        self.returns = self.writes and _RETURNING.search(found.code) is not None
         mentions, self._is_plain = classify(found.bare, dialect)
         self.mentions: Mentions | None = mentions if prove else None
         # A long text is not remembered, nor that it takes long: it would hold up those behind it.
@@ -183,6 +187,26 @@ class StatementCache:
         """The statement of a text, whatever number of arguments it takes."""
         known = self._known.get(sql)
         return known if known is not None else self._remember(sql)
+
+    def inserting(self, statement: object, args: Arguments, key: str) -> tuple[str, Arguments]:
+        """The text of an INSERT that gives the key of its row, and its arguments.
+
+        MySQL tells the key by itself, and one with RETURNING gives what it says.
+
+        Raises:
+            StatementError: as for `get`; it is no INSERT, or the key cannot be a column's name.
+        """
+        known, args = self.get(statement, args)
+        if known.word not in _INSERTS or not known.writes:
+            raise StatementError(f"insert() takes an INSERT, not {known.word.upper()}")
+        if known.returns or self.dialect == "mysql":
+            return known.sql, args
+        if not key or any(letter in key for letter in '"[]\0'):
+            raise StatementError(f"key={key!r} is no name of a column")
+        # SQLite takes "…" for a text where there is no such column.
+        column = f"[{key}]" if self.dialect == "sqlite" else f'"{key}"'
+        text = known.sql.rstrip("; \t\r\n")
+        return f"{text}\nRETURNING {column}", args  # its own line: the last one may be a comment
 
     def proof_of(self, mentions: Mentions) -> bool | None:
         """What the catalog has said of these mentions lately; None: nothing."""

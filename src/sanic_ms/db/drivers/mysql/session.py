@@ -127,8 +127,16 @@ class MySQLSession(Session):
     ) -> Any:
         """One value of the first row."""
         result = await self._run(statement, args, timeout)
-        if not result.rows:
-            return None
+        return await self._value(statement, result, column) if result.rows else None
+
+    async def insert(self, statement: Statement, args: Arguments, timeout: float | None) -> Any:
+        """The number that AUTO_INCREMENT gave, or the first value of RETURNING (MariaDB)."""
+        result = await self._run(statement, args, timeout)
+        if statement.returns:
+            return await self._value(statement, result, 0) if result.rows else None
+        return int(result.insert_id) or None
+
+    async def _value(self, statement: Statement, result: Any, column: int) -> Any:
         shape = await self._shape(statement, result)
         row = result.rows[0]
         value = value_at(row, column)
