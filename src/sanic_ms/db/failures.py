@@ -28,12 +28,20 @@ def note_statement(exc: BaseException, statement: Statement, args: Sequence[Any]
     shown = " ".join(statement.shown.split())
     exc.statement = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
     if isinstance(exc, DataError) and exc.bits is not None:
-        exc.out_of_range = _out_of_range(exc.bits, exc.argument, args)
+        exc.out_of_range = _out_of_range(exc, exc.bits, statement, args)
 
 
-def _out_of_range(bits: int, argument: int | None, args: Sequence[Any]) -> tuple[int, ...]:
-    """The integers that do not fit: of the argument at fault where it is known, else of all."""
-    if argument is not None:
-        args = args[argument - 1 : argument]
+def _out_of_range(
+    exc: DataError, bits: int, statement: Statement, args: Sequence[Any]
+) -> tuple[int, ...]:
+    """The integers that do not fit: of the argument or the column at fault where one is known, else
+    all that are too large."""
+    if exc.argument is not None:
+        args = args[exc.argument - 1 : exc.argument]
+    elif exc.column is not None and (targets := statement.targets) is not None:
+        meant = [number for number, column in targets.columns if column == exc.column]
+        args = [args[number - 1] for number in meant if number <= len(args)]
+        # Whatever its size, as the type of the column is not known: it may be a TINYINT.
+        return tuple(value for value in args if isinstance(value, int))
     limit = 1 << (bits - 1)
     return tuple(value for value in args if isinstance(value, int) and not -limit <= value < limit)

@@ -411,7 +411,7 @@ async def test_a_fraction_finds_no_whole_number(pool: ConnectionPool, table: str
         try:
             assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", value) == []
         except DataError:
-            assert pool.statements.dialect == "postgresql"
+            assert pool.statements.dialect != "sqlite"
     for whole in (1.0, Decimal("1.0")):
         assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", whole) == [{"id": 1}]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sanic_ms.db.sql import query_builders
 from sanic_ms.db.sql.classification import Mentions, classify
 from sanic_ms.db.sql.placeholders import Dialect, scan
+from sanic_ms.db.sql.targets import Targets, find_targets
 from sanic_ms.exception import StatementError
 from sanic_ms.telemetry.tracing import ChildSpans
 
@@ -110,6 +111,11 @@ class Statement:
     def shown(self) -> str:
         """The text for a log or a span: without the strings and numbers in it."""
         return scan(self.sql, self._dialect).shown
+
+    @property
+    def targets(self) -> Targets | None:
+        """The columns that the arguments are meant for; None: nothing is known."""
+        return find_targets(scan(self.sql, self._dialect).bare)
 
     def confirm(self, proven: bool) -> None:
         """Take over what a catalog says of `mentions`."""

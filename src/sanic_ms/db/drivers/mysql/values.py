@@ -22,6 +22,7 @@ __all__ = [
     "binary_specs",
     "decode_json",
     "decoder_for",
+    "is_fraction",
     "may_be_json",
     "table_of",
 ]
@@ -74,6 +75,13 @@ def _adapt(value: Any, position: int) -> Any:
         # The session's time zone is UTC, and neither DATETIME nor TIMESTAMP holds one.
         return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
     return without_type(value, position, "MySQL", also="timedelta, ")
+
+
+def is_fraction(value: Any) -> bool:
+    """Whether it is a number with a fraction, which MySQL would round for an integer column."""
+    if isinstance(value, Decimal):
+        return value != value.to_integral_value()
+    return isinstance(value, float) and not value.is_integer()
 
 
 def decoder_for(field: Any) -> Decoder | None:
