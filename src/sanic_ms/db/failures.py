@@ -38,10 +38,14 @@ def _out_of_range(
     all that are too large."""
     if exc.argument is not None:
         args = args[exc.argument - 1 : exc.argument]
-    elif exc.column is not None and (targets := statement.targets) is not None:
+    elif (
+        exc.column is not None
+        and (targets := statement.targets) is not None
+        and all(isinstance(column, str) for _, column in targets.columns)
+    ):
         meant = [number for number, column in targets.columns if column == exc.column]
-        args = [args[number - 1] for number in meant if number <= len(args)]
+        values = [args[number - 1] for number in meant if number <= len(args)]
         # Whatever its size, as the type of the column is not known: it may be a TINYINT.
-        return tuple(value for value in args if isinstance(value, int))
+        return tuple(value for value in values if isinstance(value, int))
     limit = 1 << (bits - 1)
     return tuple(value for value in args if isinstance(value, int) and not -limit <= value < limit)

@@ -402,6 +402,16 @@ async def test_a_moment_for_a_date_is_its_date_in_utc(
         await pool.execute(f"INSERT INTO {table} VALUES ($1, $2)", number, value)
     rows = await pool.fetch(f"SELECT day FROM {table} ORDER BY id")
     assert rows == [{"day": date(2024, 1, 2)}] * 4
+    count = f"SELECT count(*) FROM {table} WHERE day = $1"
+    for value in (date(2024, 1, 2), datetime(2024, 1, 1, 23, 30, tzinfo=new_york)):
+        if pool.statements.dialect == "mysql" and isinstance(value, datetime):
+            continue  # it compares moments there
+        assert await pool.fetchval(count, value) == 4
+    await pool.executemany(
+        f"INSERT INTO {table} VALUES ($1, $2)",
+        [(9, datetime(2024, 1, 1, 23, 30, tzinfo=new_york)), (10, date(2024, 1, 2))],
+    )
+    assert await pool.fetchval(count, date(2024, 1, 2)) == 6
 
 
 async def test_a_fraction_finds_no_whole_number(pool: ConnectionPool, table: str) -> None:

@@ -1,8 +1,8 @@
 """Which column an argument is stored in or compared with, as far as the text of a simple statement
-tells: MySQL's protocol says nothing of the types of arguments.
+tells: MySQL and SQLite say nothing of the types of arguments.
 
-Known are ``INSERT INTO t (a, b) VALUES ($1, $2)`` and ``a = $1`` in a statement about one table.
-For anything else nothing is said, which is never an error.
+Known are ``INSERT INTO t (a, b) VALUES ($1, $2)``, also without the names, and ``a = $1`` in a
+statement about one table. For anything else nothing is said, which is never an error.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 __all__ = ["Targets", "find_targets"]
 
-_NAME = r"(?:`[^`]+`|\w+)"
+_NAME = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
 _TABLE = rf"({_NAME}(?:\s*\.\s*{_NAME})?)"
 _INSERT = re.compile(
-    rf"\s*(?:insert|replace)\b[\w\s]*?\binto\s+{_TABLE}\s*\(([^()]*)\)\s*values?\s*", re.IGNORECASE
+    rf"\s*(?:insert|replace)\b[\w\s]*?\binto\s+{_TABLE}\s*(?:\(([^()]*)\)\s*)?values?\s*(?=\()",
+    re.IGNORECASE,
 )
 _ONE_TABLE = re.compile(rf"\b(?:update|from)\s+{_TABLE}", re.IGNORECASE)
 _MORE_TABLES = re.compile(r"\b(?:join|union|from|using|select|div|mod)\b", re.IGNORECASE)
@@ -35,12 +36,13 @@ class Targets(NamedTuple):
     Attributes:
         schema: The table's database; None: that of the connection.
         table: The table's name.
-        columns: Argument numbers from 1, with the column of each.
+        columns: Argument numbers from 1, with the column of each: its name, or its place in the
+            table from 0.
     """
 
     schema: str | None
     table: str
-    columns: tuple[tuple[int, str], ...]
+    columns: tuple[tuple[int, str | int], ...]
 
 
 def find_targets(bare: str) -> Targets | None:
@@ -51,7 +53,9 @@ def find_targets(bare: str) -> Targets | None:
     """
     inserted = _INSERT.match(bare)
     if inserted is not None:
-        table, columns = inserted[1], [_plain(name) for name in inserted[2].split(",")]
+        table = inserted[1]
+        names = inserted[2]
+        columns = None if names is None else [_plain(name) for name in names.split(",")]
         found = _in_rows(bare[inserted.end() :], columns)
     else:
         named = _ONE_TABLE.search(bare)
@@ -69,12 +73,12 @@ def find_targets(bare: str) -> Targets | None:
 
 
 def _plain(name: str) -> str:
-    return name.strip().strip("`")
+    return name.strip().strip('`"')
 
 
-def _in_rows(text: str, columns: list[str]) -> list[tuple[int, str]]:
+def _in_rows(text: str, columns: list[str] | None) -> list[tuple[int, str | int]]:
     """The arguments that stand alone as values in ``(…), (…)``."""
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, str | int]] = []
     depth = index = start = 0
     for position, letter in enumerate(text):
         if letter == "(":
@@ -83,8 +87,8 @@ def _in_rows(text: str, columns: list[str]) -> list[tuple[int, str]]:
                 index, start = 0, position + 1
         elif depth == 1 and letter in ",)":
             argument = _ARGUMENT.fullmatch(text[start:position])
-            if argument is not None and index < len(columns):
-                found.append((int(argument[1]), columns[index]))
+            if argument is not None and (columns is None or index < len(columns)):
+                found.append((int(argument[1]), index if columns is None else columns[index]))
             index, start = index + 1, position + 1
         if letter == ")":
             depth -= 1

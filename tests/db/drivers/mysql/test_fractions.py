@@ -43,10 +43,11 @@ async def test_a_fraction_is_no_integer(pool: ConnectionPool, table: str, value:
         (f"UPDATE {table} SET b = $1 WHERE id = $2", (value, 1)),
         (f"UPDATE `{table}` SET `p` = $1 WHERE (`id` = $2)", (9.5, value)),
         (f"SELECT id FROM {table} WHERE id = $1", (value,)),
+        (f"INSERT INTO {table} VALUES (NULL, $1, NULL, NULL, NULL, NULL)", (value,)),
     ):
         with pytest.raises(DataError, match="is an integer") as caught:
             await pool.execute(sql, *args)
-        assert caught.value.column in ("b", "id")
+        assert caught.value.column in ("b", "id", None)
         assert caught.value.argument == list(args).index(value) + 1
         assert caught.value.statement == sql
     with pytest.raises(DataError, match="is an integer"):

@@ -213,3 +213,17 @@ async def test_a_decoder_of_the_application_raises_what_it_likes(postgres: Conne
         assert str(error) == "mine"
         assert "decoder of 'uuid'" in error.__notes__[0]
     assert await postgres.fetchval("SELECT 7") == 7
+
+
+async def test_rows_of_arguments_raise_what_they_like(
+    postgres: ConnectionPool, numbers: str
+) -> None:
+    """A ValueError of the iterable given to `executemany` is the caller's own."""
+
+    def rows() -> Any:
+        yield (2,)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        await postgres.executemany(f"INSERT INTO {numbers} (id) VALUES ($1)", rows())
+    assert await postgres.fetchval(f"SELECT count(*) FROM {numbers}") == 1

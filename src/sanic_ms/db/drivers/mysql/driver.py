@@ -65,7 +65,7 @@ class MySQLDriver(Driver):
         self._killing: asyncio.Task[None] | None = None
         # Columns of each table that hold JSON, on MariaDB, with all the names that were looked at.
         self._json_columns: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
-        self._integer_columns: dict[tuple[str, str], frozenset[str]] = {}
+        self._integer_columns: dict[tuple[str, str], frozenset[str | int]] = {}
 
     async def connect(self, timeout: float) -> MySQLSession:
         """Open a session."""
@@ -160,9 +160,9 @@ class MySQLDriver(Driver):
 
     async def integer_columns(
         self, table: tuple[str | None, str], *, anew: bool = False
-    ) -> frozenset[str]:
-        """Which columns of a table are integers; none of one that is not there, or temporary. Asked
-        once for each table, by a connection of its own.
+    ) -> frozenset[str | int]:
+        """Which columns of a table are integers, by their names and by their places from 0; none of
+        one that is not there, or temporary. Asked once for each table, by a connection of its own.
 
         Args:
             table: The database, None for that of the URL, and the table.
@@ -175,12 +175,15 @@ class MySQLDriver(Driver):
         raw = await self._connect(5.0)
         try:
             statement = await raw.prepare(
-                "SELECT COLUMN_NAME FROM information_schema.COLUMNS"
+                "SELECT COLUMN_NAME, ORDINAL_POSITION - 1 FROM information_schema.COLUMNS"
                 " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND DATA_TYPE IN"
                 " ('tinyint', 'smallint', 'mediumint', 'int', 'bigint')"
             )
             rows = (await statement.execute(place)).rows or ()
         finally:
             raw.close()
-        found = self._integer_columns[place] = frozenset(name for (name,) in rows)
+        found = frozenset(
+            column if n == 0 else int(column) for row in rows for n, column in enumerate(row)
+        )
+        self._integer_columns[place] = found
         return found

@@ -280,8 +280,8 @@ class MySQLSession(Session):
                         break
                 else:
                     error = DataError(
-                        f"argument ${number} has a fraction, and {column} is an integer",
-                        column=column,
+                        f"argument ${number} has a fraction, and its column is an integer",
+                        column=column if isinstance(column, str) else None,
                     )
                     error.argument = number
                     raise error

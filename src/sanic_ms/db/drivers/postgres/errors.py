@@ -25,7 +25,7 @@ from sanic_ms.exception import (
     UniqueViolation,
 )
 
-__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_farewell", "is_unsent", "translate"]
+__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_farewell", "is_unsent", "translate", "undecoded"]
 
 SQLSTATES: dict[str, type[DatabaseError]] = {
     "23001": ForeignKeyViolation,
@@ -122,8 +122,13 @@ def translate(exc: BaseException) -> DatabaseError | None:
         return QueryTimeout("the statement took longer than its timeout and was cancelled")
     if isinstance(exc, OSError | EOFError):
         return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
+    return None
+
+
+def undecoded(exc: BaseException) -> DataError | None:
+    """The error for what asyncpg's own decoders raise: Python has no 24:00, and no interval of a
+    hundred million years. None for anything else, and for decoders of the application."""
     if isinstance(exc, ValueError | OverflowError) and not is_of_application(exc):
-        # asyncpg's decoders: Python has no 24:00, and no interval of a hundred million years.
         return DataError(f"a value in a row cannot be read in Python: {exc}")
     return None
 

@@ -18,7 +18,7 @@ from asyncpg import connect_utils
 from asyncpg import exceptions as pg
 
 from sanic_ms.db.base import Arguments, Lane, Row, Rows, Session, Sharer, TransactionOptions
-from sanic_ms.db.drivers.postgres.errors import is_unsent, translate
+from sanic_ms.db.drivers.postgres.errors import is_unsent, translate, undecoded
 from sanic_ms.db.drivers.postgres.pipeline import Pipeline, PostgresLane, pipeline
 from sanic_ms.db.drivers.postgres.proof import prove
 from sanic_ms.db.drivers.postgres.rows import PostgresRows
@@ -137,7 +137,7 @@ class PostgresSession(Session):
             self._send_settings()
             await prepared.executemany(_checked(statement, prepared, rows), timeout=timeout)
         except BaseException as exc:
-            self._fail(exc)
+            self._fail(exc, decodes=False)  # the rows of arguments may raise what they like
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A portal, in a transaction of its own where none is open."""
@@ -437,7 +437,7 @@ class PostgresSession(Session):
     def _is_refusal(self, exc: BaseException) -> bool:
         return isinstance(exc, pg.InterfaceError) and not self._raw.is_closed()
 
-    def _fail(self, exc: BaseException) -> NoReturn:
+    def _fail(self, exc: BaseException, *, decodes: bool = True) -> NoReturn:
         if isinstance(exc, asyncio.CancelledError | TimeoutError):
             self.unsettled = True
         is_loss = isinstance(exc, pg.ConnectionDoesNotExistError)
@@ -447,6 +447,8 @@ class PostgresSession(Session):
             self.terminate()
             raise cause
         error = translate(exc)
+        if error is None and decodes:
+            error = undecoded(exc)
         if error is None:
             raise exc
         if isinstance(error, DatabaseUnavailable) and self._is_refusal(exc):

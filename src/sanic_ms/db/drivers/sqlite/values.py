@@ -20,7 +20,7 @@ import msgspec
 from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.values import without_type
 
-__all__ = ["adapt", "register_converters"]
+__all__ = ["adapt", "dates_of", "register_converters"]
 
 _NATIVE = frozenset((int, str, float, bytes, type(None), bool))
 
@@ -52,6 +52,20 @@ def _adapt(value: Any, position: int) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     return without_type(value, position, "SQLite")
+
+
+def dates_of(args: Arguments, numbers: frozenset[int]) -> Arguments:
+    """Arguments with the dates in UTC of moments that are meant for DATE columns.
+
+    Args:
+        numbers: Of those arguments, from 1.
+    """
+    return [
+        (value if value.tzinfo is None else value.astimezone(UTC)).date()
+        if number in numbers and isinstance(value, datetime)
+        else value
+        for number, value in enumerate(args, 1)
+    ]
 
 
 def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
