@@ -16,8 +16,8 @@
             ├── NotImplementedByServer 501 … NetworkAuthenticationRequired 511
             ├── DatabaseError 500        a statement failed; the driver's text goes to the log only
             │   ├── IntegrityError 409   ├── UniqueViolation ├── ForeignKeyViolation
-            │   │                        ├── NotNullViolation └── CheckViolation
-            │   ├── DataError 400        a value that the column's type cannot hold
+            │   │                        ├── NotNullViolation 500 └── CheckViolation 500
+            │   ├── DataError 500        a value that the column's type cannot hold
             │   ├── StatementError 500   bad SQL, unknown table or column, wrong number of arguments
             │   ├── TransactionConflict 503  serialization failure or deadlock: try again
             │   ├── ReadOnlyViolation 500
@@ -484,8 +484,12 @@ class DatabaseError(ServerError):
             log (``str(exc)``) and never for the answer.
         sqlstate: The database's own code of the error, where it has one (``"23505"``).
         constraint: The name of the violated constraint, where the database says it.
+        column: The name of the column that it is about, where the database says it.
 
     ``error`` is the sentence that the answer shows, `public` of the class.
+
+    Attributes:
+        statement: The SQL text that failed, without the strings and numbers in it; None: not known.
     """
 
     status = 500
@@ -493,23 +497,34 @@ class DatabaseError(ServerError):
     retry_after: ClassVar[int | None] = None
 
     def __init__(
-        self, detail: str = "", *, sqlstate: str | None = None, constraint: str | None = None
+        self,
+        detail: str = "",
+        *,
+        sqlstate: str | None = None,
+        constraint: str | None = None,
+        column: str | None = None,
     ) -> None:
         headers = None if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         super().__init__(self.public, headers=headers)
         self.detail = detail
         self.sqlstate = sqlstate
         self.constraint = constraint
+        self.column = column
+        self.statement: str | None = None
 
     def __str__(self) -> str:
         return self.detail or super().__str__()
 
 
 class IntegrityError(DatabaseError):
-    """409: the row would break a constraint."""
+    """409: the row would break a constraint.
+
+    What depends on other rows is a conflict. A missing value and a value that breaks a check are
+    errors of the service, which has validated its input: `NotNullViolation`, `CheckViolation`.
+    """
 
     status = 409
-    public = "the change conflicts with existing data"
+    public: ClassVar[str | None] = "the change conflicts with existing data"
 
 
 class UniqueViolation(IntegrityError):
@@ -525,22 +540,32 @@ class ForeignKeyViolation(IntegrityError):
 
 
 class NotNullViolation(IntegrityError):
-    """409: a column that must have a value got none."""
+    """500: a column that must have a value got none."""
 
-    public = "a required value is missing"
+    status = 500
+    public = None
 
 
 class CheckViolation(IntegrityError):
-    """409: a check of the table does not hold."""
+    """500: a check of the table does not hold."""
 
-    public = "a value breaks a rule of the table"
+    status = 500
+    public = None
 
 
 class DataError(DatabaseError):
-    """400: a value does not fit the column's type (too long, out of range, not a date …)."""
+    """500: a value does not fit the column's type (too long, out of range, not a date …).
 
-    status = 400
-    public = "a value does not fit its column"
+    Attributes:
+        bits: An integer does not fit into so many; None: it is about something else.
+        argument: The number of the argument that does not fit, from 1; None: not known.
+        out_of_range: The integers among the statement's arguments that do not fit. One that is a
+            path parameter of the request makes it a 404, one of the query a 422.
+    """
+
+    bits: int | None = None
+    argument: int | None = None
+    out_of_range: tuple[int, ...] = ()
 
 
 class StatementError(DatabaseError):

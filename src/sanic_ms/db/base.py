@@ -223,6 +223,10 @@ class Session(ABC):
     async def execute(self, statement: Statement, args: Arguments, timeout: float | None) -> int:
         """The number of rows that were inserted, updated or deleted; 0 for anything else."""
 
+    async def insert(self, statement: Statement, args: Arguments, timeout: float | None) -> Any:
+        """The key of the row that an INSERT has made, its first value; None: it has made none."""
+        return await self.fetchval(statement, args, 0, timeout)
+
     @abstractmethod
     async def executemany(
         self, statement: Statement, rows: Iterable[Arguments], timeout: float | None

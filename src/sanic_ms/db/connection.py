@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from sanic_ms.context import RequestContext, current_request
+from sanic_ms.db import calls
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
-from sanic_ms.db.rows import OpenRows, RowIterator
+from sanic_ms.db.calls import Call, Work
+from sanic_ms.db.failures import note_statement
+from sanic_ms.db.rows import OpenRows, RowIterator, still_iterating
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.db.transaction import Transaction, transaction_options
 from sanic_ms.exception import (
+    DatabaseError,
     DatabaseUnavailable,
     LifecycleError,
     StatementError,
@@ -27,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 Result = TypeVar("Result")
-Work = Coroutine[Any, Any, Result]
-# A statement on a session, within so many seconds.
-Call = Callable[[Session, Statement, Arguments, float | None], Work[Result]]
 
 
 class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one for each acquire()
@@ -60,7 +61,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
         """Every row, as a list of dicts."""
-        return await self._run(_fetch, statement, args, timeout)
+        return await self._run(calls.fetch, statement, args, timeout)
 
     async def fetchrow(
         self, statement: object, *args: Any, timeout: float | None = None
@@ -80,7 +81,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
                 metrics.done(known.word, started)
             return row
         except BaseException as exc:
-            return await self._again(_fetchrow, session, known, values, limit, started, exc)
+            return await self._again(calls.fetchrow, session, known, values, limit, started, exc)
         finally:
             self._busy = self._fresh = False
 
@@ -108,7 +109,25 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
         An UPDATE counts the rows that it matched, on every database.
         """
-        return await self._run(_execute, statement, args, timeout)
+        return await self._run(calls.execute, statement, args, timeout)
+
+    async def insert(
+        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+    ) -> Any:
+        """Insert a row and give its key: the same on every database, without RETURNING.
+
+        Args:
+            statement: An INSERT. Of several rows, the key of the first is given.
+            key: The column whose value is given; on MySQL it is the AUTO_INCREMENT column's.
+
+        Returns:
+            None where no row was inserted, and on MySQL where no number was given.
+
+        Raises:
+            StatementError: it is no INSERT.
+        """
+        text, values = self._pool.statements.inserting(statement, args, key)
+        return await self._run(calls.insert, text, values, timeout)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
@@ -134,6 +153,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             await self._pool.watch.batch(
                 known, session.executemany(known, rows, self._pool.limit(timeout))
             )
+        except BaseException as exc:
+            note_statement(exc, known)
+            raise
         finally:
             self._busy = self._fresh = False
 
@@ -256,6 +278,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         try:
             work = session.commit(self._pool.statement_timeout)
             await self._pool.watch.command("COMMIT", work)
+        except DatabaseError as exc:  # of a constraint that is checked at the end
+            exc.statement = exc.statement or "COMMIT"
+            raise
         finally:
             self._busy = False
 
@@ -298,9 +323,12 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             rows = await open_rows(session)
         except DatabaseUnavailable as exc:
             rows = await self._elsewhere(open_rows, session, exc)
+        except BaseException as exc:
+            note_statement(exc, known, args)
+            raise
         finally:
             self._busy = self._fresh = False
-        cursor = OpenRows(rows)
+        cursor = OpenRows(rows, known)
         self._cursors.append(cursor)
         return cursor
 
@@ -316,6 +344,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         self._busy = True
         try:
             return await cursor.rows.fetch(count)
+        except BaseException as exc:
+            note_statement(exc, cursor.statement)
+            raise
         finally:
             self._busy = False
 
@@ -416,6 +447,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         watch = self._pool.watch
         if watch.metrics is not None:
             watch.metrics.failed(known.word, started, exc)
+        note_statement(exc, known, args)
         if not isinstance(exc, DatabaseUnavailable):
             raise exc
         return await self._elsewhere(
@@ -463,27 +495,4 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         for cursor in [cursor for cursor in self._cursors if cursor.abandoned]:
             await self.close_rows(cursor)
         if self._cursors and not self.transactions:
-            raise _still_iterating()
-
-
-def _execute(session: Session, known: Statement, args: Arguments, limit: float | None) -> Work[int]:
-    return session.execute(known, args, limit)
-
-
-def _fetchrow(
-    session: Session, known: Statement, args: Arguments, limit: float | None
-) -> Work[Row | None]:
-    return session.fetchrow(known, args, limit)
-
-
-def _fetch(
-    session: Session, known: Statement, args: Arguments, limit: float | None
-) -> Work[list[Row]]:
-    return session.fetch(known, args, limit)
-
-
-def _still_iterating() -> LifecycleError:
-    return LifecycleError(
-        "iterate() is still running on this connection: finish it, close it with aclose(), or "
-        "open a transaction around both to run statements in between"
-    )
+            raise still_iterating()

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sanic_ms.db.metrics import PoolMetrics
-from sanic_ms.db.sql.placeholders import Dialect, scan
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseError
 from sanic_ms.telemetry.tracing import MOST_TEXT, ChildSpans, Scope, recording_parent
@@ -40,15 +39,13 @@ class StatementInstrumentation:
         metrics: Count how long the work takes; None: nobody wants to know.
     """
 
-    __slots__ = ("_commands", "_common", "_dialect", "metrics")
+    __slots__ = ("_commands", "_common", "metrics")
 
     def __init__(self, url: DatabaseURL | None, metrics: PoolMetrics | None = None) -> None:
         self.metrics = metrics
         self._commands: dict[str, ChildSpans] = {}
         self._common: dict[str, Any] = {}
-        self._dialect: Dialect = "postgresql"
         if url is not None:
-            self._dialect = cast(Dialect, url.scheme)
             self._common = {"db.system.name": url.scheme, "db.namespace": url.database}
             if url.host:
                 self._common["server.address"] = url.host
@@ -107,7 +104,7 @@ class StatementInstrumentation:
     def _spans(self, statement: Statement) -> ChildSpans:
         spans = statement.traced
         if spans is None:
-            said = {**self._common, **_describe(scan(statement.sql, self._dialect).shown)}
+            said = {**self._common, **_describe(statement.shown)}
             spans = statement.traced = ChildSpans(_SCOPE, said["db.query.summary"], said)
         return spans
 

@@ -385,6 +385,13 @@ class ConnectionPool(Component):
         async with Acquiring(self, None, None) as connection:
             return await connection.execute(statement, *args, timeout=timeout)
 
+    async def insert(
+        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+    ) -> Any:
+        """`Connection.insert` on a connection of its own."""
+        async with Acquiring(self, None, None) as connection:
+            return await connection.insert(statement, *args, key=key, timeout=timeout)
+
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
     ) -> None:

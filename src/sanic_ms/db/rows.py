@@ -7,12 +7,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sanic_ms.db.base import Arguments, Row, Rows
+from sanic_ms.db.sql.statement import Statement
+from sanic_ms.exception import LifecycleError
 
 if TYPE_CHECKING:
     from sanic_ms.db.connection import Connection
     from sanic_ms.db.pool import ConnectionPool
 
-__all__ = ["OpenRows", "RowIterator"]
+__all__ = ["OpenRows", "RowIterator", "still_iterating"]
 
 
 class OpenRows:
@@ -22,10 +24,11 @@ class OpenRows:
     ``abandoned`` is how the connection learns of that.
     """
 
-    __slots__ = ("abandoned", "rows")
+    __slots__ = ("abandoned", "rows", "statement")
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, statement: Statement) -> None:
         self.rows = rows
+        self.statement = statement
         self.abandoned = False
 
 
@@ -131,3 +134,11 @@ class RowIterator:
     def _release(self) -> None:
         if self._pool is not None and self._connection is not None:
             self._pool.give_back(self._connection)
+
+
+def still_iterating() -> LifecycleError:
+    """The error of another statement on a connection whose `iterate` has not ended."""
+    return LifecycleError(
+        "iterate() is still running on this connection: finish it, close it with aclose(), or "
+        "open a transaction around both to run statements in between"
+    )

@@ -12,7 +12,14 @@ from sanic.exceptions import SanicException
 from sanic.handlers import ErrorHandler
 from sanic.request import Request as SanicRequest
 
-from sanic_ms.exception import DatabaseError, HTTPError, ServerError, error_for_status
+from sanic_ms.exception import (
+    DatabaseError,
+    HTTPError,
+    IntegrityError,
+    ServerError,
+    error_for_status,
+)
+from sanic_ms.http.database_errors import describe_conflict, describe_failure, input_error
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
 from sanic_ms.telemetry.tracing import current_ids, recording_span
@@ -34,7 +41,7 @@ class EnvelopeErrorHandler(ErrorHandler):
 
     def default(self, request: SanicRequest, exception: Exception) -> HTTPResponse:
         """The answer to an exception that nobody else handles."""
-        error = to_http_error(exception)
+        error = input_error(request, exception) or to_http_error(exception)
         if error.status >= 500 and isinstance(request, Request):
             request.failure = exception
         self._log(request, exception, error)
@@ -56,11 +63,16 @@ class EnvelopeErrorHandler(ErrorHandler):
 
     @staticmethod
     def _log(request: SanicRequest | None, exception: Exception, error: HTTPError) -> None:
-        """A fault of the service with its stack; a fault of the caller is in the access log."""
+        """An error of the service, with its stack unless it was raised on purpose; an error of the
+        caller is in the access log."""
         line = _request_line(request)
         if error.status < 500:
             log.debug("%s: %s", line, error)
-        elif isinstance(exception, HTTPError) and not isinstance(exception, DatabaseError):
+            if isinstance(error, IntegrityError):
+                log.info("%s: %s", line, describe_conflict(error))
+        elif isinstance(error, DatabaseError):
+            log.error("%s: %s", line, describe_failure(error), exc_info=exception)
+        elif isinstance(exception, HTTPError):
             # Raised on purpose. Its cause, where it has one, is what an operator needs.
             log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
         else:

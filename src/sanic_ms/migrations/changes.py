@@ -13,6 +13,8 @@ from typing import Any, Literal
 import peewee
 from playhouse.schema_diff import IndexDiff, SchemaDiff, diff_models
 
+from sanic_ms.migrations.operations import require_schema
+
 __all__ = ["Changes", "NullChange", "SchemaChange", "TypeChange", "compare", "type_of"]
 
 Kind = Literal[
@@ -88,8 +90,13 @@ def compare(database: peewee.Database, models: Iterable[type[peewee.Model]]) -> 
     """Compare models with a connected database; it is only read.
 
     Tables that no model stands for are left out, and so are virtual tables.
+
+    Raises:
+        MigrationError: a model has a schema, which this database cannot have.
     """
     models = tuple(models)
+    for model in models:
+        require_schema(database, model)
     schema = diff_models(database, models)
     created = set(schema.create_tables)
     types, nulls, renames = [], [], []

@@ -13,7 +13,12 @@ import peewee
 from sanic_ms.exception import MigrationError
 from sanic_ms.migrations.failure import NOT_TRANSACTIONAL, explained
 from sanic_ms.migrations.lazy import LazyDatabase, db
-from sanic_ms.migrations.operations import SchemaMigrator, has_database_default, migrator_for
+from sanic_ms.migrations.operations import (
+    SchemaMigrator,
+    has_database_default,
+    migrator_for,
+    require_schema,
+)
 from sanic_ms.migrations.record import Step, record_model, steps_of
 
 __all__ = ["MigrationModel"]
@@ -79,11 +84,12 @@ class MigrationModel:
 
         Raises:
             MigrationFailed: a method raised; the text has file, line and SQL.
-            MigrationError: another process migrates for more than a minute, or the table ends up
-                with another name than the model's.
+            MigrationError: another process migrates for more than a minute, the table ends up with
+                another name than the model's, or the model has a schema on SQLite.
             DatabaseUnavailable: the database cannot be reached.
         """
         with self._db.locked() as database:
+            require_schema(database, self._model)
             record = record_model(database)
             found = self._find_table(database, record)
             if found is None:

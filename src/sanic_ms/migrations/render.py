@@ -296,7 +296,9 @@ class _MigrationFile:
     ) -> None:
         if index.columns is None:
             self.up += self._raw_named(index, models)
-        elif not made:
+        elif made:
+            return  # it comes and goes with its column; MySQL wants it as long as the reference
+        else:
             self.up += _migrate("add_index", _index_arguments(index))
         name = index.name or make_index_name(index.table, index.columns)
         self.down.append(_migrate("drop_index", [quoted(index.table), quoted(name)]))

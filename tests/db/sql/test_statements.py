@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -24,6 +24,8 @@ from sanic_ms.exception import (
     StatementError,
     UniqueViolation,
 )
+
+MakeTable = Callable[..., Awaitable[str]]
 
 
 class Colour(Enum):
@@ -209,7 +211,9 @@ async def test_a_value_that_cannot_be_stored(pool: ConnectionPool, table: str, v
     """The error is the caller's, and the connection stays good."""
     with pytest.raises(DataError) as caught:
         await pool.execute(f"INSERT INTO {table} (id) VALUES ($1)", value)
-    assert caught.value.status == 400
+    assert caught.value.status == 500
+    assert caught.value.statement == (f"INSERT INTO {table} (id) VALUES ($1)")
+    assert caught.value.out_of_range == ((value,) if isinstance(value, int) else ())
     assert await pool.fetchval("SELECT 1") == 1
 
 
@@ -295,17 +299,18 @@ async def test_constraints_have_errors_of_their_own(pool: ConnectionPool, make_t
     insert = f"INSERT INTO {child} (id, n, u, c, p) VALUES ($1, $2, $3, $4, $5)"
     await pool.execute(f"INSERT INTO {parent} VALUES (1)")
     await pool.execute(insert, 1, 1, 1, 1, 1)
-    for args, kind in (
-        ((1, 1, 2, 1, 1), UniqueViolation),
-        ((2, 1, 1, 1, 1), UniqueViolation),
-        ((2, None, 2, 1, 1), NotNullViolation),
-        ((2, 1, 2, -1, 1), CheckViolation),
-        ((2, 1, 2, 1, 99), ForeignKeyViolation),
+    for args, kind, status in (
+        ((1, 1, 2, 1, 1), UniqueViolation, 409),
+        ((2, 1, 1, 1, 1), UniqueViolation, 409),
+        ((2, None, 2, 1, 1), NotNullViolation, 500),
+        ((2, 1, 2, -1, 1), CheckViolation, 500),
+        ((2, 1, 2, 1, 99), ForeignKeyViolation, 409),
     ):
         with pytest.raises(IntegrityError) as caught:
             await pool.execute(insert, *args)
         assert type(caught.value) is kind
-        assert caught.value.status == 409
+        assert caught.value.status == status
+        assert caught.value.statement == insert
     with pytest.raises(ForeignKeyViolation):
         await pool.execute(f"DELETE FROM {parent}")
     await pool.execute(f"DROP TABLE {child}")
@@ -378,3 +383,136 @@ async def test_instants_are_utc(pool: ConnectionPool, make_table: Any) -> None:
     await pool.execute(f"INSERT INTO {table} VALUES (1, CURRENT_TIMESTAMP)")
     found = await pool.fetchval(f"SELECT ts FROM {table}")
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=1)
+
+
+async def test_a_moment_for_a_date_is_its_date_in_utc(
+    pool: ConnectionPool, make_table: MakeTable
+) -> None:
+    """One rule on every database: a datetime with a zone is an instant, one without is in UTC."""
+    table = await make_table("id INTEGER PRIMARY KEY, day DATE")
+    new_york = timezone(timedelta(hours=-5))
+    for number, value in enumerate(
+        (
+            datetime(2024, 1, 1, 23, 30, tzinfo=new_york),
+            datetime(2024, 1, 2, 0, 30, tzinfo=UTC),
+            datetime(2024, 1, 2, 23, 30),
+            date(2024, 1, 2),
+        )
+    ):
+        await pool.execute(f"INSERT INTO {table} VALUES ($1, $2)", number, value)
+    rows = await pool.fetch(f"SELECT day FROM {table} ORDER BY id")
+    assert rows == [{"day": date(2024, 1, 2)}] * 4
+    count = f"SELECT count(*) FROM {table} WHERE day = $1"
+    for value in (date(2024, 1, 2), datetime(2024, 1, 1, 23, 30, tzinfo=new_york)):
+        if pool.statements.dialect == "mysql" and isinstance(value, datetime):
+            continue  # it compares moments there
+        assert await pool.fetchval(count, value) == 4
+    await pool.executemany(
+        f"INSERT INTO {table} VALUES ($1, $2)",
+        [(9, datetime(2024, 1, 1, 23, 30, tzinfo=new_york)), (10, date(2024, 1, 2))],
+    )
+    assert await pool.fetchval(count, date(2024, 1, 2)) == 6
+
+
+async def test_a_fraction_finds_no_whole_number(pool: ConnectionPool, table: str) -> None:
+    """A comparison with ``1.9`` never means 1: it finds no row, or is a DataError."""
+    await pool.execute(f"INSERT INTO {table} (id) VALUES (1), (2)")
+    for value in (1.9, Decimal("1.9"), 1.0000001):
+        try:
+            assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", value) == []
+        except DataError:
+            assert pool.statements.dialect != "sqlite"
+    for whole in (1.0, Decimal("1.0")):
+        assert await pool.fetch(f"SELECT id FROM {table} WHERE id = $1", whole) == [{"id": 1}]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, Decimal("NaN"), Decimal("-Infinity")])
+async def test_numbers_that_are_not_finite(
+    pool: ConnectionPool, make_table: MakeTable, value: Any
+) -> None:
+    """MySQL would store 0: it is a DataError there. No database gives another number back."""
+    table = await make_table("id INTEGER PRIMARY KEY, n NUMERIC(20, 2)")
+    try:
+        await pool.execute(f"INSERT INTO {table} VALUES (1, $1)", value)
+    except DataError:
+        assert await pool.fetch(f"SELECT * FROM {table}") == []
+    else:
+        assert pool.statements.dialect != "mysql"
+        found = await pool.fetchval(f"SELECT n FROM {table}")
+        assert found is None or not math.isfinite(found)
+
+
+async def test_json_that_python_cannot_hold(pool: ConnectionPool, make_table: MakeTable) -> None:
+    """``1e400`` in a row is a DataError, or, on SQLite, the text as it stands there: never an
+    exception of another library."""
+    if pool.statements.dialect == "postgresql":
+        table = await make_table("id INTEGER PRIMARY KEY, j JSON")
+    else:
+        table = await make_table("id INTEGER PRIMARY KEY, j {json}")
+    for number, text in enumerate(("[1e400]", "[" * 20_000 + "]" * 20_000)):
+        try:
+            await pool.execute(f"INSERT INTO {table} (id, j) VALUES ({number}, '{text}')")
+            found = await pool.fetchval(f"SELECT j FROM {table} WHERE id = $1", number)
+        except DatabaseError:
+            continue
+        assert pool.statements.dialect == "sqlite"
+        assert found == text
+    assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_insert_gives_the_key(pool: ConnectionPool, make_table: MakeTable) -> None:
+    """The number that the database gave, on every database: of the pool, of a connection, in a
+    transaction, for SQL text and for queries; of several rows, the first one's."""
+    table = await make_table("id {serial}, name VARCHAR(20) UNIQUE")
+    insert = f"INSERT INTO {table} (name) VALUES ($1)"
+    first = await pool.insert(insert, "ann")
+    assert await pool.insert(f"{insert};  ", "bob") == first + 1
+    assert await pool.insert(f"{insert} -- a comment", "cy") == first + 2
+    async with pool.acquire() as db:
+        assert await db.insert(insert, "dan") == first + 3
+    async with pool.transaction() as db:
+        assert await db.insert(insert, "eve") == first + 4
+    peewee = pytest.importorskip("peewee")
+    model: Any = type(
+        "Person",
+        (peewee.Model,),
+        {
+            "name": peewee.CharField(),
+            "Meta": type("Meta", (), {"table_name": table}),
+        },
+    )
+    assert await pool.insert(model.insert(name="fay")) == first + 5
+    several = f"INSERT INTO {table} (name) VALUES ($1), ($2)"
+    assert await pool.insert(several, "gus", "hal") == first + 6
+    rows = await pool.fetch(f"SELECT id, name FROM {table} ORDER BY id")
+    assert [row["name"][0] for row in rows] == list("abcdefgh")
+    assert [row["id"] for row in rows] == list(range(first, first + 8))
+    with pytest.raises(UniqueViolation):
+        await pool.insert(insert, "ann")
+    for wrong in (f"DELETE FROM {table}", f"SELECT id FROM {table}"):
+        with pytest.raises(StatementError, match="takes an INSERT"):
+            await pool.insert(wrong)
+    assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 8
+
+
+async def test_insert_without_a_row_or_with_another_key(
+    pool: ConnectionPool, make_table: MakeTable
+) -> None:
+    """None where nothing was inserted. The key is any column; one that is not there is an error."""
+    table = await make_table("id {serial}, name VARCHAR(20) UNIQUE")
+    mysql = pool.statements.dialect == "mysql"
+    once = (
+        f"INSERT IGNORE INTO {table} (name) VALUES ($1)"
+        if mysql
+        else f"INSERT INTO {table} (name) VALUES ($1) ON CONFLICT DO NOTHING"
+    )
+    assert await pool.insert(once, "ann") is not None
+    assert await pool.insert(once, "ann") is None
+    if mysql:
+        return
+    assert await pool.insert(once, "bob", key="name") == "bob"
+    assert await pool.insert(f"{once} RETURNING name", "cy") == "cy"
+    for key in ("nothing", "", 'a"b', "a]b"):
+        with pytest.raises(StatementError):
+            await pool.insert(once, "dan", key=key)
+    assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 3

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sanic_ms.db.sql import query_builders
 from sanic_ms.db.sql.classification import Mentions, classify
 from sanic_ms.db.sql.placeholders import Dialect, scan
+from sanic_ms.db.sql.targets import Targets, find_targets
 from sanic_ms.exception import StatementError
 from sanic_ms.telemetry.tracing import ChildSpans
 
@@ -25,6 +26,8 @@ _LONGEST = 16_384  # characters of a text that is remembered
 
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
 _SCHEMA_WORD = re.compile(r"\b(?:create|alter|drop|do|call)\b", re.IGNORECASE)
+_RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
+_INSERTS: Final = frozenset(("insert", "replace", "with"))
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
 
 
@@ -39,6 +42,7 @@ class Statement:
         order: The argument's index for each ``?`` of the text; None where that is 0, 1, 2 …
         selects: It starts with SELECT or VALUES and so cannot write on SQLite.
         writes: It may change data, as far as its words tell.
+        returns: It writes, and has RETURNING.
         mentions: What a catalog has to confirm before the statement is proven to leave the session
             as it was; None: it can never be proven.
         changes_schema: It may change tables, functions and the like, as far as its words tell.
@@ -60,15 +64,16 @@ class Statement:
             could not read it (a NUL, half a surrogate pair).
     """
 
-    __slots__ = ("_is_plain", "alone_for", "answered", "batched", "changes_schema", "count",
-                 "harmless", "mentions", "order", "plain", "selects", "sets", "slow", "sql", "text",
-                 "together", "traced", "word", "writes")  # fmt: skip
+    __slots__ = ("_dialect", "_is_plain", "alone_for", "answered", "batched", "changes_schema",
+                 "count", "harmless", "mentions", "order", "plain", "returns", "selects", "sets",
+                 "slow", "sql", "text", "together", "traced", "word", "writes")  # fmt: skip
 
     def __init__(self, sql: str, dialect: Dialect, *, prove: bool = True) -> None:
         if dialect == "postgresql":
             _check_letters(sql)
         found = scan(sql, dialect)
         self.sql = sql
+        self._dialect: Dialect = dialect
         self.count = max(found.numbers, default=0)
         self.order: tuple[int, ...] | None = None
         if dialect == "postgresql":
@@ -88,6 +93,7 @@ class Statement:
             or word in ("explain", "show", "pragma")
             or (word == "with" and _WRITE_WORD.search(found.code) is None)
         )
+        self.returns = self.writes and _RETURNING.search(found.code) is not None
         mentions, self._is_plain = classify(found.bare, dialect)
         self.mentions: Mentions | None = mentions if prove else None
         # A long text is not remembered, nor that it takes long: it would hold up those behind it.
@@ -103,6 +109,16 @@ class Statement:
         self.alone_for = 0.0
         self.traced: ChildSpans | None = None
         self.batched: ChildSpans | None = None
+
+    @property
+    def shown(self) -> str:
+        """The text for a log or a span: without the strings and numbers in it."""
+        return scan(self.sql, self._dialect).shown
+
+    @property
+    def targets(self) -> Targets | None:
+        """The columns that the arguments are meant for; None: nothing is known."""
+        return find_targets(scan(self.sql, self._dialect).bare)
 
     def confirm(self, proven: bool) -> None:
         """Take over what a catalog says of `mentions`."""
@@ -180,6 +196,26 @@ class StatementCache:
         """The statement of a text, whatever number of arguments it takes."""
         known = self._known.get(sql)
         return known if known is not None else self._remember(sql)
+
+    def inserting(self, statement: object, args: Arguments, key: str) -> tuple[str, Arguments]:
+        """The text of an INSERT that gives the key of its row, and its arguments.
+
+        MySQL tells the key by itself, and one with RETURNING gives what it says.
+
+        Raises:
+            StatementError: as for `get`; it is no INSERT, or the key cannot be a column's name.
+        """
+        known, args = self.get(statement, args)
+        if known.word not in _INSERTS or not known.writes:
+            raise StatementError(f"insert() takes an INSERT, not {known.word.upper()}")
+        if known.returns or self.dialect == "mysql":
+            return known.sql, args
+        if not key or any(letter in key for letter in '"[]\0'):
+            raise StatementError(f"key={key!r} is no name of a column")
+        # SQLite takes "…" for a text where there is no such column.
+        column = f"[{key}]" if self.dialect == "sqlite" else f'"{key}"'
+        text = known.sql.rstrip("; \t\r\n")
+        return f"{text}\nRETURNING {column}", args  # its own line: the last one may be a comment
 
     def proof_of(self, mentions: Mentions) -> bool | None:
         """What the catalog has said of these mentions lately; None: nothing."""

@@ -225,7 +225,7 @@ async def test_surrogates_and_huge_numbers(sqlite_url: str, make_pool: MakePool)
     for value in ("\ud800", 2**64):
         with pytest.raises(DatabaseError) as caught:
             await pool.fetchval("SELECT $1", value)
-        assert caught.value.status == 400
+        assert caught.value.status == 500
 
 
 async def test_threads_end_with_the_pool(sqlite_url: str) -> None:

@@ -67,6 +67,7 @@ class MySQLDriver(Driver):
         self._killing: asyncio.Task[None] | None = None
         # Columns of each table that hold JSON, on MariaDB, with all the names that were looked at.
         self._json_columns: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        self._integer_columns: dict[tuple[str, str], frozenset[str | int]] = {}
 
     async def connect(self, timeout: float) -> MySQLSession:
         """Open a session."""
@@ -161,4 +162,34 @@ class MySQLDriver(Driver):
             raw.close()
         found = frozenset(name for name, is_json in rows if is_json)
         self._json_columns[table] = (found, frozenset(name for name, _ in rows) | names)
+        return found
+
+    async def integer_columns(
+        self, table: tuple[str | None, str], *, anew: bool = False
+    ) -> frozenset[str | int]:
+        """Which columns of a table are integers, by their names and by their places from 0; none of
+        one that is not there, or temporary. Asked once for each table, by a connection of its own.
+
+        Args:
+            table: The database, None for that of the URL, and the table.
+            anew: Ask again: the table may have changed.
+        """
+        place = (table[0] or self._url.database, table[1])
+        known = self._integer_columns.get(place)
+        if known is not None and not anew:
+            return known
+        raw = await self._connect(5.0)
+        try:
+            statement = await raw.prepare(
+                "SELECT COLUMN_NAME, ORDINAL_POSITION - 1 FROM information_schema.COLUMNS"
+                " WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND DATA_TYPE IN"
+                " ('tinyint', 'smallint', 'mediumint', 'int', 'bigint')"
+            )
+            rows = (await statement.execute(place)).rows or ()
+        finally:
+            raw.close()
+        found = frozenset(
+            column if n == 0 else int(column) for row in rows for n, column in enumerate(row)
+        )
+        self._integer_columns[place] = found
         return found

@@ -7,6 +7,7 @@ SQLSTATE that the server sends with it, whose classes are those of the standard.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from asyncmy import errors as my
 
@@ -148,6 +149,14 @@ SQLSTATE_CLASSES: dict[str, type[DatabaseError]] = {
 }
 """The first two characters of a SQLSTATE: its class."""
 
+_OUT_OF_RANGE = 1264
+# Values stand in these texts as well, so the last one is the name: "Data truncated for column 'a'
+# at row 1", "Field 'a' doesn't have a default value", "for column `db`.`t`.`a` at row 1".
+_COLUMN = re.compile(r"\b(?:column|field) (?:`[^`]*`\.){0,2}[`']([^'`]+)[`']", re.IGNORECASE)
+# "Duplicate entry 'x' for key 'k'"; "CONSTRAINT `c` FOREIGN KEY"; "CONSTRAINT `c` failed for …";
+# "Check constraint 'c' is violated."
+_CONSTRAINT = re.compile(r"\b(?:for key|constraint) [`']([^'`]+)[`']", re.IGNORECASE)
+
 
 def translate(exc: BaseException) -> DatabaseError | None:
     """The framework's error for one that asyncmy raised; None where it is not one of these."""
@@ -158,7 +167,9 @@ def translate(exc: BaseException) -> DatabaseError | None:
     if isinstance(exc, OSError | EOFError):
         return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
     if isinstance(exc, ValueError | OverflowError):
-        return DataError(str(exc))
+        error = DataError(str(exc))
+        error.bits = 64 if "64-bit range" in error.detail else None
+        return error
     return None
 
 
@@ -173,7 +184,26 @@ def _from_number(exc: BaseException) -> DatabaseError:
         kind = SQLSTATE_CLASSES.get(state[:2])
     if kind is None:
         kind = _by_class(exc)
-    return kind(f"{text} ({number})" if number > 0 else text, sqlstate=state)
+    column = constraint = None
+    if issubclass(kind, NotNullViolation | DataError):
+        column = _last(_COLUMN, text)
+    elif issubclass(kind, IntegrityError):
+        constraint = _last(_CONSTRAINT, text)
+    error = kind(
+        f"{text} ({number})" if number > 0 else text,
+        sqlstate=state,
+        column=column,
+        constraint=constraint,
+    )
+    if isinstance(error, DataError) and number == _OUT_OF_RANGE:
+        # The type of the column is not said. An INT is the smallest one that keys usually have.
+        error.bits = 32
+    return error
+
+
+def _last(pattern: re.Pattern[str], text: str) -> str | None:
+    names = pattern.findall(text)
+    return names[-1] if names else None
 
 
 def _by_class(exc: BaseException) -> type[DatabaseError]:

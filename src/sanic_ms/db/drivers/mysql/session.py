@@ -23,11 +23,13 @@ from sanic_ms.db.drivers.mysql import values
 from sanic_ms.db.drivers.mysql.cursor import MySQLRows, open_cursor
 from sanic_ms.db.drivers.mysql.errors import translate
 from sanic_ms.db.drivers.mysql.proof import prove
+from sanic_ms.db.drivers.mysql.values import is_fraction
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import (
     DatabaseUnavailable,
+    DataError,
     QueryTimeout,
     ReadOnlyViolation,
     StatementError,
@@ -127,8 +129,16 @@ class MySQLSession(Session):
     ) -> Any:
         """One value of the first row."""
         result = await self._run(statement, args, timeout)
-        if not result.rows:
-            return None
+        return await self._value(statement, result, column) if result.rows else None
+
+    async def insert(self, statement: Statement, args: Arguments, timeout: float | None) -> Any:
+        """The number that AUTO_INCREMENT gave, or the first value of RETURNING (MariaDB)."""
+        result = await self._run(statement, args, timeout)
+        if statement.returns:
+            return await self._value(statement, result, 0) if result.rows else None
+        return int(result.insert_id) or None
+
+    async def _value(self, statement: Statement, result: Any, column: int) -> Any:
         shape = await self._shape(statement, result)
         row = result.rows[0]
         value = value_at(row, column)
@@ -147,12 +157,15 @@ class MySQLSession(Session):
         """Run it for each row of arguments; on MariaDB, many rows a message."""
         remaining = iter(rows)
         async with self.all_or_nothing(timeout):
-            while batch := [self._bound(statement, row) for row in islice(remaining, _BATCH)]:
+            while rows_now := list(islice(remaining, _BATCH)):
+                batch = [self._bound(statement, row) for row in rows_now]
+                await self._check_fractions(statement, rows_now)
                 await self._limited(partial(self._send_batch, statement, batch), timeout)
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A cursor on the server."""
         bound = self._bound(statement, args)
+        await self._check_fractions(statement, (args,))
         cursor = await self._limited(lambda: open_cursor(self._raw, statement.text, bound), timeout)
         shape = await self._shape_of(cursor.fields)
         return MySQLRows(cursor, shape.row, lambda work: self._limited(work, timeout))
@@ -257,7 +270,32 @@ class MySQLSession(Session):
 
     async def _run(self, statement: Statement, args: Arguments, timeout: float | None) -> Any:
         bound = self._bound(statement, args)
+        await self._check_fractions(statement, (args,))
         return await self._limited(lambda: self._send(statement, bound), timeout)
+
+    async def _check_fractions(self, statement: Statement, rows: Sequence[Arguments]) -> None:
+        """Reject a number with a fraction that is stored in an integer column or compared with one,
+        where the text tells: MySQL would round it.
+
+        Raises:
+            DataError: there is one.
+        """
+        fractions = {n for row in rows for n, value in enumerate(row, 1) if is_fraction(value)}
+        if not fractions or (targets := statement.targets) is None:
+            return
+        for number, column in targets.columns:
+            if number in fractions:
+                for anew in (False, True):  # before it is said, the table is looked at once more
+                    table = (targets.schema, targets.table)
+                    if column not in await self._driver.integer_columns(table, anew=anew):
+                        break
+                else:
+                    error = DataError(
+                        f"argument ${number} has a fraction, and its column is an integer",
+                        column=column if isinstance(column, str) else None,
+                    )
+                    error.argument = number
+                    raise error
 
     async def _send(self, statement: Statement, args: tuple[Any, ...]) -> Any:
         if args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ import msgspec
 
 from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.values import without_type
+from sanic_ms.exception import DataError
 
 __all__ = [
     "Decoder",
@@ -20,6 +22,7 @@ __all__ = [
     "binary_specs",
     "decode_json",
     "decoder_for",
+    "is_fraction",
     "may_be_json",
     "table_of",
 ]
@@ -40,14 +43,15 @@ _BINARY_CHARSET: Final = 63
 _FLAG_UNSIGNED: Final = 32
 _FLAG_BINARY: Final = 128
 
-_NATIVE = frozenset((int, str, float, bytes, type(None), bool, Decimal, date, time, timedelta))
+_NATIVE = frozenset((int, str, bytes, type(None), bool, date, time, timedelta))
 
 
 def adapt(args: Arguments) -> tuple[Any, ...]:
     """Arguments that asyncmy can bind.
 
     Raises:
-        DataError: one is of a type that cannot be stored.
+        DataError: one is of a type that cannot be stored, or a number that is not finite: MySQL has
+            none of these and would store 0.
     """
     for value in args:
         if type(value) not in _NATIVE:
@@ -59,12 +63,25 @@ def adapt(args: Arguments) -> tuple[Any, ...]:
 
 
 def _adapt(value: Any, position: int) -> Any:
+    if isinstance(value, float | Decimal):
+        if not math.isfinite(value):
+            error = DataError(f"argument ${position} is {value}, which MySQL cannot store")
+            error.argument = position
+            raise error
+        return float(value) if isinstance(value, float) else value
     if isinstance(value, Enum):
         return adapt((value.value,))[0]
     if isinstance(value, datetime):
         # The session's time zone is UTC, and neither DATETIME nor TIMESTAMP holds one.
         return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
     return without_type(value, position, "MySQL", also="timedelta, ")
+
+
+def is_fraction(value: Any) -> bool:
+    """Whether it is a number with a fraction, which MySQL would round for an integer column."""
+    if isinstance(value, Decimal):
+        return value != value.to_integral_value()
+    return isinstance(value, float) and not value.is_integer()
 
 
 def decoder_for(field: Any) -> Decoder | None:
@@ -94,8 +111,15 @@ def may_be_json(field: Any) -> bool:
 
 
 def decode_json(value: Any) -> Any:
-    """A JSON column's value."""
-    return None if value is None else msgspec.json.decode(value)
+    """A JSON column's value.
+
+    Raises:
+        DataError: it holds what Python cannot, such as ``1e400``.
+    """
+    try:
+        return None if value is None else msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise DataError(f"the JSON of a row cannot be read in Python: {exc}") from exc
 
 
 def _boolean(value: Any) -> Any:

@@ -14,7 +14,12 @@ from collections import deque
 
 import asyncpg
 from asyncpg.pgproto.pgproto cimport WriteBuffer
-from asyncpg.protocol.protocol cimport CONNECTION_OK, BaseProtocol, PreparedStatementState
+from asyncpg.protocol.protocol cimport (
+    CONNECTION_OK,
+    BaseProtocol,
+    Codec,
+    PreparedStatementState,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContextVar_CheckExact
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
@@ -35,6 +40,7 @@ from sanic_ms.native._slots cimport get, put, slot
 from asyncio import get_running_loop
 from socket import AF_INET, AF_INET6
 
+from sanic_ms.db.drivers.postgres.values import INTEGER_TYPES, WHOLE, check_integer
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.telemetry.metrics.series import Cell, Histogram
@@ -97,6 +103,9 @@ cdef Py_ssize_t VALUES = slot(Cell, "_values")
 cdef Py_ssize_t AT = slot(Cell, "_at")
 cdef Py_ssize_t SUM_AT = slot(Histogram, "_sum_at")
 cdef Py_ssize_t BOUNDS = slot(Histogram, "_bounds")
+
+cdef frozenset _whole = WHOLE
+cdef frozenset _integer_types = INTEGER_TYPES
 
 cdef object _variable = context_variable
 cdef type _SpanHolder = SpanHolder
@@ -347,6 +356,7 @@ cdef class Core:
 
     cdef int write(self, PreparedStatementState state, object args, int limit) except -1:
         """Bind, Execute and Sync, to be sent at the end of this turn."""
+        check_integers(state, args)
         cdef WriteBuffer bound = state._encode_bind_msg(args)
         cdef Py_ssize_t name_length, size
         cdef const char* name = PyUnicode_AsUTF8AndSize(state.name, &name_length)
@@ -717,6 +727,21 @@ cdef class Reads:
         if type(state) is not PreparedStatementState:
             return None
         return pipeline.lane(statement, state)
+
+
+cdef int check_integers(PreparedStatementState state, object args) except -1:
+    """`sanic_ms.db.drivers.postgres.values.check_integers`."""
+    cdef Py_ssize_t index
+    cdef tuple codecs = state.args_codecs
+    if codecs is None:
+        return 0
+    for index in range(min(len(codecs), len(args))):
+        value = args[index]
+        if <object>type(value) in _whole:
+            continue
+        if (<Codec>codecs[index]).name in _integer_types:
+            check_integer(value, index + 1)
+    return 0
 
 
 cdef int observe(object cell, double value) except -1:

@@ -11,7 +11,7 @@ from asyncpg import exceptions as pg
 
 from sanic_ms.db.deadlines import Deadline, Deadlines
 
-__all__ = ["connect"]
+__all__ = ["connect", "is_of_application"]
 
 
 async def connect(dsn: str, deadlines: Deadlines, timeout: float) -> Any:
@@ -46,6 +46,15 @@ _MISTAKABLE = (
 )
 
 
+# In front of the note on a ValueError or an OverflowError that is not one of asyncpg's decoders.
+_NOTE = "raised by the application's decoder of "
+
+
+def is_of_application(exc: BaseException) -> bool:
+    """Whether an error came from a decoder that the application has set."""
+    return any(note.startswith(_NOTE) for note in getattr(exc, "__notes__", ()))
+
+
 def _told_apart(decoder: Callable[[Any], Any], name: str) -> Callable[[Any], Any]:
     """A decoder that raises none of those."""
 
@@ -56,6 +65,9 @@ def _told_apart(decoder: Callable[[Any], Any], name: str) -> Callable[[Any], Any
             raise RuntimeError(
                 f"the decoder of {name!r} raised {exc.__class__.__name__}: {exc}"
             ) from exc
+        except (ValueError, OverflowError) as exc:
+            exc.add_note(f"{_NOTE}{name!r}")
+            raise
 
     return decode
 

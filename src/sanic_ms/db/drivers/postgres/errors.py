@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import asyncpg
 from asyncpg import exceptions as pg
 
+from sanic_ms.db.drivers.postgres.connection import is_of_application
 from sanic_ms.exception import (
     CheckViolation,
     DatabaseError,
@@ -23,7 +25,7 @@ from sanic_ms.exception import (
     UniqueViolation,
 )
 
-__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_farewell", "is_unsent", "translate"]
+__all__ = ["SQLSTATES", "SQLSTATE_CLASSES", "is_farewell", "is_unsent", "translate", "undecoded"]
 
 SQLSTATES: dict[str, type[DatabaseError]] = {
     "23001": ForeignKeyViolation,
@@ -93,6 +95,12 @@ SQLSTATE_CLASSES: dict[str, type[DatabaseError]] = {
 }
 """The first two characters of a SQLSTATE: its class."""
 
+# How asyncpg says that it cannot encode an argument: "invalid input for query argument $1: …".
+_ARGUMENT = re.compile(r"invalid input for query argument \$(\d+)")
+_BITS = re.compile(r"\(value out of int(16|32|64) range\)$")
+# The server's words for an integer of the statement's own type that the column cannot hold.
+_SERVER_BITS = {"smallint out of range": 16, "integer out of range": 32}
+
 
 def translate(exc: BaseException) -> DatabaseError | None:
     """The framework's error for one that asyncpg raised; None where it is not one of these."""
@@ -104,8 +112,6 @@ def translate(exc: BaseException) -> DatabaseError | None:
         return _from_sqlstate(exc)
     if isinstance(exc, pg.OutdatedSchemaCacheError):
         return TransactionConflict(str(exc))
-    if isinstance(exc, pg.DataError):
-        return DataError(str(exc))
     if isinstance(exc, pg.UnsupportedClientFeatureError | pg.UnsupportedServerFeatureError):
         return StatementError(str(exc))
     if isinstance(exc, pg.InternalClientError) and not is_unsent(exc):
@@ -116,6 +122,14 @@ def translate(exc: BaseException) -> DatabaseError | None:
         return QueryTimeout("the statement took longer than its timeout and was cancelled")
     if isinstance(exc, OSError | EOFError):
         return DatabaseUnavailable(f"{type(exc).__name__}: {exc}")
+    return None
+
+
+def undecoded(exc: BaseException) -> DataError | None:
+    """The error for what asyncpg's own decoders raise: Python has no 24:00, and no interval of a
+    hundred million years. None for anything else, and for decoders of the application."""
+    if isinstance(exc, ValueError | OverflowError) and not is_of_application(exc):
+        return DataError(f"a value in a row cannot be read in Python: {exc}")
     return None
 
 
@@ -149,4 +163,22 @@ def _from_sqlstate(exc: asyncpg.PostgresError) -> DatabaseError:
     detail = getattr(exc, "detail", None)
     if detail:
         text = f"{text} ({detail})"
-    return kind(text, sqlstate=state, constraint=getattr(exc, "constraint_name", None))
+    error = kind(
+        text,
+        sqlstate=state,
+        constraint=getattr(exc, "constraint_name", None),
+        column=getattr(exc, "column_name", None),
+    )
+    if isinstance(error, DataError):
+        _note_argument(error)
+    return error
+
+
+def _note_argument(error: DataError) -> None:
+    """Note which argument does not fit, and into how many bits, where the text says so."""
+    text = error.detail
+    error.bits = _SERVER_BITS.get(text)
+    if (argument := _ARGUMENT.match(text)) is not None:
+        error.argument = int(argument[1])
+        if (bits := _BITS.search(text)) is not None:
+            error.bits = int(bits[1])

@@ -12,6 +12,7 @@ import asyncpg
 from asyncpg.protocol import NO_TIMEOUT, Protocol
 
 from sanic_ms.db.base import Arguments, Lane, Row
+from sanic_ms.db.drivers.postgres.values import check_integers
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.sql.statement import Statement
 
@@ -75,6 +76,7 @@ class PostgresLane(Lane):
     async def fetch(self, args: Arguments) -> list[Row]:
         """Every row."""
         try:
+            check_integers(self._state, args)
             rows = await self._bind_execute(self._state, args, "", 0, False, NO_TIMEOUT)
         except Exception as exc:
             raise self._reason(exc) from None
@@ -83,6 +85,7 @@ class PostgresLane(Lane):
     async def fetchrow(self, args: Arguments) -> Row | None:
         """The first row."""
         try:
+            check_integers(self._state, args)
             rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
         except Exception as exc:
             raise self._reason(exc) from None
@@ -91,6 +94,7 @@ class PostgresLane(Lane):
     async def fetchval(self, args: Arguments, column: int) -> Any:
         """One value of the first row."""
         try:
+            check_integers(self._state, args)
             rows = await self._bind_execute(self._state, args, "", 1, False, NO_TIMEOUT)
         except Exception as exc:
             raise self._reason(exc) from None

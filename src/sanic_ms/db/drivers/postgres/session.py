@@ -19,15 +19,17 @@ from asyncpg import connect_utils
 from asyncpg import exceptions as pg
 
 from sanic_ms.db.base import Arguments, Lane, Row, Rows, Session, Sharer, TransactionOptions
-from sanic_ms.db.drivers.postgres.errors import is_unsent, translate
+from sanic_ms.db.drivers.postgres.errors import is_unsent, translate, undecoded
 from sanic_ms.db.drivers.postgres.pipeline import Pipeline, PostgresLane, pipeline
 from sanic_ms.db.drivers.postgres.proof import prove
+from sanic_ms.db.drivers.postgres.rows import PostgresRows
+from sanic_ms.db.drivers.postgres.values import check_integers
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
 
-__all__ = ["PostgresRows", "PostgresSession"]
+__all__ = ["PostgresSession"]
 
 # Prepared statements kept by one connection; the one prepared first goes first.
 _PREPARED_LIMIT: Final = 256
@@ -101,6 +103,7 @@ class PostgresSession(Session):
         else:
             self._is_untouched = False
             try:
+                check_integers(prepared._state, args)
                 rows = await self._bind_execute(prepared._state, args, "", 1, False, timeout)
             except BaseException as exc:
                 rows = await self._retry(exc, statement, args, 1, False, timeout)
@@ -135,10 +138,10 @@ class PostgresSession(Session):
         try:
             prepared = await self._ready(statement, timeout)
             self._send_settings()
-            await prepared.executemany(_checked(statement, rows), timeout=timeout)
+            await prepared.executemany(_checked(statement, prepared, rows), timeout=timeout)
         except BaseException as exc:
             self._note_unsynced(exc, is_new)
-            self._fail(exc)
+            self._fail(exc, decodes=False)  # the rows of arguments may raise what they like
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A portal, in a transaction of its own where none is open."""
@@ -148,11 +151,13 @@ class PostgresSession(Session):
                 await self._raw.execute(self._with_settings("BEGIN"), timeout=timeout)
             self._is_untouched = False
             prepared = await self._prepare(statement, timeout)
+            check_integers(prepared._state, args)
             cursor = await prepared.cursor(*args, timeout=timeout)
         except BaseException as exc:
             self.unsettled = True
             self._fail(exc)
-        return PostgresRows(self, cursor, own, timeout)
+        end = partial(self._simple, "COMMIT", timeout) if own else None
+        return PostgresRows(cursor, timeout, self._fail, end)
 
     async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
         """BEGIN, with its options."""
@@ -333,6 +338,7 @@ class PostgresSession(Session):
         is_new = self._key(statement) not in self._prepared
         try:
             prepared = await self._ready(statement, timeout)
+            check_integers(prepared._state, args)
             self._send_settings()
             result = await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as exc:
@@ -447,7 +453,7 @@ class PostgresSession(Session):
     def _is_refusal(self, exc: BaseException) -> bool:
         return isinstance(exc, pg.InterfaceError) and not self._raw.is_closed()
 
-    def _fail(self, exc: BaseException) -> NoReturn:
+    def _fail(self, exc: BaseException, *, decodes: bool = True) -> NoReturn:
         if isinstance(exc, asyncio.CancelledError | TimeoutError):
             self.unsettled = True
         is_loss = isinstance(exc, pg.ConnectionDoesNotExistError)
@@ -457,6 +463,8 @@ class PostgresSession(Session):
             self.terminate()
             raise cause
         error = translate(exc)
+        if error is None and decodes:
+            error = undecoded(exc)
         if error is None:
             raise exc
         if isinstance(error, DatabaseUnavailable) and self._is_refusal(exc):
@@ -474,39 +482,10 @@ class PostgresSession(Session):
         raise error from exc
 
 
-class PostgresRows(Rows):
-    """An open portal."""
-
-    __slots__ = ("_cursor", "_own", "_session", "_timeout")
-
-    def __init__(
-        self, session: PostgresSession, cursor: Any, own: bool, timeout: float | None
-    ) -> None:
-        self._session = session
-        self._cursor = cursor
-        self._own = own
-        self._timeout = timeout
-
-    async def fetch(self, count: int) -> list[Row]:
-        """The next rows."""
-        try:
-            rows = await self._cursor.fetch(count, timeout=self._timeout)
-        except BaseException as exc:
-            self._session._fail(exc)
-        return [dict(row.items()) for row in rows]
-
-    async def close(self) -> None:
-        """End the transaction that was begun for it; inside another one, the portal ends with that
-        one."""
-        self._cursor = None
-        if self._own:
-            self._own = False
-            await self._session._simple("COMMIT", self._timeout)
-
-
-def _checked(statement: Statement, rows: Iterable[Arguments]) -> Iterable[Arguments]:
+def _checked(statement: Statement, prepared: Any, rows: Iterable[Arguments]) -> Iterable[Arguments]:
     for row in rows:
         statement.check(row)
+        check_integers(prepared._state, row)
         yield row
 
 

@@ -13,11 +13,13 @@ from sanic_ms.db.drivers.sqlite.session import SQLiteSession
 from sanic_ms.db.drivers.sqlite.thread import WorkerThread
 from sanic_ms.db.drivers.sqlite.values import register_converters
 from sanic_ms.db.sql.placeholders import Dialect
+from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable
 from sanic_ms.values import DatabaseURL
 
 __all__ = ["SQLiteDriver", "make_driver"]
 
+_MOST_KNOWN = 256  # statements of which it is known which of their arguments are dates
 _OPTIONS = {"mode", "busy_timeout", "journal_mode", "synchronous", "inline_reads"}
 
 
@@ -59,6 +61,8 @@ class SQLiteDriver(Driver):
         self.max_sessions = 1 if self.memory else None
         self.keeps_data = self.memory
         self.write_lock = asyncio.Lock()
+        # By the text of a statement: the version of the schema, and arguments for DATE columns.
+        self._dates: dict[str, tuple[int, frozenset[int]]] = {}
         register_converters()
 
     async def connect(self, timeout: float) -> SQLiteSession:
@@ -107,6 +111,30 @@ class SQLiteDriver(Driver):
             raw.close()
             raise
         return raw
+
+    def date_arguments(self, raw: sqlite3.Connection, statement: Statement) -> frozenset[int]:
+        """The numbers of the arguments that are meant for DATE columns, as far as the text tells.
+        It is remembered until the schema changes."""
+        version = int(raw.execute("PRAGMA schema_version").fetchone()[0])
+        known = self._dates.get(statement.text)
+        if known is not None and known[0] == version:
+            return known[1]
+        numbers: frozenset[int] = frozenset()
+        if (targets := statement.targets) is not None:
+            rows = raw.execute(
+                "SELECT lower(name), cid FROM pragma_table_info(?, ?) WHERE upper(type) = 'DATE'",
+                (targets.table, targets.schema),
+            )
+            dates = {column for row in rows for column in row}
+            numbers = frozenset(
+                number
+                for number, column in targets.columns
+                if (column.lower() if isinstance(column, str) else column) in dates
+            )
+        if len(self._dates) >= _MOST_KNOWN:
+            self._dates.clear()
+        self._dates[statement.text] = (version, numbers)
+        return numbers
 
     def _set_journal_mode(self, raw: sqlite3.Connection) -> None:
         """Several connections, of as many processes, may open a new file at the same time. SQLite

@@ -79,9 +79,14 @@ def translate(exc: BaseException) -> DatabaseError | None:
         if kind is StatementError and text.startswith(_VALUE_MESSAGES):
             kind = DataError
         name = getattr(exc, "sqlite_errorname", None)
-        return kind(f"{text} ({name})", constraint=_constraint(text))
+        failed = _constraint(text)
+        if kind is NotNullViolation:
+            return kind(f"{text} ({name})", column=failed)
+        return kind(f"{text} ({name})", constraint=failed)
     if isinstance(exc, OverflowError | UnicodeError):
-        return DataError(text)
+        error = DataError(text)
+        error.bits = 64 if "SQLite INTEGER" in text else None
+        return error
     if isinstance(exc, sqlite3.DataError):
         return DataError(text)
     if isinstance(exc, sqlite3.InterfaceError | sqlite3.Warning):

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -24,7 +25,7 @@ from sanic_ms.db.base import Arguments, FetchedRows, Row, Rows, Session, Transac
 from sanic_ms.db.deadlines import Deadline
 from sanic_ms.db.drivers.sqlite.errors import translate
 from sanic_ms.db.drivers.sqlite.thread import WorkerThread
-from sanic_ms.db.drivers.sqlite.values import adapt
+from sanic_ms.db.drivers.sqlite.values import adapt, dates_of
 from sanic_ms.db.drivers.values import value_at
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import (
@@ -108,7 +109,7 @@ class SQLiteSession(Session):
         """Run it for each row of arguments, in one transaction."""
         remaining = iter(rows)
         async with self.all_or_nothing(timeout):
-            while batch := [self._bound(statement, row) for row in islice(remaining, _BATCH)]:
+            while batch := [self._checked(statement, row) for row in islice(remaining, _BATCH)]:
                 await self._on_thread(
                     partial(_execute_batch, self._raw, statement.text, batch), timeout
                 )
@@ -119,8 +120,8 @@ class SQLiteSession(Session):
             # RETURNING. Its rows are taken at once: until they are, it is not committed.
             rows = await self.fetch(statement, args, timeout)
             return FetchedRows(rows)
-        bound = statement.arrange(adapt(args))
-        cursor = await self._on_thread(lambda: self._raw.execute(statement.text, bound), timeout)
+        bound = self._bind(statement, args)
+        cursor = await self._on_thread(lambda: self._raw.execute(statement.text, bound()), timeout)
         return SQLiteRows(self, cursor, timeout)
 
     async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
@@ -223,7 +224,7 @@ class SQLiteSession(Session):
         take: Callable[[sqlite3.Cursor], Result],
         timeout: float | None,
     ) -> Result:
-        bound = statement.arrange(adapt(args))
+        bound = self._bind(statement, args)
         if (
             statement.selects
             and not statement.slow
@@ -234,7 +235,7 @@ class SQLiteSession(Session):
                 if not self._inline:
                     self._set_inline()
                 self._looks = _LOOKS
-                return take(self._raw.execute(statement.text, bound))
+                return take(self._raw.execute(statement.text, bound()))
             except sqlite3.OperationalError as exc:
                 if getattr(exc, "sqlite_errorcode", 0) & 0xFF not in _TRY_ON_THREAD:
                     self._fail(exc)
@@ -243,7 +244,7 @@ class SQLiteSession(Session):
                 self._fail(exc)
         async with self._writing(statement):
             return await self._on_thread(
-                lambda: take(self._raw.execute(statement.text, bound)), timeout
+                lambda: take(self._raw.execute(statement.text, bound())), timeout
             )
 
     def _set_inline(self) -> None:
@@ -310,10 +311,28 @@ class SQLiteSession(Session):
             self.retired = True
         raise error from exc
 
-    @staticmethod
-    def _bound(statement: Statement, row: Arguments) -> Arguments:
+    def _checked(self, statement: Statement, row: Arguments) -> Callable[[], Arguments]:
         statement.check(row)
-        return statement.arrange(adapt(row))
+        return self._bind(statement, row)
+
+    def _bind(self, statement: Statement, args: Arguments) -> Callable[[], Arguments]:
+        """What gives the arguments as they are bound, called where the connection is used.
+
+        Raises:
+            DataError: one cannot be stored.
+        """
+        bound = statement.arrange(adapt(args))
+        if not any(isinstance(value, datetime) for value in args):
+            return lambda: bound
+
+        def with_dates() -> Arguments:
+            # SQLite would store a moment whole in a DATE column, where no date is equal to it.
+            dates = self._driver.date_arguments(self._raw, statement)
+            if not dates:
+                return bound
+            return statement.arrange(adapt(dates_of(args, dates)))
+
+        return with_dates
 
     # --- transactions and the write lock ---------------------------------------------------------
 
@@ -442,5 +461,5 @@ def _affected_by_with(cursor: sqlite3.Cursor) -> int:
     return int(count)
 
 
-def _execute_batch(raw: sqlite3.Connection, text: str, rows: list[Arguments]) -> None:
-    raw.executemany(text, rows).close()
+def _execute_batch(raw: sqlite3.Connection, text: str, rows: list[Callable[[], Arguments]]) -> None:
+    raw.executemany(text, [bound() for bound in rows]).close()

@@ -20,7 +20,7 @@ import msgspec
 from sanic_ms.db.base import Arguments
 from sanic_ms.db.drivers.values import without_type
 
-__all__ = ["adapt", "register_converters"]
+__all__ = ["adapt", "dates_of", "register_converters"]
 
 _NATIVE = frozenset((int, str, float, bytes, type(None), bool))
 
@@ -54,6 +54,20 @@ def _adapt(value: Any, position: int) -> Any:
     return without_type(value, position, "SQLite")
 
 
+def dates_of(args: Arguments, numbers: frozenset[int]) -> Arguments:
+    """Arguments with the dates in UTC of moments that are meant for DATE columns.
+
+    Args:
+        numbers: Of those arguments, from 1.
+    """
+    return [
+        (value if value.tzinfo is None else value.astimezone(UTC)).date()
+        if number in numbers and isinstance(value, datetime)
+        else value
+        for number, value in enumerate(args, 1)
+    ]
+
+
 def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
     """A converter that gives the text where it is not of the declared type: SQLite lets anything
     into any column, and one odd value must not make its whole row unreadable."""
@@ -62,7 +76,7 @@ def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
         text = data.decode("utf-8", "surrogateescape")
         try:
             return convert(text)
-        except (ValueError, InvalidOperation, msgspec.DecodeError):
+        except (ValueError, InvalidOperation, msgspec.DecodeError, RecursionError):
             return text
 
     return converter
@@ -72,6 +86,13 @@ def _instant(text: str) -> datetime:
     # What SQLite itself writes (CURRENT_TIMESTAMP) is UTC and does not say so.
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _date(text: str) -> date:
+    # SQLite stores a moment whole. Its date is that in UTC, as on the other databases.
+    if len(text) <= len("2024-01-02"):
+        return date.fromisoformat(text)
+    return _instant(text).astimezone(UTC).date()
 
 
 def _boolean(text: str) -> Any:
@@ -85,7 +106,7 @@ def _json(text: str) -> Any:
 _CONVERTERS: dict[str, Callable[[bytes], Any]] = {
     "BOOL": _tolerant(_boolean),
     "BOOLEAN": _tolerant(_boolean),
-    "DATE": _tolerant(date.fromisoformat),
+    "DATE": _tolerant(_date),
     "DATETIME": _tolerant(_instant),
     "DECIMAL": _tolerant(Decimal),
     "JSON": _tolerant(_json),
