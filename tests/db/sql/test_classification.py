@@ -26,6 +26,8 @@ PLAIN = [
     "SELECT pg_catalog.lower($1)",
     "SELECT data ->> 'a', data ? 'b' FROM t AS x(data)",
     "SELECT count(*) FILTER (WHERE a) FROM t",
+    f"SELECT * FROM {'v' * 63}",
+    "SELECT operator FROM t",
 ]
 # Proven by their text as well, and not sent behind others: they write, wait, or have an effect in
 # their transaction.
@@ -207,6 +209,25 @@ def test_other_databases(dialect: Dialect, sql: str, harmless: bool | None) -> N
     assert statement.harmless is (harmless is True)
     assert (statement.mentions is None) is (harmless is False)
     assert not statement.plain
+
+
+@pytest.mark.parametrize(
+    ("sql", "writes"),
+    [("SELECT * FROM t", False), ("REPLACE INTO t VALUES (1)", True), ("DELETE FROM t", True)],
+)
+def test_what_writes_on_mysql(sql: str, writes: bool) -> None:
+    """Triggers count there alone."""
+    mentions, _ = classify(scan(sql, "mysql").bare, "mysql")
+    assert mentions is not None
+    assert mentions.writes is writes
+    assert "t" in mentions.names
+
+
+def test_a_column_called_operator_is_a_name() -> None:
+    """Only in front of a parenthesis it is a word of the language."""
+    mentions, _ = classify(scan("SELECT operator FROM t", "postgresql").bare, "postgresql")
+    assert mentions is not None
+    assert mentions.names == {"operator", "t"}
 
 
 def test_a_proof_is_confirmed_and_forgotten() -> None:
