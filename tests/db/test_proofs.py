@@ -219,3 +219,72 @@ async def test_mysql(
         assert await pool.fetchval("SELECT CONNECTION_ID()") == thread
     finally:
         await admin.execute(f"DROP DATABASE {name}")
+
+
+HIDDEN = """
+CREATE TABLE k (id int, j json);
+CREATE FUNCTION act(a int, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+    AS $$ BEGIN PERFORM set_config('app.tenant', 'a', false); RETURN true; END $$;
+"""
+COMPARE = """
+CREATE FUNCTION cmp(a json, b json) RETURNS int LANGUAGE plpgsql IMMUTABLE
+    AS $$ BEGIN PERFORM set_config('app.tenant', 'a', false); RETURN 0; END $$;
+CREATE FUNCTION lt(a json, b json) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT false $$;
+CREATE OPERATOR <<< (LEFTARG = json, RIGHTARG = json, FUNCTION = lt);
+CREATE OPERATOR <<= (LEFTARG = json, RIGHTARG = json, FUNCTION = lt);
+CREATE OPERATOR === (LEFTARG = json, RIGHTARG = json, FUNCTION = lt);
+CREATE OPERATOR >>= (LEFTARG = json, RIGHTARG = json, FUNCTION = lt);
+CREATE OPERATOR >>> (LEFTARG = json, RIGHTARG = json, FUNCTION = lt);
+CREATE OPERATOR CLASS by_text DEFAULT FOR TYPE json USING btree AS
+    OPERATOR 1 <<<, OPERATOR 2 <<=, OPERATOR 3 ===, OPERATOR 4 >>=, OPERATOR 5 >>>,
+    FUNCTION 1 cmp(json, json);
+"""
+EVIL = """
+CREATE SCHEMA evil;
+CREATE VIEW evil.pg_trigger AS SELECT * FROM pg_catalog.pg_trigger WHERE false;
+CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN PERFORM set_config('app.tenant', 'a', false); RETURN NEW; END $$;
+CREATE TRIGGER t BEFORE INSERT ON k FOR EACH ROW EXECUTE FUNCTION on_insert();
+"""
+
+
+@pytest.mark.parametrize(
+    ("setup", "sql"),
+    [
+        ("CREATE OPERATOR <> (LEFTARG = int, RIGHTARG = text, FUNCTION = act)",
+         "SELECT 1 != $1::text"),
+        ("CREATE OPERATOR = (LEFTARG = int, RIGHTARG = text, FUNCTION = act)",
+         "SELECT id FROM k WHERE id IN ($1::text)"),
+        ("CREATE OPERATOR ~~ (LEFTARG = int, RIGHTARG = text, FUNCTION = act)",
+         "SELECT id FROM k WHERE id LIKE $1::text"),
+        (COMPARE, "SELECT DISTINCT j FROM k"),
+        (EVIL, "INSERT INTO k VALUES (1)"),
+    ],
+    ids=["unequal", "in", "like", "operator class", "search path"],
+)  # fmt: skip
+async def test_what_the_text_does_not_show_is_not_proven(
+    setup: str, sql: str, postgres_url: str, make_pool: MakePool, settled: Settled
+) -> None:
+    """Operators behind other words, operator classes, and a search path before ``pg_catalog``; in a
+    database of their own, since they count for every schema of theirs."""
+    name = f"p_{uuid.uuid4().hex[:12]}"
+    admin = await make_pool(postgres_url, max_size=1)
+    await admin.execute(f"CREATE DATABASE {name}")
+    try:
+        url = postgres_url.rpartition("/")[0] + f"/{name}"
+        first = await make_pool(url, max_size=1)
+        await first.execute(HIDDEN)
+        await first.execute(setup)
+        await first.stop()
+        pool = await make_pool(f"{url}?search_path=evil,pg_catalog,public", max_size=1)
+        for _ in range(2):
+            async with pool.acquire() as connection:
+                await connection.fetch(sql, *(("1",) if "$1" in sql else ()))
+            await settled(pool)
+            assert not pool.statements.find(sql).harmless
+            tenant = "SELECT coalesce(nullif(current_setting('app.tenant', true), ''), 'none')"
+            assert await pool.fetchval(tenant) == "none"
+            await settled(pool)
+        await pool.stop()
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
