@@ -251,11 +251,7 @@ def _postgres_mentions(
             names.update(_names(chain, words.POSTGRES_RESERVED))
         elif before.is_word("into", "as", "with", "recursive"):
             names.update(_names(chain, words.POSTGRES_RESERVED))  # its columns follow
-        elif (
-            len(chain) == 1
-            and token.kind == "word"
-            and function in words.POSTGRES_RESERVED | words.POSTGRES_COLUMN_NAMES
-        ):
+        elif len(chain) == 1 and token.kind == "word" and function in _NEVER_FUNCTIONS:
             pass
         elif len(chain) == 1 or (len(chain) == 2 and chain[0].text == "pg_catalog"):
             if function in words.POSTGRES_IN_TRANSACTION or (

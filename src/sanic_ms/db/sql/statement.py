@@ -96,9 +96,9 @@ class Statement:
         self.returns = self.writes and _RETURNING.search(found.code) is not None
         mentions, self._is_plain = classify(found.bare, dialect)
         self.mentions: Mentions | None = mentions if prove else None
-        # A long text is not remembered, nor that it takes long: it would hold up those behind it.
         self.changes_schema = mentions is None and _SCHEMA_WORD.search(found.code) is not None
         self.sets = mentions is None or word == "set" or "set_config" in mentions.called
+        # A long text is not remembered, nor that it takes long: it would hold up those behind it.
         self._is_plain = self._is_plain and len(sql) <= _LONGEST
         self.harmless = self.plain = False
         if self.mentions is not None and self.mentions.is_empty:
