@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from sanic_ms.exception import ConfigError
 from sanic_ms.values.cors import ANY, Cors
 from sanic_ms.values.proxies import TrustedProxies
+from sanic_ms.values.token import TOKEN
 
 if TYPE_CHECKING:
     from sanic_ms.config.settings import Settings
 
 __all__ = ["check_headers", "check_safety"]
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(TOKEN)
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 

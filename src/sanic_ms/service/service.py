@@ -37,13 +37,13 @@ from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import watch_for
 from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_paths
 from sanic_ms.service.announcement import announce
+from sanic_ms.service.components import LateComponents
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
 from sanic_ms.service.tasks import (
     BackgroundTasks,
-    LateComponents,
     cancel_all,
     end_tasks,
     end_tasks_of_runner,

@@ -1,4 +1,4 @@
-"""Background tasks of a service, and components that are added while it runs."""
+"""Background tasks of a service: kept, named, logged when they fail, and ended at a stop."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from inspect import isawaitable
 from typing import Any
 
 from sanic_ms.awake import AwakeClock, wait_awake
-from sanic_ms.lifecycle import Component, Lifecycle
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
-from sanic_ms.service.failures import log_failure
 
 __all__ = [
     "BackgroundTasks",
-    "LateComponents",
     "cancel_all",
     "end_tasks",
     "end_tasks_of_runner",
@@ -136,32 +133,3 @@ def _log_task_failure(task: asyncio.Future[Any]) -> None:
     if not task.cancelled() and (exc := task.exception()) is not None:
         name = task.get_name() if isinstance(task, asyncio.Task) else label_of(task)
         log.error("the background task %s failed", name, exc_info=exc)
-
-
-class LateComponents:
-    """Components that are added while the service runs, in a listener say.
-
-    Each starts at once, in the background of the call that adds it.
-
-    Args:
-        lifecycle: The life that they enter.
-    """
-
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
-        self._starting: list[asyncio.Task[None]] = []
-
-    def add(self, component: Component) -> None:
-        """Begin to start one. A failure is logged, and raised by `started`."""
-        task = asyncio.get_running_loop().create_task(self._lifecycle.enter(component))
-        task.add_done_callback(log_failure)
-        self._starting.append(task)
-
-    async def started(self) -> None:
-        """Wait until all of them have started: a service that is ready has all its components."""
-        while self._starting:
-            await self._starting.pop(0)
-
-    def clear(self) -> None:
-        """Forget those that still start: the lifecycle stops them."""
-        self._starting.clear()

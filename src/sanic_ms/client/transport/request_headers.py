@@ -12,6 +12,8 @@ from typing import Final
 
 from multidict import CIMultiDict
 
+from sanic_ms.values.token import TOKEN
+
 __all__ = ["OMITTED", "check_method", "headers_to_send", "is_token"]
 
 OMITTED: Final = frozenset(
@@ -36,7 +38,7 @@ incoming request could otherwise take away what the application has added to its
 
 _DECODED: Final = frozenset(["gzip", "deflate", "identity"])
 
-_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_token = re.compile(TOKEN).fullmatch
 _bad_character = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]").search
 # A registered name, or an address in brackets; RFC 3986, 3.2.2, without its rare delimiters.
 _is_host = re.compile(r"(?:[A-Za-z0-9\-._~%]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?").fullmatch

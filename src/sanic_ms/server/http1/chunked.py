@@ -11,11 +11,12 @@ from sanic.exceptions import BadRequest
 from sanic_ms.server.http1.body import BodyReader
 from sanic_ms.server.http1.errors import HeadersTooLarge
 from sanic_ms.server.http1.framer import Framer
+from sanic_ms.values.token import TOKEN
 
 __all__ = ["ChunkedBody"]
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})((?:;[\t -~\x80-\xff]*)?)")
-_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t -~\x80-\xff]*)")
+_TRAILER = re.compile(rb"(%b):([\t -~\x80-\xff]*)" % TOKEN.encode())
 _MAX_SIZE_LINE: Final = 1024
 _MAX_EXTENSIONS: Final = 4096  # of one body, all chunks together
 

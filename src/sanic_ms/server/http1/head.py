@@ -18,6 +18,7 @@ from sanic_ms.server.http1.errors import (
     UnsupportedHTTPVersion,
 )
 from sanic_ms.server.http1.limits import Limits
+from sanic_ms.values.token import TOKEN
 
 __all__ = [
     "CHUNKED",
@@ -45,7 +46,7 @@ METHODS: Final = frozenset(
     [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS"]  # those of Sanic's router
 )
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_TOKEN: Final = TOKEN.encode()
 _LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+)")
 _TOKEN_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 # What matters in a head, at the start of a line: Host with its value, or another name (found as

@@ -8,16 +8,16 @@ from typing import Final
 from sanic.cookies.response import Cookie
 
 from sanic_ms.server.http1.errors import UnsafeResponse
+from sanic_ms.values.token import TOKEN
 
 __all__ = ["cookie_text", "quote_filename"]
 
 _ATTRIBUTES: Final = ("path", "domain", "comment")  # Sanic checks the others
 _ENDS_ATTRIBUTE = re.compile(r'[";\x00-\x1f\x7f]')
 
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_PARAMETER: Final = rf';[ \t]*({_TOKEN})[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|{_TOKEN})[ \t]*'
+_PARAMETER: Final = rf';[ \t]*({TOKEN})[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|{TOKEN})[ \t]*'
 _parameters = re.compile(_PARAMETER)
-_disposition = re.compile(rf"{_TOKEN}[ \t]*(?:{_PARAMETER})*")
+_disposition = re.compile(rf"{TOKEN}[ \t]*(?:{_PARAMETER})*")
 _START: Final = 'attachment; filename="'
 _quoted = re.compile(r'(["\\])')
 

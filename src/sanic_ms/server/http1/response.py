@@ -14,6 +14,7 @@ from sanic.helpers import STATUS_CODES
 from sanic_ms.server.http1.errors import UnsafeResponse
 from sanic_ms.server.http1.quoting import cookie_text, quote_filename
 from sanic_ms.values.response_headers import DefaultHeaders
+from sanic_ms.values.token import TOKEN
 
 __all__ = [
     "BODILESS",
@@ -22,7 +23,7 @@ __all__ = [
     "status_line",
 ]
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NAME = re.compile(TOKEN)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab (RFC 9110, 5.5)
 
 # What the protocol alone decides; a handler's own value for these would contradict the framing.

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import quote, unquote
 
+from sanic_ms.values.token import TOKEN
+
 __all__ = ["clean", "read_entries", "write_entries"]
 
 _MOST_MEMBERS: Final = 180
@@ -20,13 +22,12 @@ _MOST_MEMBERS: Final = 180
 _MOST_BYTES: Final = 8192
 """Of the whole header, commas included."""
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _OCTETS = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
 _EQUALS = r"[ \t]*=[ \t]*"
 
-_is_key = re.compile(_TOKEN).fullmatch
+_is_key = re.compile(TOKEN).fullmatch
 _match_member = re.compile(
-    f"({_TOKEN}){_EQUALS}({_OCTETS})(?:[ \t]*;[ \t]*{_TOKEN}(?:{_EQUALS}{_OCTETS})?)*"
+    f"({TOKEN}){_EQUALS}({_OCTETS})(?:[ \t]*;[ \t]*{TOKEN}(?:{_EQUALS}{_OCTETS})?)*"
 ).fullmatch
 
 # What a value holds as it is, besides letters and digits: `_OCTETS` without "%".
