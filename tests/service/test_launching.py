@@ -382,7 +382,8 @@ async def main():
     await server.startup()
     await server.before_start()
     await server.after_start()
-    print("listens at", server.server.sockets[0].getsockname()[1], "now", flush=True)
+    # one text: unbuffered, print() writes its arguments apart, and a log line may come between
+    print(f"listens at {server.server.sockets[0].getsockname()[1]} now", flush=True)
     await server.serve_forever()
 
 asyncio.run(main())
@@ -395,7 +396,7 @@ def test_create_server_says_where_it_listens(program: Callable[..., Program], gi
     serves with the protocol that the settings name."""
     number = str(free_port()) if given == "free" else "0"
     server = program(CREATED, GIVEN=number, PORT=str(free_port()))
-    server.wait_for_text(" now\n")  # all of the line
+    server.wait_for_text(" now")  # all of it
     port = server.output.split("listens at ")[1].split()[0]
     server.wait_for_text(f"serves at http://127.0.0.1:{port}\n")
     assert server.ask(int(port)) == "HttpProtocol"

@@ -36,7 +36,7 @@ STEPS = """
 async def take_steps(number, what):
     for _ in range(number):
         await asyncio.sleep(0.1)
-    print(what, "done", flush=True)
+    print(f"{what} done", flush=True)
 
 @app.get("/steps")
 async def steps(request):
