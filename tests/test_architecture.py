@@ -101,7 +101,7 @@ EXTRAS = {
     "pydantic": ["shapes/pydantic.py"],
     "pymongo": ["mongo/pool.py"],
     "pymysql": ["models/database.py"],
-    "pytest": ["cli/tests.py", "testing/plugin.py"],
+    "pytest": ["cli/tests.py", "testing/plugin.py", "testing/async_fixtures.py"],
     "pytest_cov": ["cli/tests.py"],
     "redis": ["redis/client.py"],
     "schemathesis": ["testing/contract.py"],

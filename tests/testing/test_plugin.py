@@ -204,6 +204,111 @@ def test_what_fails_says_why(tmp_path: Path) -> None:
     assert "this client is awaited, so the test is `async def`" in done.stdout
 
 
+SEEDED = """
+import pytest
+import pytest_asyncio
+
+@pytest.fixture
+async def seeded(db):
+    await db.execute("INSERT INTO things VALUES(1)")
+    yield 1
+    assert await db.fetchval("DELETE FROM things RETURNING id") == 1
+
+@pytest_asyncio.fixture
+async def theirs(db):
+    return await db.fetchval("SELECT 41") + 1
+
+async def test_one_of_ours(seeded, client, db):
+    await client.add_thing()
+    assert await db.fetchval("SELECT count(*) FROM things") == 2
+
+def test_a_plain_test(seeded):
+    assert seeded == 1
+
+class TestClass:
+    @pytest.fixture
+    async def own(self, db):
+        self.found = await db.fetchval("SELECT count(*) FROM things")
+        yield
+
+    async def test_a_method(self, own):
+        assert self.found == 0
+
+@pytest.mark.asyncio
+async def test_theirs(theirs, client, db):
+    assert theirs == await db.fetchval("SELECT 42")
+
+async def test_theirs_without_a_marker(theirs, client, db):
+    assert theirs == await db.fetchval("SELECT 42")
+"""
+NOT_RUN = """
+import pytest
+
+@pytest.fixture
+async def seeded(db):
+    raise AssertionError("it is not run")
+
+@pytest.fixture(scope="module")
+async def wide():
+    raise AssertionError("it is not run")
+
+@pytest.fixture
+async def twice():
+    yield 1
+    yield 2
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_marked(seeded, turn):
+    pass
+
+async def test_wide(wide):
+    pass
+
+async def test_twice(twice):
+    assert twice == 1
+"""
+
+
+def test_asynchronous_fixtures_need_no_plugin(tmp_path: Path) -> None:
+    """They run on the event loop of their test, beside pytest-asyncio's in its strict mode as well.
+    Those that cannot be run say why, each time."""
+    folder = project(tmp_path / "project")
+    (folder / "pytest.ini").write_text(CONFIGURATION)
+    (folder / "tests" / "test_seeded.py").write_text(SEEDED)
+    strict = ["-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"]
+    done = run(folder, *strict, "tests/test_seeded.py")
+    assert "5 passed" in done.stdout, done.stdout + done.stderr
+    ours = ["-k", "ours or plain or method", "-o", "markers=asyncio"]
+    done = run(folder, "tests/test_seeded.py", *ours)
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    (folder / "tests" / "test_not_run.py").write_text(NOT_RUN)
+    done = run(folder, *strict, "-W", "ignore", "tests/test_not_run.py")
+    assert "1 passed, 4 errors" in done.stdout, done.stdout + done.stderr
+    assert (
+        done.stdout.count("'seeded', and sanic-ms does not, as another plugin runs the test") == 2
+    )
+    assert "'wide', and sanic-ms does not, as its scope is 'module'" in done.stdout
+    assert "the fixture 'twice' yields more than once" in done.stdout
+
+
+def test_the_head_says_which_database_is_used(tmp_path: Path) -> None:
+    """Tests of a service on PostgreSQL use SQLite unless they are told otherwise."""
+    folder = project(tmp_path / "project")
+    (folder / "pytest.ini").write_text(CONFIGURATION)
+    only = ["-v", "-k", "what_does_not_run"]
+    done = run(folder, *only)
+    head = "sanic-ms: server:app, with fresh databases of SQLite"
+    assert f"{head}, whatever DB_URL says (SANIC_MS_TEST_DB_URL chooses)" in done.stdout
+    done = run(
+        folder, *only, "--collect-only", SANIC_MS_TEST_DB_URL="postgresql://me:secret@host/x"
+    )
+    assert "server:app, with fresh databases on postgresql://host:5432" in done.stdout
+    assert "secret" not in done.stdout
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    assert "sanic-ms:" not in run(folder, *only).stdout
+
+
 WRONG = {
     "": "which service is tested?",
     "--sanic-ms-service=nowhere:app": "there is no module 'nowhere' in the folders of",

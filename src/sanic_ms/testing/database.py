@@ -33,7 +33,13 @@ from sanic_ms.testing.exclusive import occupied
 from sanic_ms.testing.reconfigure import reconfigured
 from sanic_ms.values import DatabaseURL
 
-__all__ = ["SERVER_VARIABLE", "FreshDatabase", "drop_all", "fresh_databases"]
+__all__ = [
+    "SERVER_VARIABLE",
+    "FreshDatabase",
+    "described_server",
+    "drop_all",
+    "fresh_databases",
+]
 
 log = logging.getLogger("sanic_ms.testing")
 
@@ -133,6 +139,19 @@ def fresh_databases(app: Service, server: str | None = None) -> Iterator[dict[st
             finally:
                 for made in used.values():
                     made.drop()
+
+
+def described_server(server: str | None = None) -> str:
+    """Where `fresh_databases` makes them, for the head of a report; without a password.
+
+    Raises:
+        ConfigError: ``server`` is wrong.
+    """
+    place = _server(server)
+    if place.scheme != "sqlite":
+        return f"on {place.scheme}://{place.host}:{place.port}"
+    given = server or os.environ.get(SERVER_VARIABLE)
+    return "of SQLite" if given else f"of SQLite, whatever DB_URL says ({SERVER_VARIABLE} chooses)"
 
 
 def drop_all() -> None:

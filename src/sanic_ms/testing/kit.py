@@ -30,8 +30,11 @@ class TestPool(ConnectionPool):
 
     __test__ = False
 
+    loop: asyncio.AbstractEventLoop | None = None  # where it has started
+
     async def checkout(self, timeout: float | None) -> Session:
         if self.state in (State.NEW, State.STOPPED):
+            self.loop = asyncio.get_running_loop()
             await self.start()
         return await super().checkout(timeout)
 
@@ -71,7 +74,14 @@ class Kit:
         self._client: TestClient | None = None
         self._pools: dict[str, TestPool] = {}
         self._live: LiveServer | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """Where its service or one of its pools runs, as a fixture has used it; else None."""
+        if self._client is not None and self._client.running.loop is not None:
+            return self._client.running.loop
+        started = (pool for pool in self._pools.values() if pool.state is State.RUNNING)
+        return next((pool.loop for pool in started), None)
 
     @property
     def client(self) -> TestClient:
@@ -138,8 +148,8 @@ class Kit:
             await pool.stop()
 
     def finish(self) -> None:
-        """Stop what an asynchronous fixture of a plain test has started, while its loop is open."""
-        loop = self._client.running.loop if self._client is not None else None
+        """Stop what an asynchronous fixture has started, while its loop is open."""
+        loop = self.loop
         if loop is not None and not loop.is_closed():
             loop.run_until_complete(self.stop())
 

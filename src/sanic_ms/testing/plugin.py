@@ -39,8 +39,10 @@ __all__ = [
     "metrics",
     "mock_services",
     "pytest_addoption",
+    "pytest_fixture_setup",
     "pytest_make_collect_report",
     "pytest_pyfunc_call",
+    "pytest_report_header",
     "pytest_runtest_call",
     "pytest_runtest_protocol",
     "pytest_runtest_teardown",
@@ -55,6 +57,7 @@ _FOLDERS: pytest.StashKey[dict[Path, ServiceFolder | None]] = pytest.StashKey()
 
 _SERVICE = "sanic_ms_service"
 _DB = "sanic_ms_db"
+_RUNNER = "_sanic_ms_runner"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,6 +73,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _option(config: pytest.Config, name: str) -> str:
     return str(config.getoption(name) or config.getini(name))
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Which service is tested, and which database stands in for those of its settings."""
+    target = _option(config, _SERVICE)
+    if not target:
+        return None
+    from sanic_ms.exception import ConfigError
+    from sanic_ms.testing.database import described_server
+
+    try:
+        where = described_server(_option(config, _DB) or None)
+    except ConfigError:  # which each test says
+        return None
+    return f"sanic-ms: {target}, with fresh databases {where}"
 
 
 # --- the folder of the service -------------------------------------------------------------------
@@ -137,15 +155,54 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an asynchronous test that no other plugin runs, in a project that tests a service."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+    if not inspect.iscoroutinefunction(pyfuncitem.obj) or not _tests_a_service(pyfuncitem):
         return None
-    if _KIT not in pyfuncitem.stash and not _option(pyfuncitem.config, _SERVICE):
-        return None
-    import asyncio
-
     names = pyfuncitem._fixtureinfo.argnames
-    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    test = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    runner = pyfuncitem._request.getfixturevalue(_RUNNER)
+    kit = pyfuncitem.stash.get(_KIT, None)
+    loop = None if kit is None else kit.loop
+    if loop is None or loop is runner.get_loop():
+        runner.run(test)
+    else:  # another plugin has run a fixture in which the service or a pool has started
+        loop.run_until_complete(test)
     return True
+
+
+def _tests_a_service(node: pytest.Item | pytest.Collector) -> bool:
+    return _KIT in node.stash or bool(_option(node.config, _SERVICE))
+
+
+def _is_run_by_another(item: pytest.Item) -> bool:
+    """Whether pytest-asyncio or anyio runs this test, on an event loop of its own."""
+    if item.get_closest_marker("asyncio") is not None:
+        return hasattr(item.config.option, "asyncio_mode")  # pytest-asyncio is there
+    return "anyio_backend" in getattr(item, "fixturenames", ())
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Run an asynchronous fixture that no other plugin runs, on the event loop of its test.
+
+    Other plugins have put plain functions in the place of those that they run.
+    """
+    function = fixturedef.func
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if not is_async or not _tests_a_service(request.node):
+        return (yield)
+    from sanic_ms.testing.async_fixtures import as_plain, refused
+
+    if fixturedef.scope != "function":
+        plain = refused(fixturedef.argname, f"its scope is {fixturedef.scope!r}")
+    elif _is_run_by_another(request.node):
+        plain = refused(fixturedef.argname, "another plugin runs the test")
+    else:
+        plain = as_plain(function, request.getfixturevalue(_RUNNER), request.instance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fixturedef, "func", plain)
+        return (yield)
 
 
 def pytest_unconfigure() -> None:
@@ -189,7 +246,20 @@ def service_factory(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def _sanic_ms_kit(request: pytest.FixtureRequest, service_factory: Any) -> Iterator[Kit]:
+def _sanic_ms_runner() -> Iterator[Any]:
+    """The event loop of a test and of its fixtures that no other plugin runs."""
+    import asyncio
+
+    runner = asyncio.Runner()  # which makes no loop before it is used
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def _sanic_ms_kit(
+    request: pytest.FixtureRequest, service_factory: Any, _sanic_ms_runner: Any
+) -> Iterator[Kit]:
+    # The runner is asked for, so that it is closed after the kit.
     from sanic_ms.testing.kit import Kit
 
     kit = Kit(service_factory, _option(request.config, _DB) or None)
