@@ -69,6 +69,7 @@ def test_a_service_that_may_start_passes(command: Command, folder: Path) -> None
     assert found["settings"] == "ok ENVIRONMENT=development"
     assert found["document"] == "ok OpenAPI 3.1.0, 1 paths"
     assert found["migrations default"] == "ok all of migrations are applied"
+    assert found["start"] == "ok parts and listeners"
 
 
 def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
@@ -140,6 +141,64 @@ def test_what_settings_name_is_looked_at(
         Service("shop").run()
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith(f"shop: {line}")
+
+
+CLIENT = """
+from sanic_ms.client import Client
+
+@app.before_server_start
+async def connect(app):
+    app.region = Client("region-service", app=app)
+"""
+TWINS = """
+@app.get("/a", name="same")
+@app.get("/b", name="same")
+async def a(request):
+    return 1
+"""
+RAISES = """
+@app.before_server_start
+async def connect(app):
+    raise OSError("no disk")
+"""
+LIVES = """
+@app.before_server_start
+async def connect(app):
+    print("listener begins")
+
+@app.after_server_stop
+async def leave(app):
+    print("listener ends")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "exit_code"),
+    [
+        (CLIENT, "SERVICES names no 'region-service' (known: none); set SERVICES = ", 2),
+        (TWINS, "Duplicate route names detected: shop.same.", 1),
+        (RAISES, "server.py:13: OSError: no disk", 1),
+    ],
+)
+def test_what_a_start_refuses_is_refused(
+    command: Command, folder: Path, code: str, line: str, exit_code: int
+) -> None:
+    """Also what shows only in parts and listeners: the service is started, and stopped again."""
+    (folder / "server.py").write_text(SERVER + code)
+    done = command("run", "--check", ADMIN_PORT="9100")
+    assert lines(done)["start"].startswith(f"FAILED {line}")
+    assert done.returncode == exit_code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_start_to_check_has_its_stop(command: Command, folder: Path) -> None:
+    """Listeners of both run, and nothing listens: a port may be in use."""
+    (folder / "server.py").write_text(SERVER + LIVES)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = command("run", "--check", ADMIN_PORT=port)
+    assert done.returncode == 0, done.stdout
+    assert done.stderr == "imported\nlistener begins\nlistener ends\n"
 
 
 def test_addresses_of_services_are_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sanic_ms.cli._errors import describe
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def check(load: Callable[[], Service]) -> int:
 
 def findings(load: Callable[[], Service]) -> Iterator[CheckFinding]:
     """Look at settings and what they name, routes, document, databases and migrations, in this
-    order.
+    order. Where all of it is well, start the service as its server does, and stop it.
 
     Args:
         load: Makes the service. What it raises of an application's mistakes goes through.
@@ -57,6 +58,18 @@ def findings(load: Callable[[], Service]) -> Iterator[CheckFinding]:
     # What the application prints while it is imported is not part of our answer.
     with contextlib.redirect_stdout(sys.stderr):
         service = load()
+    well = True
+    for finding in _looked_at(service):
+        well = well and not finding.code
+        yield finding
+    if well:  # nothing is begun that is known to fail
+        with contextlib.redirect_stdout(sys.stderr):
+            started = asyncio.run(_start(service))
+        yield started
+
+
+def _looked_at(service: Service) -> Iterator[CheckFinding]:
+    """What can be known without a start."""
     try:
         settings = service.settings
     except SanicMSError as exc:
@@ -85,6 +98,28 @@ def findings(load: Callable[[], Service]) -> Iterator[CheckFinding]:
         yield database
         if not database.code:
             yield _migrations(service, name)
+
+
+async def _start(service: Service) -> CheckFinding:
+    """Parts and listeners, in the order of a server: a client without an address, a route name that
+    is there twice, a listener that raises."""
+    from sanic.exceptions import SanicException
+
+    from sanic_ms.testing.reconfigure import without_ports
+    from sanic_ms.testing.running import RunningService
+
+    try:
+        with without_ports(service):
+            running = RunningService(service)
+            await running.start()
+            await running.stop()
+    except (ConfigError, MissingDependency) as exc:
+        return CheckFinding("start", str(exc), _WRONG)
+    except (SanicMSError, SanicException) as exc:
+        return CheckFinding("start", str(exc), _FAILED)
+    except Exception as exc:
+        return CheckFinding("start", describe(exc), _FAILED)
+    return CheckFinding("start", "parts and listeners")
 
 
 def _address(
