@@ -105,14 +105,16 @@ async def _start(service: Service) -> CheckFinding:
     is there twice, a listener that raises."""
     from sanic.exceptions import SanicException
 
-    from sanic_ms.testing.reconfigure import without_ports
+    from sanic_ms.server.process.admin_listener import AdminListener
     from sanic_ms.testing.running import RunningService
 
+    for part in service.lifecycle:
+        if isinstance(part, AdminListener):
+            part.use_free_port()
     try:
-        with without_ports(service):
-            running = RunningService(service)
-            await running.start()
-            await running.stop()
+        running = RunningService(service)
+        await running.start()
+        await running.stop()
     except (ConfigError, MissingDependency) as exc:
         return CheckFinding("start", str(exc), _WRONG)
     except (SanicMSError, SanicException) as exc:

@@ -19,7 +19,13 @@ from sanic_ms.exception import LifecycleError
 from sanic_ms.http.routes import handlers_of
 from sanic_ms.values.route import spec_of
 
-__all__ = ["RouteEntry", "list_routes", "require_policies", "routes_without_policy"]
+__all__ = [
+    "RouteEntry",
+    "list_routes",
+    "require_policies",
+    "requirements_of",
+    "routes_without_policy",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,15 @@ def routes_without_policy(app: Sanic[Any, Any]) -> list[RouteEntry]:
     Static files and what the framework mounts itself count as open.
     """
     return [entry for entry in list_routes(app) if entry.policy is None]
+
+
+def requirements_of(app: Sanic[Any, Any]) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Each requirement of `doc.security`, behind the method and path that it belongs to."""
+    for route in app.router.routes:
+        for method, handler in handlers_of(route).items():
+            spec = spec_of(_declared(handler))
+            for requirement in () if spec is None else spec.security or ():
+                yield f"{method} {route.uri}", requirement
 
 
 def require_policies(app: Sanic[Any, Any]) -> None:

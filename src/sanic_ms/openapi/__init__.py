@@ -2,6 +2,6 @@
 
 from sanic_ms.openapi.blueprint import mount
 from sanic_ms.openapi.diff.comparison import Change, compare
-from sanic_ms.openapi.document import build
+from sanic_ms.openapi.document import KNOWN_SECURITY_SCHEMES, build
 
-__all__ = ["Change", "build", "compare", "mount"]
+__all__ = ["KNOWN_SECURITY_SCHEMES", "Change", "build", "compare", "mount"]

@@ -11,16 +11,17 @@ from sanic_ms.openapi.operation import ERRORS, Operations
 from sanic_ms.openapi.schemas import Schemas
 from sanic_ms.values.route import DocumentedRoute, EnvelopeSchema
 
-__all__ = ["build"]
+__all__ = ["KNOWN_SECURITY_SCHEMES", "build"]
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
-_KNOWN_SCHEMES: dict[str, dict[str, Any]] = {
+KNOWN_SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "basic": {"type": "http", "scheme": "basic"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
+"""The security schemes that need no declaration, as OpenAPI writes them."""
 
 
 def build(
@@ -159,10 +160,10 @@ def _schemes(
         asked += [(where, requirement) for requirement in route.spec.security or ()]
     for where, requirement in asked:
         for name in requirement:
-            if name not in schemes and name not in _KNOWN_SCHEMES:
+            if name not in schemes and name not in KNOWN_SECURITY_SCHEMES:
                 raise TypeError(
                     f"{where} asks for the security scheme {name!r}, which is not defined "
-                    f"(defined: {', '.join(sorted({*schemes, *_KNOWN_SCHEMES}))})"
+                    f"(defined: {', '.join(sorted({*schemes, *KNOWN_SECURITY_SCHEMES}))})"
                 )
-            schemes.setdefault(name, _KNOWN_SCHEMES.get(name, {}))
+            schemes.setdefault(name, dict(KNOWN_SECURITY_SCHEMES.get(name, {})))
     return dict(sorted(schemes.items()))

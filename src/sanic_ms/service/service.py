@@ -9,7 +9,7 @@ import asyncio
 import functools
 import logging
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -29,9 +29,8 @@ from sanic_ms.http.errors import EnvelopeErrorHandler
 from sanic_ms.http.health import HealthChecks
 from sanic_ms.http.policies import require_policies
 from sanic_ms.http.request import Request
-from sanic_ms.http.routes import compile_routes, describe_routes, limit_integers
+from sanic_ms.http.routes import compile_routes, limit_integers
 from sanic_ms.lifecycle import Component, Lifecycle
-from sanic_ms.openapi import build
 from sanic_ms.server import HttpProtocol
 from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import watch_for
@@ -39,6 +38,7 @@ from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_
 from sanic_ms.service.announcement import announce
 from sanic_ms.service.components import LateComponents
 from sanic_ms.service.databases import Databases
+from sanic_ms.service.document import ServiceDocument
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
@@ -75,6 +75,10 @@ class Service(Sanic[Any, Any]):
         name: The service's name, as others call it.
         settings: The class of the settings; a subclass of `Settings` adds an application's own.
         envelope: The form of the answers; default what the setting ``ENVELOPE`` names.
+        servers: URLs of the service in its document, or server objects as OpenAPI writes them.
+        security_schemes: What `doc.security` may name, as OpenAPI writes it: ``{"key": {"type":
+            "apiKey", "in": "header", "name": "X-Key"}}``. ``bearer`` and ``basic`` are known.
+        security: What routes ask for that say nothing themselves: ``[{"key": []}]``.
         keywords: Sanic's own arguments.
     """
 
@@ -88,12 +92,16 @@ class Service(Sanic[Any, Any]):
         *,
         settings: type[Settings] = Settings,
         envelope: Envelope | None = None,
+        servers: Sequence[str | Mapping[str, Any]] = (),
+        security_schemes: Mapping[str, Mapping[str, Any]] | None = None,
+        security: Sequence[Mapping[str, Sequence[str]]] = (),
         **keywords: Any,
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
+        self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
         super().__init__(name, **keywords)
@@ -375,6 +383,7 @@ class Service(Sanic[Any, Any]):
             compile_routes(self, envelope=self.envelope, container=self.container)
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc
+        self._document.check(self)
         if self.settings.deny_by_default:
             require_policies(self)
 
@@ -449,14 +458,7 @@ class Service(Sanic[Any, Any]):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of the service, as it is mounted at ``/openapi/spec.json``."""
         self.compile()
-        settings = self.settings
-        return build(
-            describe_routes(self),
-            envelope=self.envelope,
-            title=settings.api_title or self.name,
-            version=settings.api_version,
-            description=settings.api_description,
-        )
+        return self._document.build(self)
 
     async def _server_event(self, concern: str, action: str, loop: Any = None) -> None:
         if (concern, action) == ("init", "before"):

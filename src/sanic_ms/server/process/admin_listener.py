@@ -56,6 +56,10 @@ class AdminListener(Component):
         self._place: ListenSocket | None = None
         self._listener: asyncio.Server | None = None
 
+    def use_free_port(self) -> None:
+        """Listen where nobody looks: for a start that is only tried."""
+        self._address = self._address[0], 0
+
     async def start(self) -> None:
         self._place = _bind(*self._address, reuse_port=self._shared)
         app = self._make_app()
