@@ -88,7 +88,7 @@ async def test_a_scheme_that_nobody_declared_stops_the_start(
 )
 def test_what_openapi_does_not_write_is_refused(keywords: dict[str, Any], message: str) -> None:
     """When the service is made, with the way to write it."""
-    name = uuid.uuid4().hex
+    name = f"wrong-{uuid.uuid4().hex}"
     with pytest.raises(TypeError, match=message):
         Service(name, configure_logging=False, **keywords)
     Service(name, configure_logging=False)  # nothing of it was kept: the name is free
