@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from sanic.log import error_logger
 
 from sanic_ms.config import Loaded
 from sanic_ms.config.masking import mask_text
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from sanic_ms.service.admin_endpoints import AdminEndpoints
     from sanic_ms.service.service import Service
 
-__all__ = ["announce", "say", "summarize"]
+__all__ = ["announce", "say", "summarize", "without_sanics_mode"]
 
 log = logging.getLogger("sanic_ms.service")
 
@@ -40,6 +43,21 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     say(service.name, address, {**endpoints.addresses(address), **facts})
     endpoints.warn_of_open()
     warn_of_unapplied(service.settings)
+
+
+@contextlib.contextmanager
+def without_sanics_mode() -> Iterator[None]:
+    """Keep Sanic from warning a terminal of its "PRODUCTION mode", by which it means no more than
+    that debug mode is off: the summary names the mode, and ours has no ``--dev``."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "running in PRODUCTION mode" not in str(record.msg)
+
+    error_logger.addFilter(other)
+    try:
+        yield
+    finally:
+        error_logger.removeFilter(other)
 
 
 def summarize(loaded: Loaded[Any], *, workers: int, traces: str) -> dict[str, str | int]:

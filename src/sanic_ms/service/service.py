@@ -35,7 +35,7 @@ from sanic_ms.server import HttpProtocol
 from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import watch_for
 from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_paths
-from sanic_ms.service.announcement import announce
+from sanic_ms.service.announcement import announce, without_sanics_mode
 from sanic_ms.service.components import LateComponents
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.document import ServiceDocument
@@ -310,7 +310,8 @@ class Service(Sanic[Any, Any]):
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
         self._logs.set_up(self)
-        super().prepare(*args, **keywords)
+        with without_sanics_mode():
+            super().prepare(*args, **keywords)
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")
         self._admin.check_address()
