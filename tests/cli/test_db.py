@@ -249,3 +249,19 @@ def test_help_loads_no_database_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_create_makes_the_database_once(db: Db, tmp_path: Path) -> None:
+    """And says where, without the password; up makes its tables. A refusal is 1."""
+    done = db("create")
+    assert (done.code, done.out) == (0, "created sqlite:///app.db\n")
+    assert (tmp_path / "app.db").exists()
+    assert json.loads(db("create", "--json").out) == {
+        "database": "sqlite:///app.db",
+        "created": False,
+    }
+    assert db("create").out == "nothing to do: sqlite:///app.db is there\n"
+    done = db("create", "--url", "postgresql://app:hunter2@127.0.0.1:1/shop")
+    assert done.code == 1
+    assert "cannot open postgresql://app:***@127.0.0.1:1/postgres" in done.err
+    assert db("create", "--url", "oracle://x/y").code == 2

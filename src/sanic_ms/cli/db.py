@@ -16,12 +16,12 @@ import typer
 
 from sanic_ms.cli._errors import CommandError
 from sanic_ms.cli._target import enter
-from sanic_ms.exception import MigrationFailed, SanicMSError
+from sanic_ms.exception import DatabaseUnavailable, MigrationFailed, SanicMSError
 
 if TYPE_CHECKING:
     from sanic_ms.config import Loaded
 
-__all__ = ["app", "diff", "down", "make", "sql", "status", "up"]
+__all__ = ["app", "create", "diff", "down", "make", "sql", "status", "up"]
 
 app = typer.Typer(
     help="Make, apply and inspect the migrations of a service's database.",
@@ -59,6 +59,34 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for another process that migrates.")
 ]
+
+
+@app.command(epilog="Example: sanic-ms db create && sanic-ms db up")
+def create(
+    *,
+    url: Url = None,
+    database: Database = None,
+    directory: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Make the database that DB_URL names; its tables are made by up.
+
+    Exit codes: 0 made, or it was there; 1 the server refuses or cannot be reached; 2 not possible.
+    """
+    with _errors(failed=1):
+        from sanic_ms.migrations import create_database
+        from sanic_ms.values import DatabaseURL
+
+        place = _place(directory, url, database, None)
+        try:
+            made = create_database(place.url)
+        except DatabaseUnavailable as exc:
+            raise CommandError(str(exc), exit_code=1) from exc
+    shown = DatabaseURL.parse(place.url).masked
+    if as_json:
+        _print_json({"database": shown, "created": made})
+    else:
+        typer.echo(f"created {shown}" if made else f"nothing to do: {shown} is there")
 
 
 @app.command(epilog="Example: sanic-ms db make add_phone")

@@ -1,5 +1,6 @@
 """Changing the tables of a database: numbered files, or classes with ``migrate_*`` methods."""
 
+from sanic_ms.migrations.creation import create_database
 from sanic_ms.migrations.lazy import LazyDatabase, db
 from sanic_ms.migrations.model import MigrationModel
 from sanic_ms.migrations.record import info
@@ -9,6 +10,7 @@ __all__ = [
     "LazyDatabase",
     "MigrationEntry",
     "MigrationModel",
+    "create_database",
     "db",
     "info",
     "migrate",

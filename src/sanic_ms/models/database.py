@@ -84,7 +84,16 @@ def connect(database: peewee.Database, url: str | DatabaseURL) -> None:
         text = " ".join(str(exc).split())
         if parsed.scheme == "sqlite" and not Path(parsed.database).absolute().parent.is_dir():
             text = f"there is no folder {Path(parsed.database).absolute().parent}"
+        if _is_missing(exc):
+            text += " (sanic-ms db create makes it)"
         raise DatabaseUnavailable(f"cannot open {parsed.masked}: {text}") from exc
+
+
+def _is_missing(exc: peewee.PeeweeException) -> bool:
+    """Whether the server answers and has no such database."""
+    # psycopg gives no code for what it is told while it connects: it keeps the server's words.
+    text = str(exc)
+    return exc.args[:1] == (1049,) or ('database "' in text and "does not exist" in text)
 
 
 def complete(database: Any, sql: str, values: Sequence[Any]) -> str:

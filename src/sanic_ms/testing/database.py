@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError, DatabaseUnavailable
+from sanic_ms.migrations.creation import server_of
 from sanic_ms.migrations.runner import migrate, opened
 from sanic_ms.models import find_models
 from sanic_ms.service import Service
@@ -179,17 +180,13 @@ _folders: list[tempfile.TemporaryDirectory[str]] = []
 _lock = threading.RLock()
 
 
-# What every server has, to be connected to while others are made and dropped.
-_ALWAYS_THERE = {"postgresql": "postgres", "mysql": "information_schema", "sqlite": ""}
-
-
 def _server(given: str | None) -> DatabaseURL:
     text = given or os.environ.get(SERVER_VARIABLE) or "sqlite"
     try:
         url = DatabaseURL.parse("sqlite://" if text == "sqlite" else text)
     except ValueError as exc:
         raise ConfigError(f"the database server for tests: {exc}") from None
-    return replace(url, database=_ALWAYS_THERE[url.scheme])
+    return server_of(url)
 
 
 def _fillings(settings: Settings) -> dict[str, tuple[str, Fill]]:
