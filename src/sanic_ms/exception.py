@@ -32,8 +32,8 @@ An answer made from an `HTTPError` has its ``status``, its ``code`` (10000 + sta
 its ``message`` (the status' reason phrase unless given) and its ``error``. Everything else about
 the exception, its ``str()`` included, is for the log.
 
-In a process that serves requests each `HTTPError` is one of Sanic's exceptions too:
-`sanic_ms.http.sanic_errors` joins the two trees, as nothing here may import Sanic.
+In a process that serves requests each `HTTPError` but a `DatabaseError` is one of Sanic's
+exceptions too: `sanic_ms.http.sanic_errors` joins the two trees, as nothing here may import Sanic.
 """
 
 from __future__ import annotations
@@ -594,7 +594,18 @@ class ServiceTimeout(ServiceCallError):
 # --- databases -----------------------------------------------------------------------------------
 
 
-class DatabaseError(ServerError):
+class _DatabaseErrorType(type):
+    """Leaves Sanic's classes out of the ancestors, where `ServerError` has got them.
+
+    Applications written for Sanic show the text of a `SanicException`, and that of a database error
+    has values of rows in it.
+    """
+
+    def mro(cls) -> list[type]:
+        return [entry for entry in super().mro() if entry.__module__.partition(".")[0] != "sanic"]
+
+
+class DatabaseError(ServerError, metaclass=_DatabaseErrorType):
     """500: a statement failed.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
@@ -26,7 +25,7 @@ from sanic_ms.exception import (
 from sanic_ms.http.database_errors import describe_conflict, describe_failure, input_error
 from sanic_ms.http.envelope import Envelope, translation_of
 from sanic_ms.http.request import Request
-from sanic_ms.http.sanic_errors import counts_for, is_sanics
+from sanic_ms.http.sanic_errors import ancestors_of, is_sanics
 from sanic_ms.http.translation import translated
 from sanic_ms.telemetry.tracing import current_ids, recording_span
 
@@ -115,8 +114,7 @@ class EnvelopeErrorHandler(ErrorHandler):
 def _find_handler(
     handlers: Mapping[Any, Handler | None], cls: type[HTTPError], route_name: str | None
 ) -> Handler | None:
-    ancestors = [entry for entry in inspect.getmro(cls) if counts_for(entry, cls)]
-    for group in ([cls], ancestors):
+    for group in ([cls], ancestors_of(cls)):
         for name in (route_name, None):
             handler = _first_handler(handlers, group, name, cls)
             if handler is not None:
@@ -139,11 +137,8 @@ def _first_handler(
 
 
 def _without_detail(handler: Handler) -> Handler:
-    """A handler for Sanic's errors, which takes their text for one that the caller may see.
-
-    That of a `DatabaseError` holds values of rows. Such a handler gets an error of the same status
-    in its place, whose cause it is.
-    """
+    """A handler for Sanic's errors as one for database errors: it gets an error of the same status
+    in the place of one, without the database's text, and with that one as its cause."""
 
     @functools.wraps(handler)
     def handle(request: SanicRequest | None, exception: DatabaseError) -> Any:

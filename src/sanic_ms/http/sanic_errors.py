@@ -1,4 +1,5 @@
-"""The error tree joined to Sanic's: each `HTTPError` is a `SanicException`.
+"""The error tree joined to Sanic's: each `HTTPError` is a `SanicException`, but for a
+`DatabaseError`.
 
 An application written for Sanic catches and registers Sanic's classes. ``except`` asks for real
 inheritance, and `sanic_ms.exception` may not import Sanic. So its classes get Sanic's as further
@@ -10,9 +11,9 @@ from __future__ import annotations
 from sanic import exceptions as sanic_exceptions
 
 from sanic_ms import exception
-from sanic_ms.exception import HTTPError, SanicMSError
+from sanic_ms.exception import DatabaseError, HTTPError, SanicMSError, error_for_status
 
-__all__ = ["counts_for", "is_sanics"]
+__all__ = ["ancestors_of", "is_sanics"]
 
 _SAME_MEANING = (
     "BadRequest",
@@ -47,9 +48,17 @@ def is_sanics(cls: type) -> bool:
     return issubclass(cls, sanic_exceptions.SanicException) and not issubclass(cls, HTTPError)
 
 
-def counts_for(ancestor: type, cls: type[HTTPError]) -> bool:
-    """Whether a handler for one of the ancestors of a class is meant for this class.
+def ancestors_of(cls: type[HTTPError]) -> list[type]:
+    """The class and its ancestors, in the order in which handlers for them are looked for.
 
-    `ServerError` is the 500 and the root of all 5xx, Sanic's `ServerError` is the 500 only.
+    `ServerError` is the 500 and the root of all 5xx, Sanic's `ServerError` is the 500 only. A
+    `DatabaseError` has those of Sanic's classes that another error of its status has.
     """
-    return ancestor is not sanic_exceptions.ServerError or cls.status == 500
+    ancestors = list(cls.__mro__)
+    if issubclass(cls, DatabaseError):
+        sanics = filter(is_sanics, error_for_status(cls.status).__mro__)
+        at = ancestors.index(Exception)
+        ancestors[at:at] = sanics
+    if cls.status != 500 and sanic_exceptions.ServerError in ancestors:
+        ancestors.remove(sanic_exceptions.ServerError)
+    return ancestors
