@@ -187,8 +187,8 @@ class HTTPError(SanicMSError):
 
     Attributes:
         status_code: ``status``, under Sanic's name.
-        quiet: Whether the status is below 500; Sanic's name for an error without a stack in the
-            log.
+        quiet: Whether the status is below 500, or the error a `ServiceUnavailable`; Sanic's name
+            for an error without a stack in the log.
         context, extra: None; Sanic's error pages look for them.
 
     Raises:
@@ -544,6 +544,7 @@ class ServiceUnavailable(ServerError):
     """503: not now. Give ``headers={"Retry-After": "<seconds>"}``."""
 
     status = 503
+    quiet = True  # as Sanic's
 
 
 class GatewayTimeout(ServerError):

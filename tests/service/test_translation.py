@@ -197,10 +197,12 @@ def test_a_request_that_cannot_be_read_is_translated_too() -> None:
             methods.append(f"{request.method} {len(request.headers)}")
             return error.message.upper()
 
-    with LiveServer(make(Noting())) as server:
-        with socket.create_connection((server.host, server.port), timeout=10) as connection:
-            connection.sendall(b"nonsense\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    with (
+        LiveServer(make(Noting())) as server,
+        socket.create_connection((server.host, server.port), timeout=10) as connection,
+    ):
+        connection.sendall(b"nonsense\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     document = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert document["message"] == "BAD REQUEST"
     assert set(methods) == {"NONE 0"}
