@@ -223,7 +223,7 @@ class HTTPError(SanicMSError):
         if status is not None:
             if not 400 <= status <= 599:
                 raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
-            self.status = status
+            self.status = int(status)
         cls = type(self)
         if error is None:
             error = cls.error

@@ -7,6 +7,7 @@ import collections
 import datetime
 import decimal
 import enum
+import http
 import logging
 import uuid
 from typing import Any
@@ -17,7 +18,14 @@ from sanic import HTTPResponse
 from tests.calls import WAYS, asking
 
 from sanic_ms import Pagination, Service, doc
-from sanic_ms.exception import Conflict, LifecycleError, NotFound, UniqueViolation, ValidationError
+from sanic_ms.exception import (
+    Conflict,
+    HTTPError,
+    LifecycleError,
+    NotFound,
+    UniqueViolation,
+    ValidationError,
+)
 from sanic_ms.http import Envelope, PlainEnvelope, failure, success
 
 
@@ -283,14 +291,27 @@ async def test_a_declared_shape_filters_them(way: str) -> None:
         ]
 
 
-async def test_errors_take_them_too() -> None:
-    """In the sentence and in the code."""
+class Paused(HTTPError):
+    status = http.HTTPStatus.SERVICE_UNAVAILABLE
+    code = Level.LOW
+    message = Text("m")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_errors_take_them_too(way: str) -> None:
+    """In the sentence, the code and the status, of a class and of an instance."""
     app = new()
 
-    @app.get("/")
-    async def handler(request: Any) -> None:
-        raise Conflict({"why": Text("a")}, code=Level.LOW, message=Text("m"))
+    @app.get("/<name>")
+    async def handler(request: Any, name: str) -> None:
+        if name == "class":
+            raise Paused
+        status = http.HTTPStatus.GONE
+        raise HTTPError({"why": Text("a")}, Level.LOW, Text("m"), status=status)
 
-    async with asking(app, "fast path") as ask:
-        reply = await ask("get", "/")
+    async with asking(app, way) as ask:
+        reply = await ask("get", "/class")
+        assert (reply.status, shown(reply)) == (503, {"code": 1, "message": "m"})
+        reply = await ask("get", "/instance")
+        assert reply.status == 410
         assert shown(reply) == {"code": 1, "message": "m", "error": {"why": "a"}}

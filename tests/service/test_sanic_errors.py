@@ -29,6 +29,7 @@ from sanic_ms.exception import (
     UniqueViolation,
     ValidationError,
 )
+from sanic_ms.testing import TestClient
 
 SAME = (
     "BadRequest",
@@ -384,6 +385,24 @@ async def test_sanics_own_error_pages_show_an_error() -> None:
         hidden = await ask("get", "/database")
         assert hidden.status == 500
         assert "ann@example.org" not in hidden.text
+
+
+async def test_an_error_of_a_web_socket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Its client sees that the socket was closed and nothing else: an error of the framework is
+    not quiet there."""
+    app = new()
+
+    @app.websocket("/ws")  # type: ignore[untyped-decorator]
+    async def handler(request: Any, ws: Any) -> None:
+        await ws.recv()
+        raise exception.NotFound("no such room")
+
+    async with TestClient(app) as client, client.websocket("/ws") as socket:
+        await socket.send_str("hello")
+        message = await socket.receive()
+        assert message.data == 1011
+    logged = [r for r in caplog.records if "no such room" in r.getMessage()]
+    assert [r.exc_info is not None for r in logged] == [True]
 
 
 async def test_sanics_own_errors_are_enveloped(caplog: pytest.LogCaptureFixture) -> None:

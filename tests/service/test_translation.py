@@ -151,6 +151,9 @@ async def test_the_request_is_given(way: str) -> None:
             assert answer.json["message"] == f"fr: {message}"
             answer = await ask("get", path, headers={"Accept-Language": "en"})
             assert answer.json["message"] == message
+        large = {"name": "x" * 3000}
+        answer = await ask("post", "/order", json=large, headers={"Accept-Language": "fr"})
+        assert answer.json["message"] == "fr: Content Too Large"
 
 
 async def test_what_a_translator_is_given() -> None:

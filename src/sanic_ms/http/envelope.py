@@ -230,7 +230,7 @@ _USUAL, _PLAIN = Envelope.success, PlainEnvelope.success
 
 
 def translation_of(envelope: Envelope) -> Translate | None:
-    """The envelope's `translate`; None for the one that gives each text as it is."""
+    """The envelope's `translate`; None where that gives each text as it is."""
     translate = envelope.translate
     return None if getattr(translate, "__func__", None) is Envelope.translate else translate
 

@@ -94,6 +94,16 @@ class EnvelopeErrorHandler(ErrorHandler):
         )
 
     @staticmethod
+    def log(request: SanicRequest, exception: Exception) -> None:
+        """Log an error that has no response: that of a web socket, whose client is told no more
+        than that it has failed. So an error of the framework is logged there although it is quiet.
+        """
+        if isinstance(exception, HTTPError):
+            log.error("%s: %s", _request_line(request), exception, exc_info=exception)
+        else:
+            ErrorHandler.log(request, exception)
+
+    @staticmethod
     def _log(request: SanicRequest | None, exception: BaseException, error: HTTPError) -> None:
         """An error of the service, with its stack unless it was raised on purpose; an error of the
         caller is in the access log."""
