@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sanic_ms import exception
 from sanic_ms.exception import (
+    Conflict,
     DatabaseError,
     HTTPError,
     NotFound,
@@ -94,3 +98,141 @@ def test_headers_go_with_an_error() -> None:
     """Retry-After and its like are part of the error."""
     assert NotFound(headers={"X-Why": "gone"}).headers == {"X-Why": "gone"}
     assert exception.PoolExhausted().headers == {"Retry-After": "1"}
+
+
+class OutOfStock(Conflict):
+    """An application's own."""
+
+    code = 20001
+    message = "Out Of Stock"
+    error = "come back tomorrow"
+    headers = {"Retry-After": "60", "X-Shelf": "7"}  # noqa: RUF012
+
+
+class SoldOut(OutOfStock):
+    status = 410
+    code = 20002
+
+
+class NeedsArguments(Conflict):
+    """Its constructor takes others than `HTTPError`'s."""
+
+    def __init__(self, sku: str, *, left: int) -> None:
+        super().__init__(f"{sku}: {left} left")
+        self.sku = sku
+        self.left = left
+
+
+def test_class_attributes_count() -> None:
+    """Also where the class is raised without a call."""
+    with pytest.raises(OutOfStock) as caught:
+        raise OutOfStock
+    error = caught.value
+    assert (error.status, error.code, error.message) == (409, 20001, "Out Of Stock")
+    assert error.error == "come back tomorrow"
+    assert error.headers == {"Retry-After": "60", "X-Shelf": "7"}
+    assert str(error) == "409 Out Of Stock: come back tomorrow"
+
+
+def test_arguments_win_over_class_attributes() -> None:
+    """Each for itself; headers by their name, whatever its letters."""
+    error = OutOfStock("no shoes", 1, "No", status=503, headers={"retry-after": "5"})
+    assert (error.status, error.code, error.message) == (503, 1, "No")
+    assert error.error == "no shoes"
+    assert error.headers == {"retry-after": "5", "X-Shelf": "7"}
+    assert OutOfStock(code=0).code == 0
+    assert OutOfStock().headers is not OutOfStock().headers
+
+
+def test_subclasses_inherit_and_override() -> None:
+    """The code of a class that gives none follows its status."""
+
+    class Gone(NotFound):
+        status = 410
+
+    class Database(UniqueViolation):
+        code = 20003
+        message = "Taken"
+
+    assert (SoldOut().status, SoldOut().code, SoldOut().message) == (410, 20002, "Out Of Stock")
+    assert (Gone().status, Gone().code, Gone().message) == (410, 10410, "Gone")
+    error = Database("secret", constraint="users_mail")
+    assert (error.code, error.message, error.error) == (20003, "Taken", UniqueViolation.public)
+
+
+def test_sanics_name_for_the_status_counts() -> None:
+    """``status_code = 418``, as in a class for bare Sanic."""
+
+    class Teapot(HTTPError):
+        status_code = 418
+
+    class Pot(Teapot):
+        pass
+
+    for cls in (Teapot, Pot):
+        assert (cls.status, cls.status_code, cls().status, cls().code) == (418, 418, 418, 10418)
+        assert (cls().status_code, cls().quiet, cls(status=500).status_code) == (418, True, 500)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "kind", "text"),
+    [
+        ("code", "20001", TypeError, "a code is an integer"),
+        ("code", True, TypeError, "a code is an integer"),
+        ("code", None, TypeError, "a code is an integer"),
+        ("code", 0, ValueError, "means success"),
+        ("status", "409", TypeError, "a status is an integer"),
+        ("status", 200, ValueError, "between 400 and 599"),
+        ("status", 600, ValueError, "between 400 and 599"),
+        ("status_code", None, TypeError, "a status is an integer"),
+        ("status_code", 200, ValueError, "between 400 and 599"),
+        ("message", b"x", TypeError, "a message is text"),
+        ("message", "", TypeError, "a message is text"),
+        ("error", print, TypeError, "text, or a JSON value"),
+        ("error", property(str), TypeError, "text, or a JSON value"),
+        ("headers", {"Retry-After": 1}, TypeError, "text to text"),
+        ("headers", [("a", "b")], TypeError, "text to text"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_wrong_class_attribute_is_refused_at_the_definition(
+    attribute: str, value: Any, kind: type[Exception], text: str
+) -> None:
+    """With the class, the attribute and what would be right; not when the error is raised."""
+    with pytest.raises(kind, match=text) as caught:
+        type("Wrong", (Conflict,), {attribute: value})
+    assert f"Wrong.{attribute}" in str(caught.value)
+
+
+def test_two_statuses_are_refused() -> None:
+    """Both names for the status, with two values."""
+    with pytest.raises(TypeError, match="differ"):
+        type("Wrong", (Conflict,), {"status": 409, "status_code": 410})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutOfStock(),
+        SoldOut("no shoes", headers={"X-A": "1"}, status=503),
+        NeedsArguments("shoe", left=0),
+        ValidationError([("name", "is too long", "too_long", {"limit": 3})]),
+        UniqueViolation("secret", constraint="users_mail"),
+        exception.ServiceCallError("users", service="users"),
+        HTTPError("tea", status=418),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_an_error_can_be_copied_and_pickled(error: HTTPError, copied: Any) -> None:
+    """With all its attributes, whatever its constructor takes."""
+    error.add_note("seen")
+    again = copied(error)
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert (str(again), again.args, again.status) == (str(error), error.args, error.status)
+    assert again.__notes__[-1] == "seen"

@@ -31,13 +31,16 @@
 An answer made from an `HTTPError` has its ``status``, its ``code`` (10000 + status unless given),
 its ``message`` (the status' reason phrase unless given) and its ``error``. Everything else about
 the exception, its ``str()`` included, is for the log.
+
+In a process that serves requests each `HTTPError` but a `DatabaseError` is one of Sanic's
+exceptions too: `sanic_ms.http.sanic_errors` joins the two trees, as nothing here may import Sanic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 __all__ = [
     "BadGateway",
@@ -134,28 +137,79 @@ class FieldError(NamedTuple):
     """One wrong field of a request: its dotted path (``items[2].price``) and what is wrong.
 
     ``message`` is for people; ``type`` is a word that stays the same: ``missing``, ``too_long``.
+    ``params`` are the values that the message mentions, for `Envelope.translate`:
+    ``{"limit": 3}``; they are not part of the response.
     """
 
     field: str
     message: str
     type: str = "invalid"
+    params: Mapping[str, Any] | None = None
+
+
+class _StatusCode:
+    """``status_code``, Sanic's name for ``status``, of a class and of an instance."""
+
+    def __get__(self, error: HTTPError | None, cls: type[HTTPError]) -> int:
+        return cls.status if error is None else error.status
+
+    def __set__(self, error: HTTPError, status: int) -> None:
+        error.status = status
+
+
+class _Quiet:
+    """``quiet``: an error of the caller has no stack in the log, as with Sanic's own."""
+
+    def __get__(self, error: HTTPError | None, cls: type[HTTPError]) -> bool:
+        return (cls.status if error is None else error.status) < 500
 
 
 class HTTPError(SanicMSError):
-    """An error that has an HTTP answer. Raise a subclass; make your own by setting ``status``.
+    """An error that has an HTTP answer. Raise a subclass, or make a subclass.
+
+    A subclass may set ``status`` (Sanic's name ``status_code`` will do), ``code``, ``message``,
+    ``error`` and ``headers`` as class attributes. Its own subclasses inherit them, and arguments
+    win over them::
+
+        class OutOfStock(Conflict):
+            code = 20001
+            message = "Out Of Stock"
 
     Args:
-        error: What went wrong, for the caller to read. Text, or any JSON value.
-        code: The application's number for it; default 10000 + ``status``.
-        message: The short name of the error; default the reason phrase of the status.
+        error: What went wrong, for the caller to read. Text, or any JSON value. Default: that of
+            the class, None.
+        code: The application's number for it; default that of the class, else 10000 + ``status``.
+        message: The short name of the error; default that of the class, else the reason phrase of
+            the status.
         status: The HTTP status, to override that of the class.
-        headers: Headers to add to the answer (``Retry-After``, ``WWW-Authenticate`` …).
+        headers: Headers to add to the answer (``Retry-After``, ``WWW-Authenticate`` …). Those of
+            the class are added too, unless one of the same name is given.
+
+    Attributes:
+        status_code: ``status``, under Sanic's name.
+        quiet: Whether the status is below 500, or the error a `ServiceUnavailable`; Sanic's name
+            for an error without a stack in the log.
+        context, extra: None; Sanic's error pages look for them.
 
     Raises:
-        ValueError: ``status`` is not between 400 and 599.
+        ValueError: ``status`` is not between 400 and 599. At the definition of a subclass: that,
+            or a ``code`` of 0, which means success.
+        TypeError: at the definition of a subclass: a class attribute of another type.
     """
 
     status: int = 500
+    code: int
+    message: str
+    error: object = None
+    headers: dict[str, str]
+    status_code: int = _StatusCode()  # type: ignore[assignment]
+    quiet: bool | None = _Quiet()  # type: ignore[assignment]
+    context: dict[str, Any] | None = None
+    extra: dict[str, Any] | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        _check_class(cls)
 
     def __init__(
         self,
@@ -169,16 +223,78 @@ class HTTPError(SanicMSError):
         if status is not None:
             if not 400 <= status <= 599:
                 raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
-            self.status = status
+            self.status = int(status)
+        cls = type(self)
+        if error is None:
+            error = cls.error
+        if code is None:
+            code = getattr(cls, "code", None)
+        if message is None:  # `SanicException.message` is the empty text
+            message = getattr(cls, "message", None) or reason(self.status)
         self.error = error
         self.code = 10000 + self.status if code is None else code
-        self.message = reason(self.status) if message is None else message
-        self.headers: dict[str, str] = dict(headers or {})
-        super().__init__(self.message if error is None else error)
+        self.message = message
+        self.headers = _merged(getattr(cls, "headers", None), headers)
+        # Not `super()`: Sanic's class, where there is one, would set all this in its own way.
+        Exception.__init__(self, self.message if error is None else error)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A subclass may take other arguments than those that `args` has.
+        return _without_init, (type(self), self.args), self.__dict__
 
     def __str__(self) -> str:
         text = f"{self.status} {self.message}"
         return text if self.error is None else f"{text}: {self.error}"
+
+
+def _without_init(cls: type[HTTPError], args: tuple[Any, ...]) -> HTTPError:
+    """The copy of an error, before its attributes are set."""
+    return cls.__new__(cls, *args)
+
+
+def _merged(of_class: Mapping[str, str] | None, given: Mapping[str, str] | None) -> dict[str, str]:
+    if not of_class or not given:
+        return dict(given or of_class or {})
+    names = {name.lower() for name in given}
+    return {**{k: v for k, v in of_class.items() if k.lower() not in names}, **given}
+
+
+def _check_class(cls: type[HTTPError]) -> None:
+    """Check what a class declares of itself; what is inherited was checked there."""
+    declared = vars(cls)
+    where = f"{cls.__module__}.{cls.__qualname__}"
+    for name in ("status", "status_code"):
+        if name in declared:
+            status = declared[name]
+            if not _is_integer(status):
+                raise TypeError(f"{where}.{name} = {status!r}: a status is an integer")
+            if not 400 <= status <= 599:
+                raise ValueError(
+                    f"{where}.{name} = {status!r}: an error's status is between 400 and 599"
+                )
+    if "status_code" in declared:
+        if declared.get("status", declared["status_code"]) != declared["status_code"]:
+            raise TypeError(f"{where}: status and status_code are the same thing, and differ")
+        cls.status = declared["status_code"]
+        del cls.status_code  # from here on it follows `status`, as on every other class
+    if "code" in declared:
+        if not _is_integer(declared["code"]):
+            raise TypeError(f"{where}.code = {declared['code']!r}: a code is an integer")
+        if declared["code"] == 0:
+            raise ValueError(f"{where}.code = 0: this code means success")
+    if "message" in declared and not (isinstance(declared["message"], str) and declared["message"]):
+        raise TypeError(f"{where}.message = {declared['message']!r}: a message is text")
+    if callable(declared.get("error")) or hasattr(declared.get("error"), "__get__"):
+        raise TypeError(f"{where}.error = {declared['error']!r}: this is text, or a JSON value")
+    headers = declared.get("headers", {})
+    if not isinstance(headers, Mapping) or not all(
+        isinstance(text, str) for pair in headers.items() for text in pair
+    ):
+        raise TypeError(f"{where}.headers = {headers!r}: headers are a dict of text to text")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def reason(status: int) -> str:
@@ -375,9 +491,9 @@ class ValidationError(ClientError):
     """422: the request is well-formed and its values do not fit.
 
     Args:
-        errors: Every wrong field, as `FieldError`, ``(field, message)`` or ``(field, message,
-            type)``. A field is named by its path in the part of the request it stands in:
-            ``address.city``, ``items[2]``; the whole body is ``body``.
+        errors: Every wrong field, as `FieldError`, ``(field, message)``, ``(field, message,
+            type)`` or ``(field, message, type, params)``. A field is named by its path in the part
+            of the request it stands in: ``address.city``, ``items[2]``; the whole body is ``body``.
         error: A sentence for the whole; default counts the fields.
 
     The other arguments are those of `HTTPError`.
@@ -387,7 +503,9 @@ class ValidationError(ClientError):
 
     def __init__(
         self,
-        errors: Sequence[tuple[str, str] | tuple[str, str, str]],
+        errors: Sequence[
+            tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, Mapping[str, Any] | None]
+        ],
         error: object = None,
         code: int | None = None,
         message: str | None = None,
@@ -426,6 +544,7 @@ class ServiceUnavailable(ServerError):
     """503: not now. Give ``headers={"Retry-After": "<seconds>"}``."""
 
     status = 503
+    quiet = True  # as Sanic's
 
 
 class GatewayTimeout(ServerError):
@@ -476,7 +595,18 @@ class ServiceTimeout(ServiceCallError):
 # --- databases -----------------------------------------------------------------------------------
 
 
-class DatabaseError(ServerError):
+class _DatabaseErrorType(type):
+    """Leaves Sanic's classes out of the ancestors, where `ServerError` has got them.
+
+    Applications written for Sanic show the text of a `SanicException`, and that of a database error
+    has values of rows in it.
+    """
+
+    def mro(cls) -> list[type]:
+        return [entry for entry in super().mro() if entry.__module__.partition(".")[0] != "sanic"]
+
+
+class DatabaseError(ServerError, metaclass=_DatabaseErrorType):
     """500: a statement failed.
 
     Args:

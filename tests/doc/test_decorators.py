@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
+import sanic.exceptions
 
 import sanic_ms.doc as doc
+from sanic_ms.exception import Conflict, Forbidden, NotFound
 from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -162,3 +165,52 @@ def test_a_status_is_a_number_of_http(status: Any) -> None:
     """100 to 599."""
     with pytest.raises(ValueError, match="not an HTTP status"):
         doc.response(status)
+
+
+class OutOfStock(Conflict):
+    code = 20001
+
+
+def test_raises_adds_up() -> None:
+    """In the order in which one reads it, each class once."""
+    spec = decorated(doc.raises(OutOfStock, NotFound), doc.raises(NotFound, Forbidden))
+    assert spec.raises == [OutOfStock, NotFound, Forbidden]
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"),
+    [
+        ((), "at least one class"),
+        ((OutOfStock(),), "give the class, OutOfStock"),
+        ((ValueError(),), "give the class, ValueError"),
+        ((404,), "with classes"),
+        (("NotFound",), "with classes"),
+        ((None,), "with classes"),
+        ((lambda request: None,), "with classes"),
+        ((ValueError,), "doc.response"),
+        ((sanic.exceptions.NotFound,), "doc.response"),
+        ((NotFound, int), "doc.raises(int)"),
+    ],
+    ids=[
+        "nothing",
+        "instance",
+        "other instance",
+        "status",
+        "text",
+        "None",
+        "handler",
+        "ValueError",
+        "sanic",
+        "int",
+    ],
+)
+def test_raises_refuses_what_is_no_error_class(errors: Any, text: str) -> None:
+    """At import, with what to write instead."""
+    with pytest.raises(TypeError, match=re.escape(text)):
+        doc.raises(*errors)
+
+
+def test_raises_does_not_decorate_a_class() -> None:
+    """As the other decorators: its methods have declarations of their own."""
+    with pytest.raises(TypeError, match="decorate its methods"):
+        doc.raises(NotFound)(City)

@@ -223,7 +223,9 @@ async def test_an_integer_of_the_query_that_fits_no_column_is_a_422(
     await app.db.execute(f"INSERT INTO {app.ctx.table} (id, name) VALUES (1, 'ann')")
     answer = await client.get(f"/far?since={FAR}")
     assert answer.status == 422
-    assert [entry["field"] for entry in answer.json["errors"]] == ["since"]
+    assert [(entry["field"], entry["type"]) for entry in answer.json["errors"]] == [
+        ("since", "out_of_range")
+    ]
     assert lines(logging.ERROR) == []
 
 

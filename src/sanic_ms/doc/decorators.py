@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
+from sanic_ms.exception import HTTPError
 from sanic_ms.shapes import require_shape, select
 from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
@@ -19,6 +20,7 @@ __all__ = [
     "description",
     "exclude",
     "produces",
+    "raises",
     "response",
     "security",
     "summary",
@@ -167,6 +169,34 @@ def response(status: int, shape: Any = None, description: str = "") -> Callable[
     return decorate
 
 
+def raises(*errors: type[HTTPError]) -> Callable[[Handler], Handler]:
+    """Errors that the route raises: each is documented with its status, code and message.
+
+    Several of one status share its response, and each is an example there. Code and message are
+    those of the error as it is raised without arguments: the class attributes. What is raised is
+    not checked.
+
+    Args:
+        errors: Classes of `sanic_ms.exception` and their subclasses. Those of several `raises` on
+            one handler add up.
+
+    Raises:
+        TypeError: no class, or something else than such a class.
+    """
+    if not errors:
+        raise TypeError("doc.raises(): give at least one class of errors")
+    for error in errors:
+        _require_error(error)
+
+    def decorate(handler: Handler) -> Handler:
+        spec = _spec_of(handler, "raises")
+        # Decorators run from the bottom up, and are read from the top down.
+        spec.raises = list(dict.fromkeys([*errors, *spec.raises]))
+        return handler
+
+    return decorate
+
+
 def tag(*names: str) -> Callable[[Handler], Handler]:
     """The groups that the route stands in. Default: its blueprint's name."""
     if not names:
@@ -291,6 +321,19 @@ def _require(name: str, shape: Any) -> None:
         require_shape(shape)
     except TypeError as exc:
         raise TypeError(f"{name}: {exc}") from None
+
+
+def _require_error(error: Any) -> None:
+    if isinstance(error, BaseException):
+        name = type(error).__name__
+        raise TypeError(f"doc.raises({name}(…)): give the class, {name}")
+    if not inspect.isclass(error):
+        raise TypeError(f"doc.raises({error!r}): write @doc.raises(NotFound, …), with classes")
+    if not issubclass(error, HTTPError):
+        raise TypeError(
+            f"doc.raises({error.__name__}): this class is none of sanic_ms.exception's and not "
+            "derived from one; declare its status with doc.response"
+        )
 
 
 def _status(name: str, status: Any) -> None:

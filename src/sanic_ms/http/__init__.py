@@ -1,13 +1,16 @@
 """HTTP: the request, the envelope, validation, and handlers compiled into endpoints."""
 
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
+from sanic_ms.http.enveloped import failure, success
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
 from sanic_ms.http.request import Request
+from sanic_ms.http.translation import ErrorText
 from sanic_ms.shapes.signature import Body, Header, Path, Query
 
 __all__ = [
     "Body",
     "Envelope",
+    "ErrorText",
     "Header",
     "Path",
     "PlainEnvelope",
@@ -15,6 +18,8 @@ __all__ = [
     "Query",
     "Request",
     "RouteEntry",
+    "failure",
     "list_routes",
     "routes_without_policy",
+    "success",
 ]

@@ -39,7 +39,7 @@ def input_error(request: SanicRequest | None, exception: BaseException) -> HTTPE
             return NotFound()
         for name, texts in query_of(request).items():
             if any(_is(value, text) for text in texts):
-                return ValidationError([(name, "is out of range")])
+                return ValidationError([(name, "is out of range", "out_of_range")])
     return None
 
 

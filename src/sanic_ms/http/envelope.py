@@ -6,15 +6,25 @@ its own subclass, ``Service("name", envelope=MyEnvelope())``.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import Any
 
 import msgspec
+from sanic.request import Request
 
 from sanic_ms.exception import HTTPError, ValidationError
+from sanic_ms.http.translation import ErrorText, Translate
 from sanic_ms.shapes import ENCODER
 
-__all__ = ["Envelope", "PlainEnvelope", "ProblemEnvelope", "around_data", "named_envelope"]
+__all__ = [
+    "Envelope",
+    "PlainEnvelope",
+    "ProblemEnvelope",
+    "around_data",
+    "named_envelope",
+    "translation_of",
+]
 
 log = logging.getLogger("sanic_ms.http")
 
@@ -50,11 +60,31 @@ class Envelope:
     """``{"code": 0, "data": …}``, and ``{"code": 10404, "message": …, "error": …}`` for errors.
 
     Subclass it to give answers a form of your own: override `success`, `success_page` and `error`,
-    and with them `success_schema` and `error_schema`, which the document shows.
+    and with them `success_schema` and `error_schema`, which the document shows. Override
+    `translate` to give the texts of errors in another language.
     """
 
     content_type = "application/json"
     error_content_type = "application/json"
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if inspect.iscoroutinefunction(cls.translate):
+            raise TypeError(f"{cls.__qualname__}.translate: write `def`, not `async def`")
+
+    def translate(self, error: ErrorText, request: Request | None) -> str:
+        """One text of an error's response, in the caller's language. Default: as it is.
+
+        It is called for the message and the sentence of each error that is answered, and for each
+        entry of ``errors``, before `error` writes them. Where it raises, that is logged and the
+        texts are sent as they are.
+
+        Args:
+            error: The text, and what identifies it.
+            request: The request. One whose head could not be read has the method ``NONE`` and no
+                headers. None where there is none: a connection was turned away.
+        """
+        return error.message
 
     def success(self, data: Any) -> bytes:
         """The body of an answer with data."""
@@ -162,7 +192,10 @@ class ProblemEnvelope(PlainEnvelope):
 
 def _encode_error(body: dict[str, Any], exc: HTTPError, trace_id: str | None) -> bytes:
     if isinstance(exc, ValidationError):
-        body["errors"] = [entry._asdict() for entry in exc.errors]
+        body["errors"] = [
+            {"field": entry.field, "message": entry.message, "type": entry.type}
+            for entry in exc.errors
+        ]
     if trace_id is not None:
         body["trace_id"] = trace_id
     try:
@@ -194,6 +227,12 @@ def around_data(envelope: Envelope) -> tuple[bytes, bytes] | None:
 
 
 _USUAL, _PLAIN = Envelope.success, PlainEnvelope.success
+
+
+def translation_of(envelope: Envelope) -> Translate | None:
+    """The envelope's `translate`; None where that gives each text as it is."""
+    translate = envelope.translate
+    return None if getattr(translate, "__func__", None) is Envelope.translate else translate
 
 
 def named_envelope(name: str) -> Envelope:

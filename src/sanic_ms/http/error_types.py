@@ -1,11 +1,15 @@
-"""The ``type`` of an entry of ``errors``: a word for programs that stays when the sentence changes.
+"""The ``type`` of an entry of ``errors``: a word for programs that stays when the sentence changes;
+and its ``params``: the values that the sentence mentions.
 
-It is read off msgspec's sentence, which the tests hold to the table in ``docs/errors.md``.
+Both are read off msgspec's sentence, which the tests hold to the tables in ``docs/errors.md``.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "INVALID",
@@ -13,7 +17,9 @@ __all__ = [
     "NOT_UTF8",
     "REPEATED",
     "UNKNOWN_FIELD",
+    "error_params",
     "error_type",
+    "pydantic_error_params",
     "pydantic_error_type",
 ]
 
@@ -47,6 +53,15 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _EXPECTED = re.compile(r"expected ([\w |]+?)(?:, got .*)?$", re.IGNORECASE)
 
+_LIMIT = re.compile(
+    r"expected \w+ (?:of (?:at least )?length |that's a multiple of )?(?P<sign>[<>]?=?) ?"
+    r"(?P<limit>-?\d[\d.e+-]*)",
+    re.IGNORECASE,
+)
+_PATTERN = re.compile(r"expected \w+ matching regex (?P<pattern>.*)$", re.IGNORECASE | re.DOTALL)
+_CHOICE = re.compile(r"invalid (?:enum )?value (?P<value>.*)$", re.IGNORECASE | re.DOTALL)
+_TYPES = re.compile(r"expected (?P<expected>[\w |]+), got (?P<got>\w+)$", re.IGNORECASE)
+
 # pydantic's own words for what has one of ours.
 _PYDANTIC = {
     "bool_parsing": "bool_type",
@@ -73,6 +88,16 @@ _PYDANTIC = {
     "string_type": "str_type",
     "uuid_parsing": "uuid_format",
 }
+# Where pydantic keeps what is a `limit` here.
+_PYDANTIC_LIMITS = {
+    "ge": True,
+    "gt": False,
+    "le": True,
+    "lt": False,
+    "max_length": None,
+    "min_length": None,
+    "multiple_of": None,
+}
 
 
 def error_type(sentence: str) -> str:
@@ -93,3 +118,42 @@ def error_type(sentence: str) -> str:
 def pydantic_error_type(word: str) -> str:
     """The type of an error of a pydantic model: ours where there is one, else pydantic's."""
     return _PYDANTIC.get(word, word)
+
+
+def error_params(sentence: str) -> dict[str, Any]:
+    """The values that an error of msgspec's mentions, from its sentence without the quotes."""
+    if (match := _LIMIT.match(sentence)) is not None:
+        params: dict[str, Any] = {"limit": _number(match["limit"])}
+        if match["sign"] and " length " not in sentence:
+            params["inclusive"] = match["sign"].endswith("=")
+        return params
+    for pattern in (_PATTERN, _CHOICE, _TYPES):
+        if (match := pattern.match(sentence)) is not None:
+            return {name: _value(text) for name, text in match.groupdict().items()}
+    return {}
+
+
+def pydantic_error_params(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The same from the ``ctx`` of an error of a pydantic model, whose names stay beside them."""
+    params = dict(context)
+    for name, inclusive in _PYDANTIC_LIMITS.items():
+        if name in params:
+            params["limit"] = params[name]
+            if inclusive is not None:
+                params["inclusive"] = inclusive
+    return params
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _value(text: str) -> Any:
+    """What msgspec has written with `repr`; a word of its own as it is."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

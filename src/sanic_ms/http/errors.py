@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from asyncio import CancelledError
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from sanic import HTTPResponse
 from sanic.constants import HTTP_METHODS
@@ -20,13 +23,18 @@ from sanic_ms.exception import (
     error_for_status,
 )
 from sanic_ms.http.database_errors import describe_conflict, describe_failure, input_error
-from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.envelope import Envelope, translation_of
 from sanic_ms.http.request import Request
+from sanic_ms.http.sanic_errors import ancestors_of, is_sanics
+from sanic_ms.http.translation import translated
 from sanic_ms.telemetry.tracing import current_ids, recording_span
 
 __all__ = ["EnvelopeErrorHandler", "to_http_error"]
 
 log = logging.getLogger("sanic_ms.http")
+
+
+Handler = Callable[..., Any]
 
 
 class EnvelopeErrorHandler(ErrorHandler):
@@ -38,20 +46,44 @@ class EnvelopeErrorHandler(ErrorHandler):
     def __init__(self, envelope: Envelope) -> None:
         super().__init__()
         self.envelope = envelope
+        self._found: dict[tuple[type, str | None], Handler | None] = {}
 
-    def default(self, request: SanicRequest, exception: Exception) -> HTTPResponse:
+    def _add(self, key: tuple[type[BaseException], str | None], handler: Handler) -> None:
+        self._found.clear()
+        super()._add(key, handler)
+
+    def lookup(self, exception: BaseException, route_name: str | None = None) -> Handler | None:
+        """The application's handler for an exception; None: there is none.
+
+        As Sanic's: the exception's class first, then its ancestors; those of the route first. An
+        error of the framework has Sanic's classes among its ancestors.
+        """
+        cls = type(exception)
+        if not issubclass(cls, HTTPError):
+            handler: Handler | None = super().lookup(exception, route_name)
+            return handler
+        # Not among Sanic's own: it takes what it has found for what was registered.
+        key = cls, route_name
+        if key not in self._found:
+            self._found[key] = _find_handler(self.cached_handlers, cls, route_name)
+        return self._found[key]
+
+    def default(self, request: SanicRequest, exception: BaseException) -> HTTPResponse:
         """The answer to an exception that nobody else handles."""
         error = input_error(request, exception) or to_http_error(exception)
         if error.status >= 500 and isinstance(request, Request):
             request.failure = exception
         self._log(request, exception, error)
-        response = self.render(error)
+        response = self.render(error, request)
         if error.status == 405 and "allow" not in response.headers:
             response.headers["allow"] = ", ".join(_allowed(request))
         return response
 
-    def render(self, error: HTTPError) -> HTTPResponse:
+    def render(self, error: HTTPError, request: SanicRequest | None = None) -> HTTPResponse:
         """The answer to an error of the framework, with the id of the trace that keeps it."""
+        translate = translation_of(self.envelope)
+        if translate is not None:
+            error = translated(error, translate, request)
         kept = error.status >= 500 or recording_span() is not None
         ids = current_ids() if kept else None
         return HTTPResponse(
@@ -62,7 +94,17 @@ class EnvelopeErrorHandler(ErrorHandler):
         )
 
     @staticmethod
-    def _log(request: SanicRequest | None, exception: Exception, error: HTTPError) -> None:
+    def log(request: SanicRequest, exception: Exception) -> None:
+        """Log an error that has no response: that of a web socket, whose client is told no more
+        than that it has failed. So an error of the framework is logged there although it is quiet.
+        """
+        if isinstance(exception, HTTPError):
+            log.error("%s: %s", _request_line(request), exception, exc_info=exception)
+        else:
+            ErrorHandler.log(request, exception)
+
+    @staticmethod
+    def _log(request: SanicRequest | None, exception: BaseException, error: HTTPError) -> None:
         """An error of the service, with its stack unless it was raised on purpose; an error of the
         caller is in the access log."""
         line = _request_line(request)
@@ -77,6 +119,49 @@ class EnvelopeErrorHandler(ErrorHandler):
             log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
         else:
             log.error("%s: %s", line, error, exc_info=exception)
+
+
+def _find_handler(
+    handlers: Mapping[Any, Handler | None], cls: type[HTTPError], route_name: str | None
+) -> Handler | None:
+    for group in ([cls], ancestors_of(cls)):
+        for name in (route_name, None):
+            handler = _first_handler(handlers, group, name, cls)
+            if handler is not None:
+                return handler
+    return None
+
+
+def _first_handler(
+    handlers: Mapping[Any, Handler | None],
+    group: Iterable[type],
+    name: str | None,
+    cls: type[HTTPError],
+) -> Handler | None:
+    for ancestor in group:
+        handler = handlers.get((ancestor, name))
+        if handler is not None:
+            hides = issubclass(cls, DatabaseError) and is_sanics(ancestor)
+            return _without_detail(handler) if hides else handler
+    return None
+
+
+def _without_detail(handler: Handler) -> Handler:
+    """A handler for Sanic's errors as one for database errors: it gets an error of the same status
+    in the place of one, without the database's text, and with that one as its cause."""
+
+    @functools.wraps(handler)
+    def handle(request: SanicRequest | None, exception: DatabaseError) -> Any:
+        error = input_error(request, exception)
+        if error is None:
+            cls = error_for_status(exception.status)
+            error = cls(
+                exception.error, exception.code, exception.message, headers=exception.headers
+            )
+        error.__cause__ = exception
+        return handler(request, error)
+
+    return handle
 
 
 def to_http_error(exception: BaseException) -> HTTPError:

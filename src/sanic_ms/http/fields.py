@@ -24,7 +24,9 @@ from sanic_ms.http.error_types import (
     INVALID,
     MISSING,
     UNKNOWN_FIELD,
+    error_params,
     error_type,
+    pydantic_error_params,
     pydantic_error_type,
 )
 from sanic_ms.shapes import UnusableNumber, dec_hook, holds_decimals, unusable_number
@@ -235,7 +237,8 @@ def _from_cause(exc: msgspec.ValidationError, path: str) -> list[FieldError]:
         for step in entry.get("loc", ()):
             inner = f"{inner}[{step}]" if isinstance(step, int) else _join(inner, str(step))
         kind = pydantic_error_type(str(entry.get("type", INVALID)))
-        found.append(FieldError(inner, entry.get("msg", "is not valid"), kind))
+        params = pydantic_error_params(entry.get("ctx") or {})
+        found.append(FieldError(inner, entry.get("msg", "is not valid"), kind, params))
     return found
 
 
@@ -246,7 +249,7 @@ def _first_error(exc: Exception) -> FieldError:
 
 
 def _error(field: str, sentence: str) -> FieldError:
-    return FieldError(field, sentence, error_type(sentence))
+    return FieldError(field, sentence, error_type(sentence), error_params(sentence))
 
 
 def _fits(value: Any, annotation: Any) -> bool:

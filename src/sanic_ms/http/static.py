@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from sanic_ms.exception import NotFound
+from sanic.exceptions import FileNotFound
+
 from sanic_ms.http.request import Request
 
 __all__ = ["compile_static"]
@@ -30,19 +31,22 @@ def compile_static(handler: Callable[..., Any]) -> Callable[..., Any]:
     root, folders = Path(known["file_or_directory"]), known["directory_handler"]
     shows_folders = bool(folders.directory_view or folders.index)
 
+    def not_found(uri: str) -> FileNotFound:
+        return FileNotFound("no such file", path=root, relative_url=uri)
+
     async def endpoint(request: Request, __file_uri__: str = "", **path: Any) -> Any:
         try:
             # As Sanic does; that nothing above the folder is served remains Sanic's to see to.
             found = os.stat(root / unquote(__file_uri__).lstrip("/"))
         except (OSError, ValueError) as exc:
-            raise NotFound(error="no such file") from exc
+            raise not_found(__file_uri__) from exc
         if not shows_folders and stat.S_ISDIR(found.st_mode):  # Sanic answers a HEAD with 200
-            raise NotFound(error="no such file")
+            raise not_found(__file_uri__)
         if __file_uri__:
             path["__file_uri__"] = __file_uri__
         try:
             return await handler(request, **path)
         except IsADirectoryError as exc:  # so it says of a file that may not be read, too
-            raise NotFound(error="no such file") from exc
+            raise not_found(__file_uri__) from exc
 
     return functools.update_wrapper(endpoint, handler)

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from sanic_ms.exception import reason
+from sanic_ms.exception import HTTPError, ValidationError, error_for_status, reason
+from sanic_ms.openapi.raised import by_status, describe_errors, error_examples
 from sanic_ms.openapi.schemas import Schema, Schemas
 from sanic_ms.shapes import describe, enc_hook
 from sanic_ms.values.route import DocumentedRoute, EnvelopeSchema, ResponseSpec
@@ -156,7 +157,10 @@ class Operations:
                 responses[code] = self._success(code, answer, answer.shape, False)
             else:
                 responses[code] = self._declared_error(code, answer)
-        for code in self._own_errors(route):
+        own = list(self._own_errors(route))
+        for code, errors in by_status(spec.raises).items():
+            responses[code] = self._raised_errors(code, errors, responses.get(code), code in own)
+        for code in own:
             if code not in responses:
                 self.errors.add(code)
                 responses[code] = {"$ref": f"#/components/responses/{ERRORS[code][0]}"}
@@ -192,15 +196,40 @@ class Operations:
             "content": {answer.content_type: {"schema": schema}},
         }
 
+    def _raised_errors(
+        self, status: int, errors: list[HTTPError], declared: dict[str, Any] | None, is_own: bool
+    ) -> dict[str, Any]:
+        """The answer to errors of one status that a handler raises.
+
+        Args:
+            declared: What `doc.response` says of the status.
+            is_own: Whether the framework itself answers it on this route.
+        """
+        first = declared["description"] if declared else ""
+        if is_own and not first and error_for_status(status) not in map(type, errors):
+            first = ERRORS[status][1]
+        schemas = [] if declared is None else [declared["content"]]
+        kinds = {isinstance(error, ValidationError) for error in errors}
+        if is_own and declared is None:
+            kinds.add(status == 422)
+        schemas += [self._error_content(kind) for kind in sorted(kinds, reverse=True)]
+        content = _any_of(schemas)
+        examples = error_examples(errors, self.envelope)
+        if examples:
+            content[self.envelope.error_content_type]["examples"] = examples
+        return {"description": describe_errors(errors, first), "content": content}
+
     def shared_error(self, status: int) -> dict[str, Any]:
         """The answer to an error in the envelope."""
-        validation = status == 422
-        name = "ValidationErrors" if validation else "Error"
-        schema = self.schemas.add(name, self.envelope.error_schema(validation))
         return {
             "description": ERRORS[status][1] if status in ERRORS else reason(status),
-            "content": {self.envelope.error_content_type: {"schema": schema}},
+            "content": self._error_content(status == 422),
         }
+
+    def _error_content(self, validation: bool) -> dict[str, Any]:
+        name = "ValidationErrors" if validation else "Error"
+        schema = self.schemas.add(name, self.envelope.error_schema(validation))
+        return {self.envelope.error_content_type: {"schema": schema}}
 
     def _own_errors(self, route: DocumentedRoute) -> Iterable[int]:
         """The statuses that the framework itself answers on such a route."""
@@ -217,6 +246,20 @@ class Operations:
             yield 400  # a value that is valid by itself may still not fit into its column
         if spec.security if spec.security is not None else self.secured:
             yield from (401, 403)
+
+
+def _any_of(contents: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The contents of a response, one for each media type, that may be any of several."""
+    found: dict[str, list[Schema]] = {}
+    for content in contents:
+        for media_type, entry in content.items():
+            schemas = found.setdefault(media_type, [])
+            if entry["schema"] not in schemas:
+                schemas.append(entry["schema"])
+    return {
+        media_type: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+        for media_type, schemas in found.items()
+    }
 
 
 def _texts(route: DocumentedRoute) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from sanic_ms.shapes.defaults import filler_of
 from sanic_ms.shapes.describe import describe
 from sanic_ms.shapes.member import Direction
 from sanic_ms.shapes.peewee import is_model
+from sanic_ms.shapes.subclasses import UNCHANGED, base_value
 from sanic_ms.shapes.union import OneOf
 
 __all__ = ["ENCODER", "dec_hook", "enc_hook", "inner_shapes", "schema_hook"]
@@ -79,7 +80,8 @@ def enc_hook(obj: Any) -> Any:
     """msgspec's ``enc_hook``: plain data for an object that msgspec does not know.
 
     pydantic models, Peewee instances (their columns), instances made by `dec_hook`, mappings and
-    database records, dict views, deques, paths and IP addresses.
+    database records, dict views, deques, paths and IP addresses; instances of subclasses of
+    ``str``, ``int`` and the like, see `base_value`.
 
     Raises:
         TypeError: it is none of these; the text names its type.
@@ -94,6 +96,8 @@ def enc_hook(obj: Any) -> Any:
             for name, value in obj.__data__.items()
             if name in fields
         }
+    if (value := base_value(obj)) is not UNCHANGED:
+        return value
     if isinstance(obj, TEXT_CLASSES):
         return str(obj)
     if isinstance(obj, (collections.deque, KeysView, ValuesView, ItemsView)):

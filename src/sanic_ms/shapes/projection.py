@@ -328,6 +328,8 @@ def _plain(data: Any) -> Any:
     """An object of a class that the shape does not declare, one level taken apart."""
     if isinstance(data, dict):
         return dict(data)
+    if isinstance(data, list):
+        return list(data)
     if isinstance(data, msgspec.Struct):
         fields = zip(data.__struct_encode_fields__, data.__struct_fields__, strict=True)
         return {

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from sanic_ms.exception import HTTPError
+
 __all__ = [
     "DIRECT",
     "Direct",
@@ -78,6 +80,7 @@ class RouteSpec:
         produces: The shape of ``data`` in a successful answer.
         produces_status: The status of that answer.
         responses: Further answers by status.
+        raises: Classes of errors that the handler raises.
         tags: Groups in the document; default the blueprint's name.
         deprecated: Shown so, and nothing else.
         security: Requirements as OpenAPI writes them: ``[{"bearer": []}]``; None: the document's.
@@ -95,6 +98,7 @@ class RouteSpec:
     produces: Any = None
     produces_status: int = 200
     responses: dict[int, ResponseSpec] = field(default_factory=dict)
+    raises: list[type[HTTPError]] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     deprecated: bool = False
     security: list[dict[str, list[str]]] | None = None
@@ -166,3 +170,6 @@ class EnvelopeSchema(Protocol):
 
     def error_schema(self, validation: bool) -> dict[str, Any]:
         """The answer to an error; with ``validation`` that of a `ValidationError`."""
+
+    def error(self, exc: HTTPError, trace_id: str | None = None) -> bytes:
+        """The body of an error's answer, for examples."""

@@ -209,7 +209,10 @@ class Receiver(HttpConnection):
                 self._start_complete(data, end, line, flags, length)
                 return
             if length > wire.limits.request_max_size:
-                raise PayloadTooLarge("Request body exceeds the size limit")
+                self._keep_line(data)
+                too_large = PayloadTooLarge("Request body exceeds the size limit")
+                self.refuse(too_large, bytes(data[:end]))
+                return
             total = end + 4 + length
             if total > len(data):
                 if total > wire.limits.request_buffer_size:
@@ -403,8 +406,14 @@ class Receiver(HttpConnection):
             request.stream = self.exchange
         return self.exchange
 
-    def refuse(self, exc: BaseException) -> None:
-        """Answer the request that is being received with an error, and close."""
+    def refuse(self, exc: BaseException, head: bytes = b"") -> None:
+        """Answer the request that is being received with an error, and close.
+
+        Args:
+            exc: The error.
+            head: The head, where nothing is wrong with it: its headers choose the language of the
+                response, and who may read it (CORS).
+        """
         url = b"*"
         line = bytes(self.input[:4096]).partition(b"\r\n")[0].split(b" ")
         if len(line) > 1 and line[1].isascii():
@@ -414,7 +423,7 @@ class Receiver(HttpConnection):
             except HttpParserInvalidURLError:
                 pass
         request = self._make(url, b"", "NONE", "1.1")
-        request.headers = Header()
+        request.headers = parse_headers(head) if head else Header()
         request._match_info = {}
         request.route = None
         request.body = b""
