@@ -19,7 +19,8 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 def make(**settings: Any) -> Service:
     """A service with a route of every kind."""
-    app = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
+    schemes = {name: {"type": "apiKey", "in": "header", "name": name} for name in ("key", "mfa")}
+    app = Service(f"service_{uuid.uuid4().hex}", configure_logging=False, security_schemes=schemes)
     app.configure(**settings)
     users = Blueprint(f"users_{uuid.uuid4().hex}", url_prefix="/users", version=1)
 

@@ -203,7 +203,7 @@ def test_a_listener_of_the_main_process_that_fails_ends_the_start(
     text = LISTENERS.replace('"shared"\n', '"shared"\n    raise OSError("no broker")\n')
     server = program(text, PORT=str(free_port()))
     assert server.process.wait(LIMIT) == 1
-    assert server.output.endswith("tiny: did not start: OSError: no broker\n")
+    assert server.output.endswith("tiny: did not start: OSError: no broker (server.py:21)\n")
     assert re.findall("<([a-z_]+)>", server.output) == ["main_process_start", "main_process_stop"]
 
 

@@ -7,7 +7,7 @@ that is too large for its column names a row that does not exist, or is a wrong 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
@@ -16,14 +16,9 @@ from sanic.request import Request as SanicRequest
 from sanic_ms.exception import DatabaseError, DataError, HTTPError, NotFound, ValidationError
 from sanic_ms.http.query import query_of
 from sanic_ms.http.request import Request
+from sanic_ms.telemetry.stacks import application_frames
 
 __all__ = ["describe_conflict", "describe_failure", "input_error"]
-
-# Packages whose code stands between a request, a handler and its statement, and is neither.
-_BETWEEN = frozenset(
-    ("asyncio", "contextlib", "functools", "sanic", "sanic_ext", "sanic_ms", "uvloop")
-)
-_DATABASE = "sanic_ms.db"
 
 
 def input_error(request: SanicRequest | None, exception: BaseException) -> HTTPError | None:
@@ -71,34 +66,15 @@ def _where(error: DatabaseError) -> Iterator[str]:
     function."""
     if error.statement:
         yield f"statement: {error.statement}"
-    frames = _own_frames(error)
+    frames = application_frames(error)
     if frames:
         handler, caller = frames[0], frames[-1]
-        if handler[0] is caller[0]:
+        if handler[1] is caller[1]:
             yield f"at {_place(caller)}"
         else:
             yield f"at {_place(caller)}, called by {_place(handler)}"
 
 
-def _own_frames(error: BaseException) -> list[tuple[CodeType, int]]:
-    """The application's functions on the way to the statement, the handler first."""
-    frames = []
-    for module, code, line in _frames(error):
-        if module == _DATABASE or module.startswith(f"{_DATABASE}."):
-            break
-        if module.partition(".")[0] not in _BETWEEN:
-            frames.append((code, line))
-    return frames
-
-
-def _frames(error: BaseException) -> Iterable[tuple[str, CodeType, int]]:
-    traceback = error.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        yield str(frame.f_globals.get("__name__", "")), frame.f_code, traceback.tb_lineno
-        traceback = traceback.tb_next
-
-
-def _place(frame: tuple[CodeType, int]) -> str:
-    code, line = frame
+def _place(frame: tuple[str, CodeType, int]) -> str:
+    _, code, line = frame
     return f"{code.co_filename}:{line} in {code.co_qualname}"

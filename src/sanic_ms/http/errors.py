@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 from sanic import HTTPResponse
@@ -27,6 +29,7 @@ from sanic_ms.http.envelope import Envelope, translation_of
 from sanic_ms.http.request import Request
 from sanic_ms.http.sanic_errors import ancestors_of, is_sanics
 from sanic_ms.http.translation import translated
+from sanic_ms.telemetry.stacks import application_part, describe
 from sanic_ms.telemetry.tracing import current_ids, recording_span
 
 __all__ = ["EnvelopeErrorHandler", "to_http_error"]
@@ -74,6 +77,8 @@ class EnvelopeErrorHandler(ErrorHandler):
         if error.status >= 500 and isinstance(request, Request):
             request.failure = exception
         self._log(request, exception, error)
+        if error.status >= 500 and _is_debugged(request):
+            error = _with_detail(error, exception)
         response = self.render(error, request)
         if error.status == 405 and "allow" not in response.headers:
             response.headers["allow"] = ", ".join(_allowed(request))
@@ -113,12 +118,19 @@ class EnvelopeErrorHandler(ErrorHandler):
             if isinstance(error, IntegrityError):
                 log.info("%s: %s", line, describe_conflict(error))
         elif isinstance(error, DatabaseError):
-            log.error("%s: %s", line, describe_failure(error), exc_info=exception)
+            log.error("%s: %s", line, describe_failure(error), exc_info=_stack(exception))
         elif isinstance(exception, HTTPError):
             # Raised on purpose. Its cause, where it has one, is what an operator needs.
             log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
         else:
-            log.error("%s: %s", line, error, exc_info=exception)
+            log.error("%s: %s", line, describe(exception), exc_info=_stack(exception))
+
+
+def _stack(
+    exception: BaseException,
+) -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    """An exception to be logged, with its stack from the application's first function on."""
+    return type(exception), exception, application_part(exception)
 
 
 def _find_handler(
@@ -144,6 +156,23 @@ def _first_handler(
             hides = issubclass(cls, DatabaseError) and is_sanics(ancestor)
             return _without_detail(handler) if hides else handler
     return None
+
+
+def _is_debugged(request: SanicRequest | None) -> bool:
+    app = None if request is None else request.app
+    return app is not None and bool(app.debug or app.config.get("DEBUG"))
+
+
+def _with_detail(error: HTTPError, exception: BaseException) -> HTTPError:
+    """In debug mode the caller is told what the log is told."""
+    if isinstance(exception, HTTPError) and not isinstance(exception, DatabaseError):
+        return error  # its text is the application's own
+    shown = copy.copy(error)
+    if isinstance(error, DatabaseError):
+        shown.error = describe_failure(error)
+    else:
+        shown.error = describe(exception)
+    return shown
 
 
 def _without_detail(handler: Handler) -> Handler:

@@ -31,6 +31,7 @@ from sanic_ms.server.process.tls import Certificate
 from sanic_ms.server.process.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
 from sanic_ms.telemetry.logging import flush_logs
+from sanic_ms.telemetry.stacks import describe
 
 __all__ = ["Launch"]
 
@@ -90,7 +91,7 @@ class Launch:
                 reason = _cannot_listen(exc, keywords)
             else:
                 log.exception("%s did not start", app.name)
-                reason = f"{type(exc).__name__}: {exc}"
+                reason = describe(exc)
             _end(f"{app.name}: did not start: {reason}", FAILED)
 
     def stop(self) -> bool:

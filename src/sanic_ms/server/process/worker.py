@@ -24,6 +24,7 @@ from sanic.exceptions import SanicException
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 from sanic_ms.server.process.listen_socket import ListenSocket
 from sanic_ms.server.process.serving import Server
+from sanic_ms.telemetry.stacks import describe
 
 __all__ = ["FAILED", "WRONG", "Job", "Link", "Recycling", "exit_code_of", "work"]
 
@@ -167,7 +168,7 @@ def work(job: Job, number: int, connection: Connection) -> None:
             link.tell("failed", str(exc))
         else:
             log.exception("worker %d failed", os.getpid())
-            link.tell("failed", f"{type(exc).__name__}: {exc}")
+            link.tell("failed", describe(exc))
         raise SystemExit(exit_code_of(exc)) from None
 
 
