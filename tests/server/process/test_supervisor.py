@@ -148,7 +148,7 @@ def test_workers_are_replaced_without_losing_a_request(
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("raise OSError('no broker')", "OSError: no broker"),
+        ("raise OSError('no broker')", "OSError: no broker (server.py:19)"),
         ("os._exit(3)", "ended with exit code 3"),
         ("time.sleep(60)", "was not ready within 1.5 s (WORKER_START_TIMEOUT)"),
     ],
