@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from sanic_ms.exception import BadRequest, FieldError
+from sanic_ms.http.cast_values import pass_cast
 from sanic_ms.http.error_types import MISSING, NOT_UTF8, REPEATED
 from sanic_ms.http.fields import field_errors, number_errors, wire_fields
 from sanic_ms.http.query import query_of
@@ -58,7 +59,8 @@ def compile_parameter(parameter: Parameter) -> Reader:
         return compile_object(annotation, parameter.source, fill, default=default)
     require_readable(annotation, f"the parameter {parameter.name!r}", parameter.source)
     name, default = parameter.wire_name, parameter.default
-    kind = _within_64_bits(plain)
+    # The path takes what the router takes: `<id:int>` has no limit.
+    kind = plain if parameter.source == "path" else _within_64_bits(plain)
     take = _TAKERS[parameter.source](name, _is_sequence(kind))
     if parameter.is_encoded:
         take = _from_encoded_path(name)
@@ -85,16 +87,7 @@ def compile_parameter(parameter: Parameter) -> Reader:
             errors.extend(number_errors(raw, kind, number, strict=False, root=where))
         return value
 
-    if parameter.source != "path" or kind is not _INT64:
-        return read
-
-    def read_integer(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
-        value = path.get(name)
-        if type(value) is int and -(2**63) <= value < 2**63:  # the router has cast it already
-            return value
-        return read(request, path, errors)
-
-    return read_integer
+    return pass_cast(name, plain, read) if parameter.source == "path" else read
 
 
 def compile_object(
