@@ -35,12 +35,12 @@ _MOST_OPERATORS = 64  # connections to ADMIN_PORT
 
 # What is served, by the setting of its path, and the setting that turns it off.
 _SWITCHES = {
+    "openapi_path": "DOCS",
+    "docs_path": "DOCS",
+    "metrics_path": "METRICS",
     "health_live_path": "HEALTH",
     "health_ready_path": "HEALTH",
     "health_startup_path": "HEALTH",
-    "metrics_path": "METRICS",
-    "openapi_path": "DOCS",
-    "docs_path": "DOCS",
 }
 _PRIVATE = ("metrics_path", "openapi_path", "docs_path")
 
