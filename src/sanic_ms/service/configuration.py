@@ -55,6 +55,7 @@ class Configuration:
         self._kind = kind
         self._env_prefix = None if is_own else keywords.get("env_prefix", SANIC_PREFIX)
         self._names = frozenset(field.name.upper() for field in msgspec.structs.fields(kind))
+        self._untold = set(self._names - _READ_LATE)  # of which no warning has said anything yet
         self._loaded: Loaded[Any] | None = None
         self._is_paused = False
         self._changes: dict[str, Any] = {
@@ -67,6 +68,9 @@ class Configuration:
     @property
     def changes(self) -> dict[str, Any]:
         """What code has set of the settings, by lower-case name."""
+        if self._loaded is None:  # a dict's own methods take entries away unseen
+            for name in self._changes.keys() - self._config.keys():
+                del self._changes[name]
         return {name.lower(): value for name, value in self._changes.items() if name in self._names}
 
     def load(self, keywords: Mapping[str, Any]) -> Loaded[Any]:
@@ -105,9 +109,10 @@ class Configuration:
             return
         if self._loaded is None:
             self._changes[name] = value
-        elif name in self._names - _READ_LATE:
+        elif name in self._untold:
             if value == getattr(self._loaded.settings, name.lower()):
                 return
+            self._untold.discard(name)
             log.warning(
                 "app.config.%s was set after the settings were read, and does not count: set it "
                 "before, or with app.configure(%s=…)",
@@ -145,9 +150,13 @@ class _Kept:
     def __reduce_ex__(self, protocol: Any) -> Any:
         """As Sanic's: a copy, or what another process gets, tells nothing."""
         reduced: Any = super().__reduce_ex__(protocol)
-        make, (_, *rest), state, items, entries = reduced
+        _, _, state, items, entries = reduced
         state = {name: value for name, value in (state or {}).items() if name != _NOTES}
-        return make, (type(self).__mro__[2], *rest), state or None, items, entries
+        return _empty, (type(self).__mro__[2],), state or None, items, entries
+
+
+def _empty(kind: type[Config]) -> Config:
+    return kind.__new__(kind)
 
 
 @functools.cache
