@@ -91,7 +91,7 @@ def load_settings(
     *,
     keywords: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
-    env_prefix: str | None = None,
+    env_prefix: str | None = "SANIC_",
     env: Mapping[str, str] | None = None,
     directory: str | os.PathLike[str] | None = None,
     module: str | None = None,
@@ -107,8 +107,8 @@ def load_settings(
         cls: The settings to load; a subclass of `Settings` for typed settings of your own.
         keywords: The highest layer; names in lower or upper case.
         config: What code has set on Sanic's ``app.config``, likewise.
-        env_prefix: What Sanic's variables begin with (``SANIC_``): a name with it wins over the
-            bare one, and one with ``SANIC_MS_`` over both. Default: there are none.
+        env_prefix: What Sanic's variables begin with: a name with it wins over the bare one, and
+            one with ``SANIC_MS_`` over both. Default ``SANIC_``; None: there are none.
         env: The environment. Default ``os.environ``.
         directory: The folder of the module and the files. Default the working directory.
         module: The settings module. Default ``SANIC_MS_SETTINGS`` of the environment or ``.env``;
