@@ -345,6 +345,15 @@ def test_a_configuration_of_its_own_is_taken(monkeypatch: pytest.MonkeyPatch) ->
         assert (config.REQUEST_TIMEOUT, config.REQUEST_MAX_SIZE) == (5, 100_000_000)
 
 
+def test_a_configuration_may_take_the_place_of_the_first() -> None:
+    """`app.config = …`, before anything has read it."""
+    app = service()
+    app.config = Mail(defaults={"PORT": 8001})
+    app.config.REQUEST_TIMEOUT = 5
+    assert (app.settings.port, app.settings.request_timeout) == (8001, 5)
+    assert isinstance(app.config, Mail)
+
+
 def test_one_configuration_for_two_services() -> None:
     """Both see what is set on it."""
     config = Config()

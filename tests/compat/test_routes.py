@@ -16,8 +16,9 @@ import pytest
 from sanic import Blueprint, Sanic, json, text
 from sanic.views import HTTPMethodView
 
-from sanic_ms import Service
+from sanic_ms import Service, doc
 from sanic_ms.exception import ConfigError, LifecycleError
+from sanic_ms.http import Path as Path_
 from sanic_ms.http import list_routes
 from sanic_ms.testing import TestClient
 
@@ -324,6 +325,69 @@ async def test_another_annotation_is_read_from_the_text_or_converted() -> None:
         assert (await client.get("/few/1,2")).json["data"] == 2
         refused = await client.get("/few/1,2,3")
         assert (refused.status, refused.json["errors"][0]["field"]) == (422, "value")
+
+
+async def test_parameters_that_decorators_declare_are_what_the_router_gives() -> None:
+    """`doc.consumes(location="path")`, and another name in the handler."""
+    app = service()
+    with_patterns(app)
+
+    @app.get("/declared/<colour:colour>/<numbers:numbers>/<id:int>/<name=int:ext>")
+    @doc.consumes(
+        {"colour": Colour, "numbers": [int], "id": int, "name": int, "ext": str}, location="path"
+    )
+    async def declared(request: Any, **given: Any) -> Any:
+        path = request["path"]
+        return [path["colour"].name, path["numbers"], path["id"], path["name"], path["ext"]]
+
+    @app.get("/renamed/<value:point>/<n:float>")
+    async def renamed(
+        request: Any, point: Annotated[Point, Path_("value")], number: Annotated[Any, Path_("n")]
+    ) -> Any:
+        return [point.x, number]
+
+    async with TestClient(app) as client:
+        answer = await client.get(f"/declared/red/1,2/{FAR}/3.pdf")
+        assert answer.json["data"] == ["RED", [1, 2], FAR, 3, "pdf"]
+        assert (await client.get("/renamed/1,2/1.5")).json["data"] == [1, 1.5]
+
+
+async def test_a_typed_number_of_the_path_is_finite() -> None:
+    """As in every other part of a request; a handler that asks for `Any` gets what Sanic gives."""
+    app = service()
+
+    @app.get("/typed/<value:float>")
+    async def typed(request: Any, value: float) -> float:
+        return value
+
+    @app.get("/plain/<value:float>")
+    async def plain(request: Any, value: Any) -> str:
+        return str(value)
+
+    async with TestClient(app) as client:
+        assert (await client.get("/typed/1.5")).json["data"] == 1.5
+        assert (await client.get("/typed/nan")).status == 422
+        assert (await client.get("/plain/nan")).json["data"] == "nan"
+
+
+async def test_web_sockets_and_views_get_what_the_router_gives() -> None:
+    """Their handlers are compiled on ways of their own."""
+    app = service()
+    with_patterns(app)
+
+    @app.websocket("/ws/<value:point>/<name=int:ext>")  # type: ignore[untyped-decorator]
+    async def socket(request: Any, ws: Any, value: Point, name: int, ext: str) -> None:
+        await ws.send(f"{value.x} {name + 1} {ext}")
+
+    class View(HTTPMethodView):
+        async def get(self, request: Any, value: Colour, name: str, ext: str) -> str:
+            return f"{value.name} {name} {ext}"
+
+    app.add_route(View.as_view(), "/view/<value:colour>/<name:ext>")
+    async with TestClient(app) as client:
+        async with client.websocket("/ws/1,2/3.txt") as ws:
+            assert await ws.receive_str() == "1 4 txt"
+        assert (await client.get("/view/red/a.b")).json["data"] == "RED a b"
 
 
 async def test_a_cast_that_never_fits_is_the_applications_mistake(

@@ -17,12 +17,13 @@ from sanic_ms.exception import FieldError
 from sanic_ms.http.request import Request
 from sanic_ms.shapes import dec_hook, describe
 
-__all__ = ["comes_cast", "pass_cast"]
+__all__ = ["comes_cast", "pass_cast", "written"]
 
 _Reader = Callable[[Request, Mapping[str, Any], list[FieldError]], Any]
 
 # What is written in a path as `str` writes it.
 _WRITTEN = (str, int, float, Decimal, UUID, date, time)
+_LIMITED = (float, Decimal)  # NaN and infinity are none that a handler asks for
 _CHECKED = (list, tuple, set, frozenset)  # by what is in them, where the annotation says that
 
 
@@ -40,6 +41,8 @@ def comes_cast(annotation: Any, gives: type | None) -> bool:
         return True
     kind = typing.get_origin(annotation) or annotation
     if not isinstance(kind, type) or (kind is not annotation and kind in _CHECKED):
+        return False
+    if gives is not None and issubclass(gives, _LIMITED):
         return False
     if gives is None:
         return not issubclass(kind, (*_WRITTEN, *_CHECKED, bytes, Enum))
@@ -63,17 +66,24 @@ def pass_cast(name: str, annotation: Any, read: _Reader) -> _Reader:
 
     def read_cast(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
         value = path.get(name)
-        if type(value) is str or value is None:
+        if type(value) is str:  # it is decoded
             return read(request, path, errors)
-        if isinstance(value, classes):
+        if isinstance(value, classes) and not isinstance(value, _LIMITED):
             return value
-        if isinstance(value, Enum):
-            value = value.value
-        if isinstance(value, _WRITTEN):
-            return read(request, {name: value}, errors)
+        value = written(value)
+        if value is None or type(value) is str:
+            return read(request, path, errors)
         return _converted(name, value, annotation, errors)
 
     return read_cast
+
+
+def written(value: Any) -> Any:
+    """What the router has cast as its text once more; what no text is, such as a list or an object
+    of the application's own, as it is."""
+    if isinstance(value, Enum):
+        value = value.value
+    return str(value) if isinstance(value, _WRITTEN) else value
 
 
 def _converted(name: str, value: Any, annotation: Any, errors: list[FieldError]) -> Any:

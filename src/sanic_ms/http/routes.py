@@ -163,7 +163,7 @@ def _read(
 def _placed(entry: Parameter, is_encoded: bool, gives: type | None) -> Parameter:
     # What has another name in the path is passed under that of the handler.
     is_cast = entry.name == entry.wire_name and comes_cast(entry.annotation, gives)
-    return replace(entry, is_encoded=is_encoded, is_cast=is_cast)
+    return replace(entry, is_encoded=is_encoded, is_cast=is_cast, gives=gives)
 
 
 def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -65,6 +65,13 @@ class Configuration:
         }
         _keep_changes(config, self._note)
 
+    def of(self, config: Config) -> Configuration:
+        """This object, or one for the configuration that the application has put in the place of
+        the first (``app.config = …``)."""
+        if config is self._config:
+            return self
+        return Configuration(config, self._kind, {"config": config})
+
     @property
     def changes(self) -> dict[str, Any]:
         """What code has set of the settings, by lower-case name."""

@@ -161,6 +161,7 @@ class Service(Sanic[Any, Any]):
     def loaded(self) -> Loaded[Any]:
         """The settings with the source of each, and what the sources hold besides."""
         if self._loaded is None:
+            self._configuration = self._configuration.of(self.config)
             self._loaded = self._configuration.load(self._settings_keywords)
         return self._loaded
 

@@ -16,6 +16,7 @@ from sanic_ms.values.route import RouteOrigin, RouteSpec, origin_of, route_spec,
 
 __all__ = ["Handler", "find_handler"]
 
+_OURS = "sanic_ms."  # the group of the framework's own handlers
 _WITHOUT_OWN_HANDLER = {"HEAD", "OPTIONS"}
 
 
@@ -106,7 +107,7 @@ def find_handler(
         raise AttributeError(f"{where} has several handlers {name!r}: {', '.join(sorted(found))}")
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    listed = ", ".join(sorted(known)) or "none"
+    listed = ", ".join(sorted(name for name in known if not name.startswith(_OURS))) or "none"
     raise AttributeError(f"{where} has no handler {name!r} (it has: {listed}){hint}")
 
 
