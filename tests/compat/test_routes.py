@@ -635,6 +635,28 @@ async def test_a_route_that_comes_later_wins_too(path: str) -> None:
         plain("/docs")(two)
 
 
+def test_a_port_of_their_own_leaves_the_paths_free() -> None:
+    """With `ADMIN_PORT`, docs and metrics are elsewhere: nothing gives way, health does."""
+    app = service()
+    app.configure(admin_port=9)
+    for path in OWN:
+        plain_named(app, path)
+    app.compile()
+    ours = {r.name.partition(".")[2] for r in app.router.routes if ".sanic_ms." in r.name}
+    assert ours == set()
+    assert set(app._admin.addresses("http://service")) == {"docs", "metrics"}
+    assert app._admin.unobserved_paths() == set(), "they are the application's traffic"
+
+
+def plain_named(app: Any, path: str) -> None:
+    """A route of the application under a name of its own."""
+
+    async def mine(request: Any) -> Any:
+        return text("mine")
+
+    app.add_route(mine, path, name=path.strip("/").replace("/", "_"))
+
+
 async def test_names_of_handlers_are_free() -> None:
     """An application's handler may be named as one of ours: it starts, and `url_for` finds it."""
 

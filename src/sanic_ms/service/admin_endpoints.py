@@ -126,7 +126,7 @@ class AdminEndpoints:
     def unobserved_paths(self) -> frozenset[str]:
         """What probes and scrapers call all day long: no traffic, and neither counted nor
         traced."""
-        names = set(_SWITCHES) - set(self._taken) - {"openapi_path", "docs_path"}
+        names = {*self._among_own()} - {*self._taken} - {"openapi_path", "docs_path"}
         return frozenset(getattr(self._settings, name) for name in names)
 
     def tell_taken(self) -> None:
