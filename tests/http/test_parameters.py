@@ -14,7 +14,7 @@ from sanic import Request
 from sanic_ms import Page, Pagination, doc
 from sanic_ms.context import current_request
 from sanic_ms.http import Header, Path, Query
-from sanic_ms.http.routes import describe_routes, limit_integers
+from sanic_ms.http.routes import describe_routes
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp
@@ -187,14 +187,9 @@ async def test_path_parameters_may_be_renamed_and_retyped(app: CompiledApp) -> N
     assert (await app.call("get", "/b/3")).json["data"] == "3"
 
 
-@pytest.mark.parametrize("limited", [False, True])
-async def test_integers_of_the_path_reach_the_parameters_that_name_them(
-    app: CompiledApp, limited: bool
-) -> None:
+async def test_integers_of_the_path_reach_the_parameters_that_name_them(app: CompiledApp) -> None:
     """Whether the router gives integers as a handler takes them, or they are read again: under
     exchanged names, beside others, and with bounds."""
-    if limited:
-        limit_integers(app)
 
     @app.get("/straight/<a:int>/<b:int>")
     async def straight(request: Any, b: int, a: Annotated[int, msgspec.Meta(le=9)]) -> Any:

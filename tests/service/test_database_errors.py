@@ -209,6 +209,8 @@ async def test_an_integer_of_the_path_that_fits_no_column_is_a_404(
     if app.db.statements.dialect != "sqlite":  # every integer column there has 64 bits
         assert (await client.post(f"/{FAR}")).status == 404
     assert (await client.get(f"/raw/{2**70}")).status == 404
+    assert (await client.post(f"/{2**70}")).status == 404
+    assert (await client.post(f"/-{2**70}")).status == 404
     assert lines(logging.ERROR) == []
     assert await rows(app) == 0
 

@@ -77,17 +77,6 @@ async def test_metrics_ask_for_the_admin_token() -> None:
     assert (await get(app, "/metrics", authorization=f"Bearer {TOKEN}")).status == 200
 
 
-def test_a_path_that_is_taken_is_told() -> None:
-    """At the start, with the setting to change."""
-    app = make()
-
-    @app.get("/metrics")
-    async def mine(request: Any) -> None: ...
-
-    with pytest.raises(ConfigError, match="METRICS_PATH='/metrics'"):
-        app.compile()
-
-
 def test_a_path_that_is_served_already_is_told() -> None:
     """With the names of both settings, unless one of the two is off."""
     with pytest.raises(ConfigError, match="METRICS_PATH and DOCS_PATH are both '/docs'"):

@@ -67,6 +67,8 @@ class Loaded(Generic[S]):
 def load_settings(
     *,
     keywords: Mapping[str, Any] | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    env_prefix: str | None = ...,
     env: Mapping[str, str] | None = ...,
     directory: str | os.PathLike[str] | None = ...,
     module: str | None = ...,
@@ -77,6 +79,8 @@ def load_settings(
     cls: type[S],
     *,
     keywords: Mapping[str, Any] | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    env_prefix: str | None = ...,
     env: Mapping[str, str] | None = ...,
     directory: str | os.PathLike[str] | None = ...,
     module: str | None = ...,
@@ -86,6 +90,8 @@ def load_settings(
     cls: type[Any] = Settings,
     *,
     keywords: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    env_prefix: str | None = "SANIC_",
     env: Mapping[str, str] | None = None,
     directory: str | os.PathLike[str] | None = None,
     module: str | None = None,
@@ -94,12 +100,15 @@ def load_settings(
     """Read every source and check the result. It keeps nothing, so calling it again reads again.
 
     Each layer wins over those before it: defaults, the settings module, the TOML file, the ``.env``
-    file, the environment, ``keywords``. Only the value that wins is checked. An unknown name that
-    is nearly a setting's is warned of in the log ``sanic_ms.config``.
+    file, the environment, ``config``, ``keywords``. Only the value that wins is checked. An unknown
+    name that is nearly a setting's is warned of in the log ``sanic_ms.config``.
 
     Args:
         cls: The settings to load; a subclass of `Settings` for typed settings of your own.
         keywords: The highest layer; names in lower or upper case.
+        config: What code has set on Sanic's ``app.config``, likewise.
+        env_prefix: What Sanic's variables begin with: a name with it wins over the bare one, and
+            one with ``SANIC_MS_`` over both. Default ``SANIC_``; None: there are none.
         env: The environment. Default ``os.environ``.
         directory: The folder of the module and the files. Default the working directory.
         module: The settings module. Default ``SANIC_MS_SETTINGS`` of the environment or ``.env``;
@@ -122,15 +131,22 @@ def load_settings(
         sources.from_module(module or DEFAULT_MODULE, folder, required=module is not None),
         sources.from_toml(folder / (toml or DEFAULT_TOML), required=toml is not None),
     )
-    texts = (sources.from_dotenv(entries), sources.from_environment(environment))
-    direct = sources.from_keywords(keywords or {})
+    prefixes = tuple(filter(None, (env_prefix, PREFIX)))
+    texts = (
+        sources.from_dotenv(entries, prefixes),
+        sources.from_environment(environment, prefixes),
+    )
+    direct = (
+        sources.from_keywords(config or {}, "app.config"),
+        sources.from_keywords(keywords or {}),
+    )
 
     fields = {field.name.upper(): field for field in msgspec.structs.fields(cls)}
     _warn_of_near_misses(
-        {*fields, *_VARIABLES}, _unchecked_names((*files, texts[0], direct), environment)
+        {*fields, *_VARIABLES}, _unchecked_names((*files, texts[0], *direct), environment)
     )
     given: Layer = {}
-    for layer in (*files, *texts, direct):
+    for layer in (*files, *texts, *direct):
         if not _DATABASE.isdisjoint(layer):
             # The two say the same thing: a layer that gives either decides both.
             given = {name: value for name, value in given.items() if name not in _DATABASE}
@@ -150,7 +166,7 @@ def load_settings(
     _check_together(settings, origin)
 
     extra: dict[str, Any] = {}
-    for layer in (*files, direct):
+    for layer in (*files, *direct):
         for name, value in layer.items():
             if name not in fields:
                 extra[name] = value.value

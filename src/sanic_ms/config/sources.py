@@ -10,7 +10,7 @@ import sys
 import threading
 import tomllib
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -108,29 +108,31 @@ def load_dotenv(path: Path) -> dict[str, DotenvEntry]:
     return {} if text is None else read_dotenv(text, name=path.name)
 
 
-def from_dotenv(entries: Mapping[str, DotenvEntry]) -> Layer:
-    """The entries as a layer; a name with the prefix wins over the bare one."""
+def from_dotenv(entries: Mapping[str, DotenvEntry], prefixes: Sequence[str] = (PREFIX,)) -> Layer:
+    """The entries as a layer; a name with a prefix wins over the bare one, and one with a later
+    prefix over those before."""
     given = {key: Given(entry.value, f".env line {entry.line}") for key, entry in entries.items()}
-    return _prefixed_first(given)
+    return _prefixed_first(given, prefixes)
 
 
-def from_environment(env: Mapping[str, str]) -> Layer:
-    """Environment variables as a layer; a name with the prefix wins over the bare one."""
+def from_environment(env: Mapping[str, str], prefixes: Sequence[str] = (PREFIX,)) -> Layer:
+    """Environment variables as a layer; prefixes count as for `from_dotenv`."""
     given = {key: Given(value, f"environment variable {key}") for key, value in env.items()}
-    return _prefixed_first(given)
+    return _prefixed_first(given, prefixes)
 
 
-def from_keywords(keywords: Mapping[str, Any]) -> Layer:
+def from_keywords(keywords: Mapping[str, Any], source: str = "keyword") -> Layer:
     """Keywords as a layer; their names may be in lower or upper case."""
-    return {key.upper(): Given(value, "keyword") for key, value in keywords.items()}
+    return {key.upper(): Given(value, source) for key, value in keywords.items()}
 
 
-def _prefixed_first(given: Layer) -> Layer:
-    bare = {key: value for key, value in given.items() if not key.startswith(PREFIX)}
-    prefixed = {
-        key.removeprefix(PREFIX): value for key, value in given.items() if key.startswith(PREFIX)
-    }
-    return bare | prefixed
+def _prefixed_first(given: Layer, prefixes: Sequence[str]) -> Layer:
+    layers: dict[str, Layer] = {prefix: {} for prefix in ("", *prefixes)}
+    for key, value in given.items():
+        # The longest: SANIC_ begins a name with SANIC_MS_, too.
+        prefix = max((prefix for prefix in layers if key.startswith(prefix)), key=len)
+        layers[prefix][key.removeprefix(prefix)] = value
+    return {key: value for layer in layers.values() for key, value in layer.items()}
 
 
 def _read(path: Path, *, required: bool) -> str | None:

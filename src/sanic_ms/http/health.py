@@ -78,9 +78,9 @@ def mount_health(
     app: Sanic[Any, Any],
     checks: HealthChecks,
     *,
-    live: str = "/health/live",
-    ready: str = "/health/ready",
-    startup: str = "/health/startup",
+    live: str | None = "/health/live",
+    ready: str | None = "/health/ready",
+    startup: str | None = "/health/startup",
     detailed: Callable[[Request], bool] = lambda request: False,
 ) -> None:
     """Serve liveness, readiness and startup. They stand neither in the document nor in the log.
@@ -88,7 +88,7 @@ def mount_health(
     Args:
         app: The application.
         checks: What is served.
-        live, ready, startup: The three paths.
+        live, ready, startup: The three paths; None for one that is not served.
         detailed: Whether a request may see how each part is.
 
     Raises:
@@ -113,15 +113,22 @@ def mount_health(
         return _answer(status, parts if detailed(request) else None)
 
     for handler, path in ((health_live, live), (health_ready, ready), (health_startup, startup)):
+        if path is None:
+            continue
         spec = route_spec(handler)
         spec.hidden, spec.security = True, []
-        name = handler.__name__
         try:
-            app.add_route(handler, path, methods=["GET", "HEAD"], name=name, ctx_access_log=False)
+            app.add_route(
+                handler,
+                path,
+                methods=["GET", "HEAD"],
+                name=f"sanic_ms.{handler.__name__}",
+                ctx_access_log=False,
+            )
         except RouteExists:
+            setting = f"{handler.__name__.upper()}_PATH={path!r}"
             raise ConfigError(
-                f"{name.upper()}_PATH={path!r}: there is a route with this path already; set "
-                "another, or HEALTH=false"
+                f"{setting}: there is a route with this path already; set another, or HEALTH=false"
             ) from None
 
 

@@ -43,7 +43,13 @@ def mount_metrics(
     spec = route_spec(handler)
     spec.hidden, spec.security = True, []
     try:
-        app.add_route(handler, path, methods=["GET", "HEAD"], name="metrics", ctx_access_log=False)
+        app.add_route(
+            handler,
+            path,
+            methods=["GET", "HEAD"],
+            name="sanic_ms.metrics",
+            ctx_access_log=False,
+        )
     except RouteExists:
         raise ConfigError(
             f"METRICS_PATH={path!r}: there is a route with this path already; set another, or "

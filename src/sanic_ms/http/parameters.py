@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from sanic_ms.exception import BadRequest, FieldError
+from sanic_ms.http.cast_values import comes_cast, pass_cast, written
 from sanic_ms.http.error_types import MISSING, NOT_UTF8, REPEATED
 from sanic_ms.http.fields import field_errors, number_errors, wire_fields
 from sanic_ms.http.query import query_of
@@ -50,6 +51,9 @@ def compile_parameter(parameter: Parameter) -> Reader:
     """
     if parameter.source == "page":
         return compile_object(Page, "query", default=parameter.default)
+    name, default = parameter.wire_name, parameter.default
+    if parameter.source == "path" and comes_cast(parameter.annotation, parameter.gives):
+        return lambda request, path, errors: path.get(name, default)
     # Text is never null; msgspec would take the word "null" for it.
     plain = _without_none(parameter.annotation)
     annotation = to_type(plain, "input")
@@ -57,8 +61,8 @@ def compile_parameter(parameter: Parameter) -> Reader:
         fill, default = filler(annotation), parameter.default
         return compile_object(annotation, parameter.source, fill, default=default)
     require_readable(annotation, f"the parameter {parameter.name!r}", parameter.source)
-    name, default = parameter.wire_name, parameter.default
-    kind = _within_64_bits(plain)
+    # The path takes what the router takes: `<id:int>` has no limit.
+    kind = plain if parameter.source == "path" else _within_64_bits(plain)
     take = _TAKERS[parameter.source](name, _is_sequence(kind))
     if parameter.is_encoded:
         take = _from_encoded_path(name)
@@ -85,16 +89,8 @@ def compile_parameter(parameter: Parameter) -> Reader:
             errors.extend(number_errors(raw, kind, number, strict=False, root=where))
         return value
 
-    if parameter.source != "path" or kind is not _INT64:
-        return read
-
-    def read_integer(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
-        value = path.get(name)
-        if type(value) is int and -(2**63) <= value < 2**63:  # the router has cast it already
-            return value
-        return read(request, path, errors)
-
-    return read_integer
+    is_text = parameter.source != "path" or parameter.gives is str
+    return read if is_text else pass_cast(name, plain, read)
 
 
 def compile_object(
@@ -238,11 +234,10 @@ def _from_header(name: str, is_list: bool) -> Callable[[Request, Mapping[str, An
 def _from_path(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
     def take(request: Request, path: Mapping[str, Any]) -> Any:
         # As text again: the router has cast it, and the handler may want another type.
-        value = path.get(name)
-        if value is None:
-            return None
-        text = str(value)
-        if "\ufffd" in text:  # Sanic has decoded it, and puts this in the place of what it cannot
+        text = written(path.get(name))
+        if (
+            type(text) is str and "\ufffd" in text
+        ):  # Sanic has decoded it, and puts this in the place of what it cannot
             _decoded(request.raw_url.partition(b"?")[0].decode("latin-1"))
         return text
 
@@ -251,11 +246,8 @@ def _from_path(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]
 
 def _from_encoded_path(name: str) -> Callable[[Request, Mapping[str, Any]], Any]:
     def take(request: Request, path: Mapping[str, Any]) -> Any:
-        value = path.get(name)
-        if value is None:
-            return None
-        text = str(value)
-        return _decoded(text) if "%" in text else text
+        text = written(path.get(name))
+        return _decoded(text) if type(text) is str and "%" in text else text
 
     return take
 

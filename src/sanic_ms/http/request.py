@@ -214,10 +214,12 @@ class Request(SanicRequest):
         """The body as JSON, read once; None for an empty body.
 
         Raises:
-            BadRequest: it is not JSON in UTF-8, nests too deep, or repeats a key.
+            BadRequest: it is not JSON in UTF-8, nests too deep, or repeats a key; with
+                ``Service(loads=…)``, that has raised.
         """
         if self.parsed_json is None and self.body:
-            self.parsed_json = decode_json(self.body)
+            loads = getattr(self.app, "_json_loads", None)
+            self.parsed_json = decode_json(self.body) if loads is None else self.load_json(loads)
         return self.parsed_json
 
 

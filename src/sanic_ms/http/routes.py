@@ -7,7 +7,6 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ from sanic import Sanic
 from sanic_routing.route import Route
 
 from sanic_ms.container import Container
+from sanic_ms.http.cast_values import comes_cast
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
@@ -25,9 +25,10 @@ from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
-from sanic_ms.values.route import DocumentedRoute, RouteSpec, route_spec, template_of
+from sanic_ms.values.path import PathParameter, path_parameters
+from sanic_ms.values.route import DocumentedRoute, RouteSpec, origin_of, route_spec, template_of
 
-__all__ = ["compile_routes", "describe_routes", "handlers_of", "limit_integers", "whole_number"]
+__all__ = ["compile_routes", "describe_routes", "handlers_of"]
 
 
 log = logging.getLogger("sanic_ms.http")
@@ -113,24 +114,6 @@ def handlers_of(route: Route) -> dict[str, Callable[..., Any]]:
     return {method: operation.handler for method, operation in sorted(operations.items())}
 
 
-def limit_integers(app: Sanic[Any, Any]) -> None:
-    """Let ``<id:int>`` match no number of more than 64 bits: nothing has such an id, and a database
-    would fail on it where a 404 is meant."""
-    app.router.register_pattern("int", whole_number, r"^-?\d+$")
-
-
-def whole_number(text: str) -> int:
-    """The number of a path's part.
-
-    Raises:
-        ValueError: it is none, or has more than 64 bits. Sanic takes the path for another one then.
-    """
-    value = int(text)
-    if -(2**63) <= value < 2**63:
-        return value
-    raise ValueError(f"{text[:30]} has more than 64 bits")
-
-
 def _is_ours(route: Route) -> bool:
     handler = route.handler
     return not (
@@ -163,14 +146,13 @@ def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint
 def _read(
     declared: Callable[..., Any], route: Route, container: Container, *, is_method: bool
 ) -> _RouteOperation:
-    path_names = frozenset(param.name for param in route.defined_params.values())
+    path = path_parameters(route)
     signature = read_signature(
-        declared, path_names, is_service=container.__contains__, is_method=is_method
+        declared, frozenset(path), is_service=container.__contains__, is_method=is_method
     )
     is_encoded = not route.unquote  # else `_decoded` has done it
-    numbers = {p.name for p in route.defined_params.values() if p.cast is whole_number}
     parameters = tuple(
-        _placed(entry, is_encoded, numbers) if entry.source == "path" else entry
+        _placed(entry, is_encoded, path[entry.wire_name].gives) if entry.source == "path" else entry
         for entry in signature.parameters
     )
     spec = route_spec(_function_of(declared))
@@ -178,9 +160,10 @@ def _read(
     return _RouteOperation(declared, signature, spec)
 
 
-def _placed(entry: Parameter, is_encoded: bool, numbers: set[str]) -> Parameter:
-    is_cast = entry.annotation is int and entry.name == entry.wire_name and entry.name in numbers
-    return replace(entry, is_encoded=is_encoded, is_cast=is_cast)
+def _placed(entry: Parameter, is_encoded: bool, gives: type | None) -> Parameter:
+    # What has another name in the path is passed under that of the handler.
+    is_cast = entry.name == entry.wire_name and comes_cast(entry.annotation, gives)
+    return replace(entry, is_encoded=is_encoded, is_cast=is_cast, gives=gives)
 
 
 def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -267,14 +250,12 @@ def _describe(
             by_source["query"].update(_page_parameters())
         elif entry.source != "service":
             by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
-    casts = {param.name: _cast_of(param) for param in route.defined_params.values()}
+    path = path_parameters(route)
     declared = {name: type_ for name, (type_, _) in by_source["path"].items()}
-    by_source["path"] = {
-        name: by_source["path"].get(name, (cast, ...)) for name, cast in casts.items()
-    }
-    # "app.users.get_user", "app.users.get_user_example_com": the last part is the handler's name.
-    _, _, local = route.name.partition(".")
-    group, _, name = local.rpartition(".")
+    shapes = {name: _path_shape(entry, declared.get(name, Any)) for name, entry in path.items()}
+    by_source["path"] = {name: (shape, ...) for name, shape in shapes.items()}
+    origin = origin_of(route)
+    name = origin.name
     return DocumentedRoute(
         path=template_of(route),
         methods=(method,),
@@ -284,21 +265,21 @@ def _describe(
         query_types=by_source["query"],
         header_types=by_source["header"],
         # What the route's pattern has let through is always text, and of its own type.
-        validates_path=any(type_ not in (str, casts.get(name)) for name, type_ in declared.items()),
+        validates_path=any(
+            type_ not in (str, Any, path[name].gives) for name, type_ in declared.items()
+        ),
         body=body,
         produces=spec.produces if spec.produces is not None else signature.returns,
         paginated=signature.paginated or (pages and signature.returns is None),
-        group=group,
+        group=origin.group,
         doc=inspect.getdoc(operation.handler) or "",
     )
 
 
-_CASTS: dict[str, type] = {"int": int, "ymd": date}
-
-
-def _cast_of(param: Any) -> Any:
-    """The type of a path parameter; a few of Sanic's casts are functions."""
-    return param.cast if isinstance(param.cast, type) else _CASTS.get(param.label, str)
+def _path_shape(entry: PathParameter, declared: Any) -> Any:
+    """The shape of a path parameter's text: the handler's, where that reads the text itself."""
+    reads_text = entry.gives is str or entry.gives is entry.shape
+    return declared if reads_text and declared not in (str, Any) else entry.shape
 
 
 def _page_parameters() -> dict[str, tuple[Any, Any]]:

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import NotFound
 
 from sanic_ms.shapes import ENCODER
 from sanic_ms.values.route import route_spec
 
-__all__ = ["mount"]
+__all__ = ["asset_paths", "mount"]
 
 _TYPES = {
     "favicon-32x32.png": "image/png",
@@ -70,6 +69,8 @@ def mount(
     document: Callable[[], bytes | Mapping[str, Any]],
     title: str | None = None,
     protect: Callable[[Handler], Handler] = lambda handler: handler,
+    with_spec: bool = True,
+    with_docs: bool = True,
 ) -> None:
     """Serve the document and its page. Neither stands in the document itself.
 
@@ -81,15 +82,22 @@ def mount(
             first asks for it.
         title: The page's title; default the application's name.
         protect: Wraps each handler, to let only some in. Default: everybody is let in.
+        with_spec, with_docs: Whether the document and the page are served.
     """
     site = _Site(spec_path, docs_path, document, app.name if title is None else title)
-    base = docs_path.rstrip("/")
-    for handler, path, name in (
-        (site.spec, spec_path, "openapi_spec"),
-        (site.page, docs_path, "openapi_docs"),
-        (site.asset, f"{base}/<file:[a-zA-Z0-9.-]+>", "openapi_asset"),
-    ):
-        app.add_route(protect(handler), path, methods=["GET", "HEAD"], name=name)
+    served = [(site.spec, spec_path, "openapi_spec")] if with_spec else []
+    if with_docs:
+        served.append((site.page, docs_path, "openapi_docs"))
+        # A route without a parameter comes before every route of the application that has one.
+        for file, path in zip(_TYPES, asset_paths(docs_path), strict=True):
+            served.append((site.asset(file), path, f"openapi_asset.{file}"))
+    for handler, path, name in served:
+        app.add_route(protect(handler), path, methods=["GET", "HEAD"], name=f"sanic_ms.{name}")
+
+
+def asset_paths(docs_path: str) -> list[str]:
+    """Where the files of the page are."""
+    return [f"{docs_path.rstrip('/')}/{file}" for file in _TYPES]
 
 
 class _Site:
@@ -119,19 +127,19 @@ class _Site:
             response.headers["referrer-policy"] = "no-referrer"
             return response
 
-        async def asset(request: Request, file: str) -> HTTPResponse:
-            if file not in _TYPES:
-                raise NotFound("no such file")
-            # The page asks for a file with its hash; what is under that address never changes.
-            found = self._asset(file)
-            pinned = request.query_string == f"v={found.etag[1:-1]}"
-            cache = "public, max-age=31536000, immutable" if pinned else "no-cache"
-            return _answer(request, found, _TYPES[file], cache)
+        self.spec, self.page = _hidden(spec), _hidden(page)
 
-        self.spec, self.page, self.asset = spec, page, asset
-        for handler in (spec, page, asset):
-            spec_of = route_spec(handler)
-            spec_of.hidden, spec_of.security = True, []
+    def asset(self, name: str) -> Handler:
+        """The handler of one of the page's files."""
+
+        async def asset(request: Request) -> HTTPResponse:
+            # The page asks for a file with its hash; what is under that address never changes.
+            file = self._asset(name)
+            pinned = request.query_string == f"v={file.etag[1:-1]}"
+            cache = "public, max-age=31536000, immutable" if pinned else "no-cache"
+            return _answer(request, file, _TYPES[name], cache)
+
+        return _hidden(asset)
 
     def _spec(self) -> _Asset:
         if "spec" not in self._files:
@@ -176,6 +184,12 @@ class _Site:
             folder = importlib.resources.files("sanic_ms.openapi") / "assets"
             self._files[name] = _file((folder / name).read_bytes())
         return self._files[name]
+
+
+def _hidden(handler: Handler) -> Handler:
+    spec = route_spec(handler)
+    spec.hidden, spec.security = True, []
+    return handler
 
 
 def _file(body: bytes) -> _Asset:

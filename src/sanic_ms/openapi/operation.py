@@ -278,8 +278,8 @@ def _parameter(place: str, name: str, schema: Schema, required: bool) -> dict[st
     if description := schema.get("description"):
         out["description"] = description
         schema = {key: value for key, value in schema.items() if key != "description"}
-    if schema.get("type") == "integer" and not _BOUNDS & schema.keys():
-        # What is behind a service, and most clients, hold no larger numbers.
+    if place != "path" and schema.get("type") == "integer" and not _BOUNDS & schema.keys():
+        # The framework takes no larger numbers there; in the path it takes what the router does.
         schema = {"type": "integer", "format": "int64", **schema}
     out["schema"] = schema
     return out

@@ -41,6 +41,7 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     workers = service.state.workers or 1
     facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
     say(service.name, address, {**endpoints.addresses(address), **facts})
+    endpoints.tell_taken()
     endpoints.warn_of_open()
     warn_of_unapplied(service.settings)
 
@@ -122,7 +123,7 @@ def _address_of(bound: socket.socket, scheme: str) -> str:
 
 def _sources(sources: Mapping[str, str]) -> list[str]:
     """Where settings came from; single lines and variables are not named."""
-    kinds = {"environment": "environment", "keyword": "code", ".env": ".env"}
+    kinds = {"environment": "environment", "keyword": "code", "app.config": "code", ".env": ".env"}
     found = dict.fromkeys(
         kinds.get(source.split(" ")[0], source)
         for source in sources.values()

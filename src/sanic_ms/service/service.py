@@ -12,13 +12,11 @@ import socket
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import msgspec
 from sanic import Sanic
-from sanic.config import DEFAULT_CONFIG
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 
-from sanic_ms.config import Loaded, Settings, load_settings
+from sanic_ms.config import Loaded, Settings
 from sanic_ms.container import Container, Scope
 from sanic_ms.context import RequestContext
 from sanic_ms.db import ConnectionPool
@@ -29,19 +27,21 @@ from sanic_ms.http.errors import EnvelopeErrorHandler
 from sanic_ms.http.health import HealthChecks
 from sanic_ms.http.policies import require_policies
 from sanic_ms.http.request import Request
-from sanic_ms.http.routes import compile_routes, limit_integers
+from sanic_ms.http.routes import compile_routes
 from sanic_ms.lifecycle import Component, Lifecycle
 from sanic_ms.server import HttpProtocol
 from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.routes import watch_for
-from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_paths
+from sanic_ms.service.admin_endpoints import AdminEndpoints, check_paths
 from sanic_ms.service.announcement import announce, without_sanics_mode
 from sanic_ms.service.components import LateComponents
+from sanic_ms.service.configuration import Configuration
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.document import ServiceDocument
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
+from sanic_ms.service.registration import Registration
 from sanic_ms.service.tasks import (
     BackgroundTasks,
     cancel_all,
@@ -104,8 +104,10 @@ class Service(Sanic[Any, Any]):
         self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
+        self._json_loads = keywords.get("loads")
         super().__init__(name, **keywords)
-        limit_integers(self)
+        self._configuration = Configuration(self.config, settings, keywords)
+        self._registration = Registration(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)
         self._metrics = ServiceMetrics(self)
@@ -160,30 +162,31 @@ class Service(Sanic[Any, Any]):
 
     @property
     def settings_in_code(self) -> dict[str, Any]:
-        """What `configure` was told so far."""
-        return dict(self._settings_keywords)
+        """What code has set so far, with `configure` or on ``app.config``."""
+        return {**self._configuration.changes, **self._settings_keywords}
 
     @property
     def loaded(self) -> Loaded[Any]:
         """The settings with the source of each, and what the sources hold besides."""
         if self._loaded is None:
-            keywords = {**self._changed_in_code(), **self._settings_keywords}
-            loaded = load_settings(self._settings_class, keywords=keywords)
-            self._loaded = loaded
-            values = msgspec.structs.asdict(loaded.settings)
-            # Sanic reads its own limits from here, and an application whatever it added.
-            self.config.update({name.upper(): value for name, value in values.items()})
-            self.config.update(loaded.extra)
+            self._configuration = self._configuration.of(self.config)
+            self._loaded = self._configuration.load(self._settings_keywords)
         return self._loaded
 
-    def _changed_in_code(self) -> dict[str, Any]:
-        """What the application has set on Sanic's own configuration: ``app.config.X = …``."""
-        names = (name.upper() for name in self._settings_class.__struct_fields__)
-        return {
-            name.lower(): self.config[name]
-            for name in names
-            if name in DEFAULT_CONFIG and self.config[name] != DEFAULT_CONFIG[name]
-        }
+    # --- routes --------------------------------------------------------------------------------
+
+    def blueprint(self, blueprint: Any, **options: Any) -> None:
+        """As Sanic's."""
+        with self._registration.of(blueprint, options.get("name_prefix")):
+            super().blueprint(blueprint, **options)
+
+    def _apply_route(self, route: Any, overwrite: bool = False) -> list[Any]:
+        """As Sanic's; a route of the application's wins over one of the framework's."""
+        if self._mounted and route.version is None:
+            overwrite |= self._admin.gives_way_to(route.uri, route.methods or ("GET",))
+        routes = super()._apply_route(route, overwrite)
+        self._registration.keep(routes, route.name)
+        return routes
 
     # --- background tasks ------------------------------------------------------------------------
 
@@ -248,8 +251,9 @@ class Service(Sanic[Any, Any]):
         """What counts and traces the requests; the servers call it."""
         if self._observer is None:
             metrics = ServerMetrics(self.metrics) if self.settings.metrics else None
-            paths = admin_paths(self.settings)
-            self._observer = Instrumentation(metrics, self.tracing.server, exclude=paths)
+            self._observer = Instrumentation(
+                metrics, self.tracing.server, exclude=self._admin.unobserved_paths()
+            )
         return self._observer
 
     @property
@@ -310,7 +314,7 @@ class Service(Sanic[Any, Any]):
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
         self._logs.set_up(self)
-        with without_sanics_mode():
+        with without_sanics_mode(), self._configuration.paused():
             super().prepare(*args, **keywords)
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")

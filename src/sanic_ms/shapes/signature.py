@@ -115,6 +115,8 @@ class Parameter:
         default: Its default, `REQUIRED` for none.
         is_encoded: It comes percent-encoded, as Sanic leaves parts of the path.
         is_cast: It comes as what the handler asks for, and needs no reading: a part of the path.
+        gives: The class of what the router passes for a part of the path; None where that is not
+            known.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Parameter:
     default: Any = REQUIRED
     is_encoded: bool = False
     is_cast: bool = False
+    gives: type | None = None
 
     @property
     def required(self) -> bool:

@@ -242,7 +242,7 @@ class TestClient:
         params: Any = None,
         headers: Mapping[str, str] | None = None,
         method: str | None = None,
-        path: Mapping[str, Any] | None = None,
+        path: Any = None,
         **values: Any,
     ) -> Awaitable[TestResponse]:
         """Call a handler by its name: ``client.create_user(…)`` is ``call("create_user", …)``.
@@ -254,7 +254,8 @@ class TestClient:
             params: The query: a mapping or pairs.
             headers: Headers to add.
             method: Where the handler answers several.
-            path: Path parameters that are named like an argument here.
+            path: A mapping of path parameters, for those that are named like an argument here. Any
+                other value is that of the path parameter ``path``.
             values: The path parameters.
 
         Raises:
@@ -263,7 +264,9 @@ class TestClient:
             UnansweredCall: as for `request`.
         """
         _check_async(handler)
-        return self._call(handler, data, params, headers, method, {**values, **(path or {})})
+        if path is not None:
+            values |= path if isinstance(path, Mapping) else {"path": path}
+        return self._call(handler, data, params, headers, method, values)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[TestResponse]]:
         if name.startswith("_"):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
+from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sanic import Blueprint, Sanic
 from sanic_routing.route import Route
 
-from sanic_ms.values.route import RouteSpec, route_spec
+from sanic_ms.values.path import path_parameters
+from sanic_ms.values.route import RouteOrigin, RouteSpec, origin_of, route_spec, template_of
 
 __all__ = ["Handler", "find_handler"]
 
+_OURS = "sanic_ms."  # the group of the framework's own handlers
 _WITHOUT_OWN_HANDLER = {"HEAD", "OPTIONS"}
 
 
@@ -41,8 +45,7 @@ class Handler(NamedTuple):
         Raises:
             TypeError: a parameter is missing or None, or there is none of that name.
         """
-        params = self.route.defined_params
-        names = [param.name for param in params.values()]
+        names = list(path_parameters(self.route))
         unknown = sorted(set(values) - set(names))
         missing = [name for name in names if name not in values]
         if unknown or missing:
@@ -50,24 +53,20 @@ class Handler(NamedTuple):
             if missing:
                 what = f"{what}{' and ' if what else ''}needs {', '.join(missing)}"
             known = ", ".join(names) or "none"
-            raise TypeError(f"{self.name} {what} (path parameters: {known})")
+            hint = "; give one that is named like an argument in path={…}" if missing else ""
+            raise TypeError(f"{self.name} {what} (path parameters: {known}){hint}")
         for name in names:
             if values[name] is None:
                 raise TypeError(f"{self.name}: the path parameter {name} is None")
-        parts = []
-        for index, part in enumerate(self.route.parts):
-            if index not in params:
-                parts.append(part)
-                continue
-            param = params[index]
-            safe = "/" if param.label == "path" else ""
-            parts.append(quote(str(values[param.name]), safe=safe))
-        return "/" + "/".join(parts) + ("/" if self._ends_with_slash else "")
+        slashes = {p.name for p in self.route.defined_params.values() if _takes_slashes(p)}
 
-    @property
-    def _ends_with_slash(self) -> bool:
-        raw = str(self.route.raw_path)
-        return bool(self.route.parts) and bool(self.route.strict) and raw.endswith("/")
+        def written(match: re.Match[str]) -> str:
+            name = match[1]
+            value = values[name]
+            text = str(value.value if isinstance(value, Enum) else value)
+            return quote(text, safe="/" if name in slashes else "")
+
+        return re.sub(r"\{(\w+)\}", written, template_of(self.route))
 
     @property
     def spec(self) -> RouteSpec:
@@ -89,14 +88,12 @@ def find_handler(
     Raises:
         AttributeError: there is none, or several; the text lists what there is.
     """
-    group = blueprint.name if isinstance(blueprint, Blueprint) else blueprint
     known: dict[str, list[Route]] = {}
     for route in app.router.routes:
-        _, _, local = route.name.partition(".")
-        if group is not None:
-            if not local.startswith(f"{group}."):
-                continue
-            local = local.removeprefix(f"{group}.")
+        origin = origin_of(route)
+        if getattr(route.ctx, "preflight", False) or not _is_of(origin, blueprint):
+            continue
+        local = origin.full_name if blueprint is None else origin.name
         known.setdefault(local, []).append(route)
     found = {local: routes for local, routes in known.items() if _means(name, local)}
     if name in found:
@@ -104,13 +101,29 @@ def find_handler(
     if len(found) == 1:
         ((local, routes),) = found.items()
         return Handler(local, routes[0])
-    where = app.name if group is None else f"blueprint {group!r} of {app.name}"
+    shown = blueprint.name if isinstance(blueprint, Blueprint) else blueprint
+    where = app.name if shown is None else f"blueprint {shown!r} of {app.name}"
     if found:
         raise AttributeError(f"{where} has several handlers {name!r}: {', '.join(sorted(found))}")
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    listed = ", ".join(sorted(known)) or "none"
+    listed = ", ".join(sorted(name for name in known if not name.startswith(_OURS))) or "none"
     raise AttributeError(f"{where} has no handler {name!r} (it has: {listed}){hint}")
+
+
+def _is_of(origin: RouteOrigin, blueprint: str | Blueprint | None) -> bool:
+    """Whether a route was registered with a blueprint, that is named with or without the prefix of
+    its names."""
+    if blueprint is None or isinstance(blueprint, str):
+        names = (None, origin.group, getattr(origin.blueprint, "name", origin.group))
+        return blueprint in names
+    if origin.blueprint is None:  # of an application that keeps no origins
+        return origin.group == blueprint.name
+    return origin.blueprint is blueprint
+
+
+def _takes_slashes(param: Any) -> bool:
+    return param.label == "path" or "/" in param.label
 
 
 def _means(name: str, local: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from sanic_ms.exception import HTTPError
+from sanic_ms.values.path import segment_of
 
 __all__ = [
     "DIRECT",
@@ -18,8 +19,11 @@ __all__ = [
     "DocumentedRoute",
     "EnvelopeSchema",
     "ResponseSpec",
+    "RouteOrigin",
     "RouteSpec",
+    "origin_of",
     "route_spec",
+    "set_origin",
     "spec_of",
     "template_of",
 ]
@@ -28,6 +32,7 @@ DIRECT = "__sanic_ms_direct__"
 """Where an endpoint keeps its `Direct`."""
 
 _ATTRIBUTE = "__route_spec__"
+_ORIGIN = "sanic_ms_origin"
 
 
 class Direct(NamedTuple):
@@ -121,8 +126,47 @@ def route_spec(handler: Callable[..., Any]) -> RouteSpec:
 
 def template_of(route: Any) -> str:
     """``/users/<id:int>``, one of the router's routes, as ``/users/{id}``."""
-    names = {index: f"{{{param.name}}}" for index, param in route.defined_params.items()}
+    names = {index: segment_of(param) for index, param in route.defined_params.items()}
     return "/" + "/".join(names.get(index, part) for index, part in enumerate(route.parts))
+
+
+class RouteOrigin(NamedTuple):
+    """Where a route was registered.
+
+    The name of a route does not tell: Sanic leaves out a prefix that stands there already, renames
+    copies, and lets names have dots.
+
+    Attributes:
+        name: The handler's name, as it was registered in its blueprint or on the application.
+        group: The blueprint's name, behind the ``name_prefix`` of its registration; ``""`` outside
+            one.
+        blueprint: The blueprint; None outside one.
+    """
+
+    name: str
+    group: str = ""
+    blueprint: Any = None
+
+    @property
+    def full_name(self) -> str:
+        """The name with the group before it."""
+        return f"{self.group}.{self.name}" if self.group else self.name
+
+
+def set_origin(route: Any, origin: RouteOrigin) -> None:
+    """Keep on a route of the router's where it was registered."""
+    setattr(route.extra, _ORIGIN, origin)
+
+
+def origin_of(route: Any) -> RouteOrigin:
+    """Where a route was registered. For an application that keeps no origins, as far as the name
+    of the route tells."""
+    origin: RouteOrigin | None = getattr(route.extra, _ORIGIN, None)
+    if origin is None:
+        _, _, local = route.name.partition(".")
+        group, _, name = local.rpartition(".")
+        origin = RouteOrigin(name, group)
+    return origin
 
 
 @dataclass(frozen=True, slots=True)
