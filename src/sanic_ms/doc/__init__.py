@@ -27,6 +27,7 @@ from sanic_ms.doc.fields import (
     Object,
     String,
     read_only,
+    write_only,
 )
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "security",
     "summary",
     "tag",
+    "write_only",
 ]
