@@ -372,7 +372,12 @@ class Service(Sanic[Any, Any]):
         if cors is not None:
             mount_preflights(self, cors)
         try:
-            compile_routes(self, envelope=self.envelope, container=self.container)
+            compile_routes(
+                self,
+                envelope=self.envelope,
+                container=self.container,
+                checks=self._metrics.response_checks(),
+            )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc
         if self.settings.deny_by_default:

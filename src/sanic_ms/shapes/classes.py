@@ -82,9 +82,10 @@ def members(cls: type, direction: Direction) -> Iterator[tuple[str, Member]]:
 def values_of(instance: Any) -> dict[str, Any]:
     """The values of an instance of a plain class by attribute, those of the class included that are
     defaults."""
+    cls: Any = type(instance)
     defaults = {
         name: default
-        for name, (_, default) in _attributes_of(type(instance)).items()
+        for name, (_, default) in _attributes_of(cls).items()
         if default is not msgspec.NODEFAULT
     }
     return {**defaults, **vars(instance)}
@@ -93,7 +94,8 @@ def values_of(instance: Any) -> dict[str, Any]:
 def set_values(instance: Any, data: Mapping[str, Any]) -> None:
     """Give an instance of a plain class what was read: each value under its attribute, whatever it
     is called on the wire."""
-    names = _attributes_by_wire(type(instance))
+    cls: Any = type(instance)
+    names = _attributes_by_wire(cls)
     vars(instance).update((names.get(key, key), value) for key, value in data.items())
 
 
