@@ -119,7 +119,8 @@ class _ProjectionCompiler:
         hints = _hints(type_)
         origins: dict[str, Origin] = getattr(cls, ORIGINS, {})
         keys = []
-        for field in info.fields:
+        order = {name: place for place, name in enumerate(hints)}  # msgspec sorts a TypedDict's
+        for field in sorted(info.fields, key=lambda field: order[field.name]):
             wire, name = field.encode_name, field.name
             origin = origins.get(wire) or Origin((wire,) if wire == name else (wire, name))
             attribute = origin.names[-1] if wire in origins and origin.names else name
