@@ -9,7 +9,6 @@ import enum
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -230,17 +229,17 @@ def _by_attribute(key: AnswerKey) -> AnswerKey:
 def _same_names(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     allowed = frozenset(key.wire for key in plan.keys)
     required = {key.wire for key in plan.keys if key.is_required} if plan.is_strict else set()
-    fits, is_open = allowed.issuperset, plan.is_open
+    fits, is_open, size = allowed.issuperset, plan.is_open, len(allowed)
 
     def arrange(row: dict[str, Any]) -> dict[str, Any]:
-        if not row.keys() >= required:
-            raise _missing(plan, row)
-        if is_open or fits(row):
-            return row
-        data = row.copy()
-        for key in row:
-            if key not in allowed:
-                del data[key]
+        data = row
+        if not (is_open or fits(row)):
+            data = row.copy()
+            for key in row:
+                if key not in allowed:
+                    del data[key]
+        if len(data) < size and not data.keys() >= required:
+            raise _missing(plan, data)
         return data
 
     return arrange
@@ -259,13 +258,13 @@ def _gatherer(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     wires = tuple(key.wire for key in keys)
     attributes = [key.origin.names[:2][-1] for key in keys if key.origin.names]
     by_attribute = frozenset(attributes).issuperset
-    # A row of the names in Python and nothing else, the usual one, is renamed in C.
-    size = len(keys) if len(set(attributes)) == len(keys) > 1 and not plan.is_open else -1
-    pick = itemgetter(*attributes) if size > 1 else itemgetter("")
+    # The usual row: the names in Python and nothing else.
+    size = len(keys) if len(set(attributes)) == len(keys) and not plan.is_open else -1
+    pairs = tuple(zip(wires, attributes, strict=False))
 
     def gather(row: dict[str, Any]) -> dict[str, Any]:
         if len(row) == size and by_attribute(row):
-            return dict(zip(wires, pick(row), strict=True))
+            return {wire: row[name] for wire, name in pairs}
         data: dict[str, Any] = {}
         if plan.is_open:
             data.update((name, value) for name, value in row.items() if name not in others)
