@@ -12,6 +12,7 @@ import msgspec
 
 from sanic_ms.shapes.build import to_type
 from sanic_ms.shapes.classes import TEXT_CLASSES, is_plain_class, is_pydantic, set_values
+from sanic_ms.shapes.columns import columns_of
 from sanic_ms.shapes.defaults import filler_of
 from sanic_ms.shapes.describe import describe
 from sanic_ms.shapes.member import Direction
@@ -86,9 +87,9 @@ def enc_hook(obj: Any) -> Any:
         TypeError: it is none of these; the text names its type.
     """
     cls: Any = type(obj)
-    if is_model(cls) or is_plain_class(cls):
-        return _projector_of(cls)(obj)
-    return to_plain(obj)
+    if is_model(cls):
+        return columns_of(obj)
+    return _projector_of(cls)(obj) if is_plain_class(cls) else to_plain(obj)
 
 
 @functools.lru_cache(maxsize=4096)

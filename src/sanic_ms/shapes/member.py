@@ -20,8 +20,8 @@ __all__ = [
     "ORIGINS",
     "Direction",
     "Member",
-    "Origin",
     "Row",
+    "ValueOrigin",
     "annotation",
     "fill",
     "new_object",
@@ -35,7 +35,7 @@ DEFAULTS = "__shape_defaults__"
 """The attribute of a generated type that holds what stands in for keys left out."""
 
 ORIGINS = "__shape_origins__"
-"""The attribute of a generated type that holds the `Origin` of each key of an answer."""
+"""The attribute of a generated type that holds the `ValueOrigin` of each key of an answer."""
 
 Row = Mapping[str, Any]
 """What a handler returns for an object, by key."""
@@ -46,7 +46,7 @@ DIGITS = "sanic_ms.digits"
 all, and how many of them after the point."""
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Where the value of an answer's key stands in the row that a handler returns.
 
     Attributes:
@@ -104,14 +104,14 @@ class Member:
     lookup: Callable[[Row], Any] | None = None
     write: DateWriter | None = None
 
-    def origin(self, wire: str) -> Origin:
+    def origin(self, wire: str) -> ValueOrigin:
         """Where the value of an answer stands; ``wire`` is the member's key there."""
         if self.compute is not None:
-            return Origin((), self.compute)
+            return ValueOrigin((), self.compute)
         if self.source is not None:
-            return Origin((self.source,))
+            return ValueOrigin((self.source,))
         names = (wire,) if self.attribute in (None, wire) else (wire, str(self.attribute))
-        return Origin(names, self.lookup)
+        return ValueOrigin(names, self.lookup)
 
 
 def new_object(name: str, *, module: str, doc: str | None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.shapes.classes import TEXT_CLASSES
-from sanic_ms.shapes.member import Origin
+from sanic_ms.shapes.member import ValueOrigin
 from sanic_ms.shapes.plain import to_row
 
 __all__ = [
@@ -90,7 +90,7 @@ class AnswerKey:
 
     wire: str
     attribute: str
-    origin: Origin
+    origin: ValueOrigin
     is_required: bool = True
     child: Projector | None = None
 
@@ -208,7 +208,7 @@ def project_instance(
 
 def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What makes of a row that is not yet as it goes out a dict that is."""
-    if all(key.origin == Origin((key.wire,)) for key in plan.keys):
+    if all(key.origin == ValueOrigin((key.wire,)) for key in plan.keys):
         return _same_names(plan)
     gather = _gatherer(plan)
     wires = {key.wire for key in plan.keys}
@@ -223,7 +223,7 @@ def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
 def _by_attribute(key: AnswerKey) -> AnswerKey:
     if key.wire not in key.origin.names:
         return key
-    return replace(key, origin=Origin((key.attribute,), key.origin.make))
+    return replace(key, origin=ValueOrigin((key.attribute,), key.origin.make))
 
 
 def _same_names(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -14,7 +14,7 @@ import msgspec
 from sanic_ms.shapes.build import is_anonymous, to_type
 from sanic_ms.shapes.classes import is_plain_class, is_pydantic
 from sanic_ms.shapes.dates import DateWriter
-from sanic_ms.shapes.member import ORIGINS, Origin
+from sanic_ms.shapes.member import ORIGINS, ValueOrigin
 from sanic_ms.shapes.objects import (
     LISTS,
     AnswerKey,
@@ -117,12 +117,12 @@ class _ProjectionCompiler:
         if not isinstance(info, (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)):
             return None
         hints = _hints(type_)
-        origins: dict[str, Origin] = getattr(cls, ORIGINS, {})
+        origins: dict[str, ValueOrigin] = getattr(cls, ORIGINS, {})
         keys = []
         order = {name: place for place, name in enumerate(hints)}  # msgspec sorts a TypedDict's
         for field in sorted(info.fields, key=lambda field: order[field.name]):
             wire, name = field.encode_name, field.name
-            origin = origins.get(wire) or Origin((wire,) if wire == name else (wire, name))
+            origin = origins.get(wire) or ValueOrigin((wire,) if wire == name else (wire, name))
             attribute = origin.names[-1] if wire in origins and origin.names else name
             child = self.compile(hints[name])
             keys.append(AnswerKey(wire, attribute, origin, field.required, child))
@@ -131,7 +131,7 @@ class _ProjectionCompiler:
             instance = project_instance(keys, msgspec.structs.force_setattr)
             if info.tag_field is not None:
                 tag = (info.tag_field, info.tag)
-                constant = Origin((info.tag_field,), lambda row: info.tag)
+                constant = ValueOrigin((info.tag_field,), lambda row: info.tag)
                 keys.insert(0, AnswerKey(info.tag_field, info.tag_field, constant))
         elif isinstance(info, inspect.DataclassType):
             instance = project_instance(keys, object.__setattr__)
@@ -153,7 +153,7 @@ class _ProjectionCompiler:
         finally:
             self.by_alias = outer
         is_open = cls.model_config.get("extra") == "allow"
-        if is_open and all(k.origin == Origin((k.wire,)) and k.child is None for k in keys):
+        if is_open and all(k.origin == ValueOrigin((k.wire,)) and k.child is None for k in keys):
             return None  # it declares that there may be more
         dump: Projector = lambda data: data  # noqa: E731 - the encoder's hook writes it
         if by_alias != own:
@@ -173,13 +173,15 @@ class _ProjectionCompiler:
             yield AnswerKey(
                 wire,
                 name,
-                Origin(names_of[name]),
+                ValueOrigin(names_of[name]),
                 with_defaults or field.is_required(),
                 self.compile(_compilable(field.annotation)),
             )
         for name, computed in cls.model_computed_fields.items():
             wire = (computed.alias or name) if by_alias else name
-            origin = Origin(tuple(dict.fromkeys((wire, name))), _property_of(cls, name, names_of))
+            origin = ValueOrigin(
+                tuple(dict.fromkeys((wire, name))), _property_of(cls, name, names_of)
+            )
             child = self.compile(_compilable(computed.return_type))
             yield AnswerKey(wire, name, origin, True, child)
 
