@@ -315,6 +315,18 @@ def test_a_foreign_key_is_the_key_whatever_stands_for_it(row: Any) -> None:
     assert answered([Citizen], [row]) == [{"id": 1, "town_id": 3, "nick_name": "x"}]
 
 
+class Visitor(pw.Model):
+    town = pw.ForeignKeyField(Town, help_text=cast(Any, {"id": int, "name": str}))
+
+
+@pytest.mark.parametrize("key", ["town", "town_id"])
+@pytest.mark.parametrize("town", [{"id": 3, "name": "rome", "x": 1}, Town(id=3, name="rome")])
+def test_a_foreign_key_that_is_shown_as_an_object_is_one(key: str, town: Any) -> None:
+    """The model's ``help_text`` says what the object has."""
+    shown = {"id": 1, "town_id": {"id": 3, "name": "rome"}}
+    assert answered(Visitor, {"id": 1, key: town}) == shown
+
+
 # --- fields that never leave ----------------------------------------------------------------------
 
 
@@ -673,6 +685,21 @@ def test_a_missing_field_inside_an_instance_is_found() -> None:
         with pytest.raises(ShapeMismatch) as caught:
             answered(made, made({"id": 1}))  # type: ignore[arg-type]
         assert caught.value.path == path
+
+
+class NeverUnset(msgspec.Struct, rename="camel"):
+    the_key: int | UnsetType
+    other: int | UnsetType = UNSET
+
+
+def test_unset_is_a_missing_field_where_the_document_requires_it() -> None:
+    """A type that allows UNSET without a default is required all the same."""
+    assert output(NeverUnset)["required"] == ["theKey"]
+    assert answered(NeverUnset, NeverUnset(1)) == {"theKey": 1}
+    with pytest.raises(ShapeMismatch) as caught:
+        answered([NeverUnset], [NeverUnset(1), NeverUnset(UNSET)])
+    assert caught.value.path == "[1].theKey"
+    assert answered(NeverUnset, NeverUnset(UNSET), strict=False) == {}
 
 
 def test_a_union_takes_the_member_that_lacks_nothing() -> None:

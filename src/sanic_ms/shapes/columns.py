@@ -21,7 +21,8 @@ def completed(model: Any, members: Iterable[tuple[str, Member]]) -> Iterator[tup
         field = model._meta.columns[column]
         is_hidden = _is_write_only(field)
         related = getattr(field, "rel_field", None)
-        if related is not None and field.name != column:
+        is_object = not (field.help_text is None or isinstance(field.help_text, str))
+        if related is not None and field.name != column and not is_object:
             # `.dicts()` gives the key under the name of the attribute, a join may give an object.
             lookup = _ForeignKey(field.name, related.name, related.column_name)
             yield column, replace(member, write_only=is_hidden, lookup=lookup)

@@ -180,16 +180,31 @@ def each(child: Projector, items: Iterable[Any]) -> list[Any]:
 
 
 def project_instance(
-    attributes: Iterable[AnswerKey], assign: Callable[[Any, str, Any], None]
+    name: str,
+    keys: Iterable[AnswerKey],
+    assign: Callable[[Any, str, Any], None],
+    *,
+    never_unset: Iterable[AnswerKey] = (),
 ) -> Projector:
     """Projects an instance of the declared class: its own attributes are what the shape declares,
-    and only their values may hold more."""
-    triples = tuple((key.attribute, key.wire, key.child) for key in attributes if key.child)
+    and only their values may hold more.
+
+    Args:
+        name: What the object is called.
+        keys: Its keys.
+        assign: Gives an instance another value.
+        never_unset: Those of the keys that may be `msgspec.UNSET`, and lack then what is required.
+    """
+    triples = tuple((key.attribute, key.wire, key.child) for key in keys if key.child)
+    required = tuple((key.attribute, key.wire) for key in never_unset)
 
     def project(data: Any) -> Any:
         changed = None
-        for name, wire, child in triples:
-            value = getattr(data, name)
+        for attribute, wire in required:
+            if getattr(data, attribute) is msgspec.UNSET:
+                raise ShapeMismatch(name, wire)
+        for attribute, wire, child in triples:
+            value = getattr(data, attribute)
             try:
                 kept = child(value)
             except ShapeMismatch as exc:
@@ -197,7 +212,7 @@ def project_instance(
             if kept is not value:
                 if changed is None:
                     changed = copy.copy(data)
-                assign(changed, name, kept)
+                assign(changed, attribute, kept)
         return data if changed is None else changed
 
     return project

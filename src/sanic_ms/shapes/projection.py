@@ -14,6 +14,7 @@ import msgspec
 from sanic_ms.shapes.build import is_anonymous, to_type
 from sanic_ms.shapes.classes import is_plain_class, is_pydantic
 from sanic_ms.shapes.dates import DateWriter
+from sanic_ms.shapes.describe import unwrapped
 from sanic_ms.shapes.member import ORIGINS, ValueOrigin
 from sanic_ms.shapes.objects import (
     LISTS,
@@ -117,25 +118,34 @@ class _ProjectionCompiler:
         if not isinstance(info, (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)):
             return None
         hints = _hints(type_)
-        origins: dict[str, ValueOrigin] = getattr(cls, ORIGINS, {})
-        keys = []
+        keys = list(self._keys(info, hints, getattr(cls, ORIGINS, {})))
+        name = _name_of(cls, keys)
+        if isinstance(info, inspect.TypedDictType):
+            return self._planned(name, keys, cls)
+        never_unset = [
+            key
+            for key in keys
+            if self.strict and key.is_required and _may_be_unset(hints[key.attribute])
+        ]
+        is_struct = isinstance(info, inspect.StructType)
+        assign = msgspec.structs.force_setattr if is_struct else object.__setattr__
+        instance = project_instance(name, keys, assign, never_unset=never_unset)
+        if not isinstance(info, inspect.StructType) or info.tag_field is None:
+            return self._planned(name, keys, cls, instance=instance)
+        field, value = info.tag_field, info.tag
+        keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
+        return self._planned(name, keys, cls, instance=instance, tag=(field, value))
+
+    def _keys(
+        self, info: Any, hints: dict[str, Any], origins: dict[str, ValueOrigin]
+    ) -> Iterator[AnswerKey]:
         order = {name: place for place, name in enumerate(hints)}  # msgspec sorts a TypedDict's
         for field in sorted(info.fields, key=lambda field: order[field.name]):
             wire, name = field.encode_name, field.name
             origin = origins.get(wire) or ValueOrigin((wire,) if wire == name else (wire, name))
             attribute = origin.names[-1] if wire in origins and origin.names else name
             child = self.compile(hints[name])
-            keys.append(AnswerKey(wire, attribute, origin, field.required, child))
-        instance = tag = None
-        if isinstance(info, inspect.StructType):
-            instance = project_instance(keys, msgspec.structs.force_setattr)
-            if info.tag_field is not None:
-                tag = (info.tag_field, info.tag)
-                constant = ValueOrigin((info.tag_field,), lambda row: info.tag)
-                keys.insert(0, AnswerKey(info.tag_field, info.tag_field, constant))
-        elif isinstance(info, inspect.DataclassType):
-            instance = project_instance(keys, object.__setattr__)
-        return self._planned(_name_of(cls, keys), keys, cls, instance=instance, tag=tag)
+            yield AnswerKey(wire, attribute, origin, field.required, child)
 
     def _planned(
         self, name: str, keys: Iterable[AnswerKey], cls: type, **options: Any
@@ -232,6 +242,10 @@ def _property_of(cls: Any, name: str, names_of: dict[str, tuple[str, ...]]) -> C
             return msgspec.UNSET  # it needs more than this row has
 
     return compute
+
+
+def _may_be_unset(hint: Any) -> bool:
+    return msgspec.UnsetType in get_args(unwrapped(hint))
 
 
 def _takes_any_object(type_: Any) -> bool:
