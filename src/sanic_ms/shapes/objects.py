@@ -122,7 +122,8 @@ def project_object(plan: ObjectPlan) -> Projector:
     """A function that projects a dict, an instance of the class, or an object of another one.
 
     It never changes its argument, and copies nothing where there is nothing to change. Its
-    attributes say what needs no call: a dict of ``size`` keys that ``fits`` goes out as it is.
+    attributes say what needs no call: a dict of ``size`` keys that ``fits`` goes out as it is, and
+    so does a shorter one with all that is ``required``, if that is not None.
     """
     wires = frozenset(key.wire for key in plan.keys)
     fits = wires.issuperset
@@ -164,6 +165,7 @@ def project_object(plan: ObjectPlan) -> Projector:
     if is_exact and not pairs:
         project.fits = fits  # type: ignore[attr-defined]
         project.size = size  # type: ignore[attr-defined]
+        project.required = _required(plan) if _has_same_names(plan) else None  # type: ignore[attr-defined]
     return project
 
 
@@ -223,7 +225,7 @@ def project_instance(
 
 def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What makes of a row that is not yet as it goes out a dict that is."""
-    if all(key.origin == ValueOrigin((key.wire,)) for key in plan.keys):
+    if _has_same_names(plan):
         return _same_names(plan)
     gather = _gatherer(plan)
     wires = {key.wire for key in plan.keys}
@@ -235,6 +237,14 @@ def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda row: gather(row) if row.keys() >= required else gather_attributes(row)
 
 
+def _has_same_names(plan: ObjectPlan) -> bool:
+    return all(key.origin == ValueOrigin((key.wire,)) for key in plan.keys)
+
+
+def _required(plan: ObjectPlan) -> frozenset[str]:
+    return frozenset(key.wire for key in plan.keys if key.is_required and plan.is_strict)
+
+
 def _by_attribute(key: AnswerKey) -> AnswerKey:
     if key.wire not in key.origin.names:
         return key
@@ -243,7 +253,7 @@ def _by_attribute(key: AnswerKey) -> AnswerKey:
 
 def _same_names(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     allowed = frozenset(key.wire for key in plan.keys)
-    required = {key.wire for key in plan.keys if key.is_required} if plan.is_strict else set()
+    required = _required(plan)
     fits, is_open, size = allowed.issuperset, plan.is_open, len(allowed)
 
     def arrange(row: dict[str, Any]) -> dict[str, Any]:

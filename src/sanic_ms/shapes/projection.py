@@ -6,7 +6,8 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, repeat
+from operator import ge
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -291,17 +292,23 @@ def _many(child: Projector | None) -> Projector | None:
         return None
     fits = getattr(child, "fits", None)
     size: int = getattr(child, "size", 0)
+    required = getattr(child, "required", None)
+
+    def lacks_nothing(data: Any) -> bool:
+        # No row has more keys than there are, so that their number tells that none is missing.
+        if sum(map(len, data)) == size * len(data):
+            return True
+        return required is not None and all(map(ge, map(dict.keys, data), repeat(required)))
 
     def project(data: Any) -> Any:
         if type(data) not in LISTS:
             return child(data)
-        # Rows with the declared keys and nothing else: three loops, and all of them in C. No row
-        # has more keys than there are, so that their number tells that none is missing.
+        # Rows with the declared keys and nothing else: three loops, and all of them in C.
         if (
             fits is not None
             and _DICT.issuperset(map(type, data))
-            and sum(map(len, data)) == size * len(data)
             and fits(chain.from_iterable(data))
+            and lacks_nothing(data)
         ):
             return data
         kept = each(child, data)
