@@ -28,6 +28,7 @@ from sanic_ms.doc.fields import (
     Object,
     String,
     read_only,
+    write_only,
 )
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "security",
     "summary",
     "tag",
+    "write_only",
 ]

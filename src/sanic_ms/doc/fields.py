@@ -12,14 +12,16 @@ They stand in dict shapes and classes::
 from __future__ import annotations
 
 import datetime
+import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT
 
-from sanic_ms.shapes import Direction, Member, require_shape, to_type
+from sanic_ms.shapes import DateWriter, Direction, JoinedColumns, Member, require_shape, to_type
 
 __all__ = [
     "Boolean",
@@ -33,6 +35,7 @@ __all__ = [
     "Object",
     "String",
     "read_only",
+    "write_only",
 ]
 
 AnyField = TypeVar("AnyField")
@@ -53,6 +56,21 @@ def read_only(field: AnyField) -> AnyField:
     return field
 
 
+def write_only(field: AnyField) -> AnyField:
+    """Mark a column of a Peewee model as one that never leaves: no answer shows it.
+
+    ::
+
+        class User(Model):
+            name = CharField()
+            password_hash = doc.read_only(doc.write_only(CharField()))  # in neither direction
+
+    A field of this package has the argument ``write_only=True`` for it.
+    """
+    setattr(field, "write_only", True)  # noqa: B010 - Peewee's fields do not declare it
+    return field
+
+
 class Field:
     """What all fields have in common; use one of its subclasses.
 
@@ -67,10 +85,16 @@ class Field:
         example: An example value for the document.
         name: The key on the wire, where it is not the attribute's own name.
         read_only: Whether it stands in answers only: in a request it is not known.
+        write_only: Whether it stands in requests only: it never leaves.
+        source: The key of the handler's row that holds the value in an answer, and the only one;
+            default the attribute's name, or ``name``.
+        compute: A function that makes the value of an answer from the handler's row, a dict that it
+            must not change. The field stands in answers only, and what the row holds under its key
+            does not count.
 
     Raises:
         TypeError: the field contradicts itself: a default that it would refuse itself, limits or
-            choices that its type does not have.
+            choices that its type does not have, a computed field with a default.
     """
 
     type: ClassVar[Any] = Any
@@ -86,6 +110,9 @@ class Field:
         example: Any = ...,
         name: str | None = None,
         read_only: bool = False,
+        write_only: bool = False,
+        source: str | None = None,
+        compute: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
         if not isinstance(description, str):
             raise TypeError(
@@ -99,6 +126,10 @@ class Field:
         self.example = example
         self.name = name
         self.read_only = read_only
+        self.write_only = write_only
+        self.source = source
+        self.compute = compute
+        self._check_origin()
         self._check()
 
     @property
@@ -113,6 +144,30 @@ class Field:
 
     def _schema(self) -> dict[str, Any]:
         return {}
+
+    def _check_origin(self) -> None:
+        """What is said of the value in an answer must not contradict itself."""
+        origins = [name for name in ("source", "prefix", "compute") if self._says(name)]
+        if len(origins) > 1:
+            raise TypeError(f"{self._called}: {origins[0]}= and {origins[1]}=: give one of them")
+        if self.write_only and (self.read_only or origins):
+            other = "read_only" if self.read_only else origins[0]
+            raise TypeError(f"{self._called}: write_only= and {other}=: no answer shows the field")
+        for name in ("source", "prefix"):
+            key = getattr(self, name, None)
+            if key is not None and not (isinstance(key, str) and key):
+                raise TypeError(f"{self._called}({name}={key!r}): give the name of a key, a text")
+        if self.compute is None:
+            return
+        if not callable(self.compute) or inspect.iscoroutinefunction(self.compute):
+            raise TypeError(
+                f"{self._called}(compute={self.compute!r}): give a plain function of the row"
+            )
+        if self.default is not ...:
+            raise TypeError(f"{self._called}: a computed field has no default")
+
+    def _says(self, name: str) -> bool:
+        return getattr(self, name, None) is not None
 
     def _check(self) -> None:
         if self.choices is not None:
@@ -155,7 +210,10 @@ class Field:
             constraints=self._constraints() if incoming and limited else {},
             schema=self._schema(),
             name=self.name,
-            read_only=self.read_only,
+            read_only=self.read_only or self.compute is not None,
+            write_only=self.write_only,
+            source=self.source,
+            compute=self.compute,
         )
 
     def __repr__(self) -> str:
@@ -242,16 +300,60 @@ class Boolean(Field):
     type = bool
 
 
-class Date(Field):
-    """A day: ``2024-05-17``."""
+class _Dated(Field):
+    formats: ClassVar[tuple[str, ...]] = ("iso",)
+
+    def __init__(self, description: str = "", *, format: str = "iso", **options: Any) -> None:
+        if format not in self.formats and not (isinstance(format, str) and "%" in format):
+            known = ", ".join(map(repr, self.formats))
+            raise TypeError(
+                f"{self._called}(format={format!r}): write {known} or a format of strftime, such "
+                "as '%d.%m.%Y'"
+            )
+        self.format = format
+        super().__init__(description, **options)
+
+    def __shape__(self, direction: Direction) -> Member:
+        """The same, and in answers as the format has it."""
+        member = super().__shape__(direction)
+        if direction == "input" or self.format == "iso":
+            return member
+        write = DateWriter(self.format)
+        return replace(
+            member,
+            shape=int if write.is_number else str,
+            schema={"format": "int64"} if write.is_number else {},
+            examples=member.examples or (write.example,),
+            write=write,
+        )
+
+
+class Date(_Dated):
+    """A day: ``2024-05-17``.
+
+    Args:
+        format: How answers write it: ``"iso"`` (default), or a format of `datetime.date.strftime`.
+            Requests have it in ISO 8601 in any case.
+
+    The other arguments are those of `Field`.
+    """
 
     type = datetime.date
 
 
-class DateTime(Field):
-    """A moment: ``2024-05-17T10:00:00Z``; without a zone it is taken as it stands."""
+class DateTime(_Dated):
+    """A moment: ``2024-05-17T10:00:00Z``; without a zone it is taken as it stands.
+
+    Args:
+        format: How answers write it: ``"iso"`` (default), ``"unix"`` (whole seconds since 1970),
+            ``"unix_ms"`` (milliseconds), or a format of `datetime.datetime.strftime`. A moment
+            without a zone counts as UTC in those of 1970. Requests have it in ISO 8601 in any case.
+
+    The other arguments are those of `Field`.
+    """
 
     type = datetime.datetime
+    formats = ("iso", "unix", "unix_ms")
 
     def _schema(self) -> dict[str, Any]:
         return {"format": "date-time"}
@@ -327,16 +429,30 @@ class Object(_Container):
 
     Args:
         shape: What it looks like.
+        prefix: How the columns of the object begin where a row has them beside its own, as a JOIN
+            selects them: with ``"city_"`` an answer has of ``city_id`` and ``city_name`` the object
+            ``{"id": …, "name": …}``. With ``null=True`` columns that are all None are null. A row
+            that has the object itself keeps it.
 
     The other arguments are those of `Field`.
     """
 
     type = dict
 
-    def __init__(self, shape: Any, description: str = "", **options: Any) -> None:
+    def __init__(
+        self, shape: Any, description: str = "", *, prefix: str | None = None, **options: Any
+    ) -> None:
         if isinstance(shape, str):
             raise TypeError(f"doc.Object({shape!r}): the first argument is the object's shape")
+        self.prefix = prefix
         super().__init__(shape, description, options)
+
+    def __shape__(self, direction: Direction) -> Member:
+        """The same, and in answers out of the columns with the prefix."""
+        member = super().__shape__(direction)
+        if direction == "input" or self.prefix is None:
+            return member
+        return replace(member, lookup=JoinedColumns(self.prefix, self.null))
 
     def _shape(self) -> Any:
         return self.inner

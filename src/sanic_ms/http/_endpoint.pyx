@@ -7,6 +7,7 @@ not as usual is left to these.
 from inspect import isawaitable
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Size
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.string cimport memcpy
@@ -16,6 +17,7 @@ from sanic.response import BaseHTTPResponse, ResponseStream
 
 from sanic_ms.exception import ServerError
 from sanic_ms.http.waiting import result_of, waits
+from sanic_ms.shapes import ShapeMismatch
 
 
 cdef extern from "Python.h":
@@ -30,6 +32,7 @@ cdef extern from "Python.h":
 
 cdef tuple _responses = (BaseHTTPResponse, ResponseStream)
 cdef tuple _refusals = (TypeError, ValueError, msgspec.MsgspecError)
+cdef object _mismatch = ShapeMismatch
 cdef object _isawaitable = isawaitable, _result_of = result_of, _waits = waits
 
 
@@ -45,6 +48,7 @@ def make_answer(answer, unfit, project, encode, bytes before, bytes after):
     """
     # Whether a dict has none but the declared keys; None: its values have to be looked at, too.
     fits = getattr(project, "fits", None)
+    cdef Py_ssize_t size = getattr(project, "size", 0)
     python = answer
 
     def answer(request, value):
@@ -52,9 +56,13 @@ def make_answer(answer, unfit, project, encode, bytes before, bytes after):
         if cls is tuple or value is None or cls is not dict and isinstance(value, _responses):
             return python(request, value)
         try:
-            if project is None or cls is dict and fits is not None and fits(value):
+            if project is None or (
+                cls is dict and fits is not None and PyDict_Size(value) == size and fits(value)
+            ):
                 return between(before, encode(value), after)
             return between(before, encode(project(value)), after)
+        except _mismatch:
+            return python(request, value)
         except _refusals as exc:
             raise ServerError(message="Internal Server Error") from unfit(exc)
 

@@ -23,9 +23,10 @@ from sanic_ms.http.envelope import Envelope, around_data
 from sanic_ms.http.parameters import Reader, compile_object
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
+from sanic_ms.http.response_checks import RouteChecks
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.native.compiled import compiled
-from sanic_ms.shapes import ENCODER, Projector, filler, projector, to_type
+from sanic_ms.shapes import ENCODER, Projector, ShapeMismatch, filler, projector, to_type
 from sanic_ms.shapes.signature import REQUIRED, Signature, where
 from sanic_ms.values.page import Pagination
 from sanic_ms.values.route import DIRECT, Direct, RouteSpec
@@ -48,6 +49,7 @@ def compile_endpoint(
     *,
     envelope: Envelope,
     container: Container,
+    checks: RouteChecks,
 ) -> Endpoint:
     """The endpoint of one handler.
 
@@ -57,19 +59,26 @@ def compile_endpoint(
         spec: What the handler declares.
         envelope: The form of its answers.
         container: Where services come from.
+        checks: What is done about an answer that lacks a field of its shape.
 
     Raises:
         TypeError: a declared shape is none, or a parameter's type cannot be read from text.
     """
     shape = spec.produces if spec.produces is not None else signature.returns
-    project = None if shape is None else projector(shape)
+    project = projector(shape, strict=True)
 
     def unfit(exc: Exception) -> Exception:
         reason = TypeError(f"{where(call)} returned what cannot become an answer: {exc}")
         reason.__cause__ = exc
         return reason
 
-    answer = _compile_answer(spec, signature, envelope, project, unfit)
+    as_it_is = _compile_answer(spec, signature, envelope, projector(shape), unfit)
+
+    def mismatched(request: Request, value: Any, mismatch: ShapeMismatch) -> Any:
+        checks.report(where(call), mismatch)
+        return as_it_is(request, value)
+
+    answer = _compile_answer(spec, signature, envelope, project, unfit, mismatched)
     status, content_type = spec.produces_status, envelope.content_type
     around = around_data(envelope)
     if _compiled is not None and around is not None and status not in EMPTY_STATUSES:
@@ -137,6 +146,7 @@ def _compile_answer(
     envelope: Envelope,
     project: Projector | None,
     unfit: Callable[[Exception], Exception],
+    mismatched: Callable[[Any, Any, ShapeMismatch], Any] | None = None,
 ) -> Callable[[Any, Any], Any]:
     is_empty = spec.produces_status in EMPTY_STATUSES
     # What a handler is annotated to return is believed; one that says nothing may return a dict for
@@ -158,6 +168,10 @@ def _compile_answer(
                 rows, pagination = value
                 return success_page(rows if project is None else project(rows), pagination)
             return success(value if project is None else project(value))
+        except ShapeMismatch as exc:
+            if mismatched is None:
+                raise
+            return mismatched(request, value, exc)
         except (TypeError, ValueError, msgspec.MsgspecError) as exc:
             raise ServerError(message="Internal Server Error") from unfit(exc)
 

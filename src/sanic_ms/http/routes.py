@@ -19,6 +19,7 @@ from sanic_ms.http.cast_values import comes_cast
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
+from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.shapes import exposed_columns
@@ -46,7 +47,13 @@ class _RouteOperation:
     spec: RouteSpec
 
 
-def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Container) -> None:
+def compile_routes(
+    app: Sanic[Any, Any],
+    *,
+    envelope: Envelope,
+    container: Container,
+    checks: ResponseChecks | None = None,
+) -> None:
     """Replace the handler of each route by its compiled endpoint. Doing it again changes nothing.
 
     Web sockets get their arguments and services. Static files and streaming handlers answer by
@@ -56,6 +63,7 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace.
     """
+    checks = ResponseChecks() if checks is None else checks
     warnings: dict[str, None] = {}
     for route in app.router.routes:
         share = getattr(route.ctx, "trace_sample", None)
@@ -63,7 +71,7 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
             raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
         handler = route.handler
         if _is_ours(route):
-            route.handler = _compile(route, envelope, container)
+            route.handler = _compile(route, envelope, container, checks.route(template_of(route)))
             warnings.update(dict.fromkeys(_exposures(route)))
         elif hasattr(handler, _ORIGINAL):
             pass
@@ -125,7 +133,9 @@ def _is_ours(route: Route) -> bool:
     )
 
 
-def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint:
+def _compile(
+    route: Route, envelope: Envelope, container: Container, checks: RouteChecks
+) -> Endpoint:
     handler = route.handler
     view = getattr(handler, "view_class", None)
     operations = {}
@@ -135,9 +145,9 @@ def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint
             operations[method] = _read(declared, route, container, is_method=view is not None)
     if view is None:
         operation = next(iter(operations.values()))
-        endpoint = _compile_one(handler, operation, envelope, container)
+        endpoint = _compile_one(handler, operation, envelope, container, checks)
     else:
-        endpoint = _compile_view(handler, operations, envelope, container)
+        endpoint = _compile_view(handler, operations, envelope, container, checks)
     endpoint = functools.update_wrapper(endpoint, handler)
     setattr(endpoint, _OPERATIONS, operations)
     return endpoint
@@ -197,11 +207,20 @@ def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compile_one(
-    call: Callable[..., Any], operation: _RouteOperation, envelope: Envelope, container: Container
+    call: Callable[..., Any],
+    operation: _RouteOperation,
+    envelope: Envelope,
+    container: Container,
+    checks: RouteChecks,
 ) -> Endpoint:
     try:
         return compile_endpoint(
-            call, operation.signature, operation.spec, envelope=envelope, container=container
+            call,
+            operation.signature,
+            operation.spec,
+            envelope=envelope,
+            container=container,
+            checks=checks,
         )
     except TypeError as exc:
         raise TypeError(
@@ -215,10 +234,11 @@ def _compile_view(
     operations: dict[str, _RouteOperation],
     envelope: Envelope,
     container: Container,
+    checks: RouteChecks,
 ) -> Endpoint:
     """A class view has a handler for each method; the view makes the instance and calls it."""
     endpoints = {
-        method: _compile_one(view, operation, envelope, container)
+        method: _compile_one(view, operation, envelope, container, checks)
         for method, operation in operations.items()
     }
 

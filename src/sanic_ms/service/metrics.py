@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sanic_ms.http.response_checks import ResponseChecks
 from sanic_ms.telemetry.logging import lost_lines
 from sanic_ms.telemetry.metrics import Registry, Sampler, SharedFolder, watch_queue, worker_folder
 
@@ -45,6 +46,14 @@ class ServiceMetrics:
         if spans is not None:
             watch_queue(self.registry, "traces", lambda: spans.dropped, spans)
         watch_queue(self.registry, "logs", lost_lines)
+
+    def response_checks(self) -> ResponseChecks:
+        """What counts the responses that are not as their shape says, or makes errors of them."""
+        settings = self._app.settings
+        return ResponseChecks(
+            strict=settings.environment in ("development", "test"),
+            registry=self.registry if settings.metrics else None,
+        )
 
     async def _share(self, app: Any) -> None:
         """In the process that is the master of workers, before there are any."""

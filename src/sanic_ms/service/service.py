@@ -385,7 +385,12 @@ class Service(Sanic[Any, Any]):
         if cors is not None:
             mount_preflights(self, cors)
         try:
-            compile_routes(self, envelope=self.envelope, container=self.container)
+            compile_routes(
+                self,
+                envelope=self.envelope,
+                container=self.container,
+                checks=self._metrics.response_checks(),
+            )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc
         self._document.check(self)

@@ -4,7 +4,8 @@
 - `defaults_of` says what stands in for keys that a request left out, and `filler` puts it there.
 - `dec_hook`, `enc_hook`, `schema_hook` and `ENCODER` are msgspec's other halves.
 - `number_finder` makes the function that finds numbers which no column holds.
-- `projector` makes the function that keeps undeclared keys out of answers.
+- `projector` makes the function that keeps undeclared keys out of answers, and names the others as
+  the shape does.
 - `select` chooses among the keys of a model what a request may give.
 - `describe` names a shape in messages, `require_shape` refuses at once what can be none.
 
@@ -15,8 +16,10 @@ from __future__ import annotations
 
 from sanic_ms.shapes.build import to_type
 from sanic_ms.shapes.codec import ENCODER, dec_hook, enc_hook, inner_shapes, schema_hook
+from sanic_ms.shapes.dates import DateWriter
 from sanic_ms.shapes.defaults import Filler, defaults_of, filler
 from sanic_ms.shapes.describe import describe, require_shape
+from sanic_ms.shapes.joined import JoinedColumns
 from sanic_ms.shapes.member import Direction, Member
 from sanic_ms.shapes.numbers import (
     NumberFinder,
@@ -25,17 +28,20 @@ from sanic_ms.shapes.numbers import (
     number_finder,
     unusable_number,
 )
-from sanic_ms.shapes.projection import Projector, projector
+from sanic_ms.shapes.projection import Projector, ShapeMismatch, projector
 from sanic_ms.shapes.selection import Selection, exposed_columns, select
 
 __all__ = [
     "ENCODER",
+    "DateWriter",
     "Direction",
     "Filler",
+    "JoinedColumns",
     "Member",
     "NumberFinder",
     "Projector",
     "Selection",
+    "ShapeMismatch",
     "UnusableNumber",
     "dec_hook",
     "defaults_of",

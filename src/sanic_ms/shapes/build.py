@@ -8,12 +8,13 @@ import re
 import threading
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
-from sanic_ms.shapes import classes, peewee
+from sanic_ms.shapes import classes, columns, peewee
 from sanic_ms.shapes.describe import describe, not_a_shape
 from sanic_ms.shapes.member import (
     Direction,
@@ -157,14 +158,16 @@ class _Builder:
         return _objects[identity]
 
     def _members(
-        self, members: typing.Iterable[tuple[str, Member]], where: str
+        self, members: Iterable[tuple[str, Member]], where: str
     ) -> dict[str, tuple[Member, Any]]:
         found: dict[str, tuple[Member, Any]] = {}
         for key, member in members:
-            if member.read_only and self.direction == "input":
+            if member.read_only if self.direction == "input" else member.write_only:
                 continue
             path = f"{where}.{key}" if where else key
             wire = member.name or key
+            if wire != key and member.attribute is None:
+                member = replace(member, attribute=key)
             if wire in found:
                 raise TypeError(f"{path}: the name {wire!r} is given to two keys")
             found[wire] = member, self.build(member.shape, path)
@@ -197,6 +200,8 @@ class _Builder:
         members = source.members(cls, self.direction)
         if is_input:
             members = choose(cls, members, selection)
+        if source is peewee:
+            members = columns.completed(cls, members)
         fill(new, self._members(members, cls.__name__), self.direction)
         return new
 

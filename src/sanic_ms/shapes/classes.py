@@ -8,7 +8,7 @@ import inspect
 import ipaddress
 import pathlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -16,7 +16,15 @@ import msgspec
 from sanic_ms.shapes.member import Direction, Member
 from sanic_ms.shapes.peewee import is_model
 
-__all__ = ["TEXT_CLASSES", "as_member", "is_plain_class", "is_pydantic", "members"]
+__all__ = [
+    "TEXT_CLASSES",
+    "as_member",
+    "is_plain_class",
+    "is_pydantic",
+    "members",
+    "set_values",
+    "values_of",
+]
 
 TEXT_CLASSES = (
     pathlib.PurePath,
@@ -69,6 +77,36 @@ def members(cls: type, direction: Direction) -> Iterator[tuple[str, Member]]:
     for name, (shape, default) in _attributes(cls):
         member = as_member(shape, direction)
         yield name, member if default is msgspec.NODEFAULT else Member(shape, default=default)
+
+
+def values_of(instance: Any) -> dict[str, Any]:
+    """The values of an instance of a plain class by attribute, those of the class included that are
+    defaults."""
+    cls: Any = type(instance)
+    defaults = {
+        name: default
+        for name, (_, default) in _attributes_of(cls).items()
+        if default is not msgspec.NODEFAULT
+    }
+    return {**defaults, **vars(instance)}
+
+
+def set_values(instance: Any, data: Mapping[str, Any]) -> None:
+    """Give an instance of a plain class what was read: each value under its attribute, whatever it
+    is called on the wire."""
+    cls: Any = type(instance)
+    names = _attributes_by_wire(cls)
+    vars(instance).update((names.get(key, key), value) for key, value in data.items())
+
+
+@functools.lru_cache(maxsize=4096)  # the codec asks at requests too
+def _attributes_by_wire(cls: type) -> dict[str, str]:
+    return {member.name: name for name, member in members(cls, "input") if member.name is not None}
+
+
+@functools.lru_cache(maxsize=4096)
+def _attributes_of(cls: type) -> dict[str, tuple[Any, Any]]:
+    return dict(_attributes(cls))
 
 
 def as_member(value: Any, direction: Direction) -> Member:

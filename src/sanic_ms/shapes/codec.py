@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import collections
+import functools
 import inspect
 import ipaddress
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from sanic_ms.shapes.build import to_type
-from sanic_ms.shapes.classes import TEXT_CLASSES, is_plain_class, is_pydantic
+from sanic_ms.shapes.classes import TEXT_CLASSES, is_plain_class, is_pydantic, set_values
+from sanic_ms.shapes.columns import columns_of
 from sanic_ms.shapes.defaults import filler_of
 from sanic_ms.shapes.describe import describe
 from sanic_ms.shapes.member import Direction
 from sanic_ms.shapes.peewee import is_model
-from sanic_ms.shapes.subclasses import UNCHANGED, base_value
+from sanic_ms.shapes.plain import dumps_by_alias, to_plain
+from sanic_ms.shapes.projection import Projector, projector
 from sanic_ms.shapes.union import OneOf
 
 __all__ = ["ENCODER", "dec_hook", "enc_hook", "inner_shapes", "schema_hook"]
@@ -49,7 +50,7 @@ def dec_hook(type: Any, obj: Any) -> Any:
         return _first_that_fits(type, obj)
     if is_plain_class(type):
         made = type.__new__(type)
-        vars(made).update(_converted(obj, to_type(type, "input")))
+        set_values(made, _converted(obj, to_type(type, "input")))
         return made
     if issubclass(type, TEXT_CLASSES):
         if not isinstance(obj, str):
@@ -79,37 +80,24 @@ def _converted(obj: Any, type_: Any) -> Any:
 def enc_hook(obj: Any) -> Any:
     """msgspec's ``enc_hook``: plain data for an object that msgspec does not know.
 
-    pydantic models, Peewee instances (their columns), instances made by `dec_hook`, mappings and
-    database records, dict views, deques, paths and IP addresses; instances of subclasses of
-    ``str``, ``int`` and the like, see `base_value`.
+    pydantic models, Peewee instances and instances made by `dec_hook` (what an answer shows of
+    them), mappings and database records, dict views, deques, paths and IP addresses; instances of
+    subclasses of ``str``, ``int`` and the like, see `base_value`.
 
     Raises:
         TypeError: it is none of these; the text names its type.
     """
     cls: Any = type(obj)
-    if is_pydantic(cls):
-        return obj.model_dump(mode="json", by_alias=True)
     if is_model(cls):
-        fields = cls._meta.fields
-        return {
-            fields[name].column_name: value
-            for name, value in obj.__data__.items()
-            if name in fields
-        }
-    if (value := base_value(obj)) is not UNCHANGED:
-        return value
-    if isinstance(obj, TEXT_CLASSES):
-        return str(obj)
-    if isinstance(obj, (collections.deque, KeysView, ValuesView, ItemsView)):
-        return list(obj)
-    if isinstance(obj, Mapping) or (hasattr(cls, "keys") and hasattr(cls, "__getitem__")):
-        return dict(obj)
-    if is_plain_class(cls):
-        return dict(vars(obj))
-    raise TypeError(
-        f"a {cls.__module__}.{cls.__qualname__} cannot be written as JSON: return a dict, a list, "
-        "a Struct, a dataclass or plain values"
-    )
+        return columns_of(obj)
+    return _projector_of(cls)(obj) if is_plain_class(cls) else to_plain(obj)
+
+
+@functools.lru_cache(maxsize=4096)
+def _projector_of(cls: Any) -> Projector:
+    project = projector(cls)
+    assert project is not None  # it declares keys
+    return project
 
 
 def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
@@ -121,8 +109,11 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
         NotImplementedError: the type is not one of those that `dec_hook` makes.
     """
     if is_pydantic(type):
-        mode = "validation" if direction == "input" else "serialization"
-        schema: dict[str, Any] = type.model_json_schema(mode=mode)
+        if direction == "input":
+            schema: dict[str, Any] = type.model_json_schema(mode="validation")
+        else:
+            by_alias = dumps_by_alias(type)
+            schema = type.model_json_schema(mode="serialization", by_alias=by_alias)
         defs = schema.pop("$defs", {})
         if "$ref" not in schema and type.__name__ not in defs:
             # Under its name, so that a document can share it.

@@ -7,16 +7,21 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Annotated, Any, Literal, TypedDict, Union
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, Union
 
 import msgspec
 from msgspec import NODEFAULT, Meta
 
+from sanic_ms.shapes.dates import DateWriter
+
 __all__ = [
     "DEFAULTS",
     "DIGITS",
+    "ORIGINS",
     "Direction",
     "Member",
+    "Row",
+    "ValueOrigin",
     "annotation",
     "fill",
     "new_object",
@@ -29,10 +34,29 @@ Direction = Literal["input", "output"]
 DEFAULTS = "__shape_defaults__"
 """The attribute of a generated type that holds what stands in for keys left out."""
 
+ORIGINS = "__shape_origins__"
+"""The attribute of a generated type that holds the `ValueOrigin` of each key of an answer."""
+
+Row = Mapping[str, Any]
+"""What a handler returns for an object, by key."""
+
 
 DIGITS = "sanic_ms.digits"
 """The key of `msgspec.Meta.extra` that limits a `Decimal`, which msgspec cannot: how many digits in
 all, and how many of them after the point."""
+
+
+class ValueOrigin(NamedTuple):
+    """Where the value of an answer's key stands in the row that a handler returns.
+
+    Attributes:
+        names: Keys of the row. The first that the row has counts.
+        make: Makes the value of a row that has none of them; it gives `msgspec.UNSET` where the row
+            does not hold what it needs.
+    """
+
+    names: tuple[str, ...]
+    make: Callable[[Row], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,12 @@ class Member:
         name: The key on the wire, where it is not the attribute's own name.
         read_only: A request cannot give it; it stands in answers only.
         named_only: A request gives it only where the route names it; see `Selection`.
+        write_only: No answer shows it; it stands in requests only.
+        attribute: The key in Python, where it is not the key on the wire.
+        source: The only key of a row that holds the value of an answer.
+        compute: Makes the value of an answer from the row, whatever the row holds under the key.
+        lookup: Makes it for a row without the key; `msgspec.UNSET` where it cannot.
+        write: Makes what is written of the value that the row holds.
     """
 
     shape: Any
@@ -67,6 +97,21 @@ class Member:
     name: str | None = None
     read_only: bool = False
     named_only: bool = False
+    write_only: bool = False
+    attribute: str | None = None
+    source: str | None = None
+    compute: Callable[[Row], Any] | None = None
+    lookup: Callable[[Row], Any] | None = None
+    write: DateWriter | None = None
+
+    def origin(self, wire: str) -> ValueOrigin:
+        """Where the value of an answer stands; ``wire`` is the member's key there."""
+        if self.compute is not None:
+            return ValueOrigin((), self.compute)
+        if self.source is not None:
+            return ValueOrigin((self.source,))
+        names = (wire,) if self.attribute in (None, wire) else (wire, str(self.attribute))
+        return ValueOrigin(names, self.lookup)
 
 
 def new_object(name: str, *, module: str, doc: str | None) -> Any:
@@ -101,6 +146,8 @@ def fill(cls: Any, members: Mapping[str, tuple[Member, Any]], direction: Directi
     cls.__required_keys__ = frozenset(required)
     cls.__optional_keys__ = frozenset(annotations) - required
     setattr(cls, DEFAULTS, defaults)
+    if direction == "output":
+        setattr(cls, ORIGINS, {key: member.origin(key) for key, (member, _) in members.items()})
 
 
 def _is_required(member: Member, direction: Direction) -> bool:
@@ -130,9 +177,15 @@ def annotation(member: Member, type_: Any, direction: Direction) -> Any:
         type_ = Annotated[type_, Meta(**member.constraints)]
     if member.nullable and not _allows_none(type_):
         type_ = Union[type_, None]  # noqa: UP007 - Annotated | None fails for some forms
+    if member.write is not None and direction == "output":
+        type_ = Annotated[type_, member.write]
     schema = dict(member.schema)
     if direction == "input":
         schema.update(_schema_default(member))
+        if member.write_only:
+            schema["writeOnly"] = True
+    elif member.read_only:
+        schema["readOnly"] = True
     if not (member.title or member.description or member.examples or schema):
         return type_
     return Annotated[

@@ -2,69 +2,58 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import datetime
-import decimal
-import enum
 import threading
 import types
 import typing
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
+from operator import ge
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
-from sanic_ms.shapes.build import to_type
-from sanic_ms.shapes.classes import TEXT_CLASSES, is_plain_class, is_pydantic
-from sanic_ms.shapes.codec import enc_hook
+from sanic_ms.shapes.build import is_anonymous, to_type
+from sanic_ms.shapes.classes import is_plain_class, is_pydantic
+from sanic_ms.shapes.dates import DateWriter
+from sanic_ms.shapes.describe import unwrapped
+from sanic_ms.shapes.member import ORIGINS, ValueOrigin
+from sanic_ms.shapes.objects import (
+    LISTS,
+    AnswerKey,
+    ObjectPlan,
+    Projector,
+    ShapeMismatch,
+    each,
+    project_instance,
+    project_object,
+)
 from sanic_ms.shapes.peewee import is_model
+from sanic_ms.shapes.plain import dumps_by_alias
 from sanic_ms.shapes.union import OneOf
 
-__all__ = ["Projector", "projector"]
+__all__ = ["Projector", "ShapeMismatch", "projector"]
 
-Projector = Callable[[Any], Any]
-
-_SCALARS = frozenset(
-    (
-        type(None),
-        bool,
-        bytes,
-        bytearray,
-        memoryview,
-        datetime.date,
-        datetime.datetime,
-        datetime.time,
-        datetime.timedelta,
-        decimal.Decimal,
-        float,
-        int,
-        msgspec.Raw,
-        str,
-        uuid.UUID,
-    )
-)
-# Subclasses of those (a driver's own UUID), and what is written as text.
-_SCALAR_TYPES = (*_SCALARS, enum.Enum, *TEXT_CLASSES)
-_LISTS = (list, tuple, set, frozenset)
 _DICT = frozenset((dict,))
 
 _lock = threading.RLock()
 
 
-def projector(shape: Any) -> Projector | None:
-    """A function that gives its argument back with the declared keys only, at every depth.
+def projector(shape: Any, *, strict: bool = False) -> Projector | None:
+    """A function that gives its argument back with the declared keys only, at every depth, under
+    their names on the wire.
 
-    It copies nothing where there is nothing to drop, and never changes its argument. A list where
-    the shape says one object, or the reverse, is filtered item by item all the same. An object of
-    another class than the declared one is taken apart and filtered.
+    A row has its keys by their names in Python or on the wire; where it has both, the one on the
+    wire counts. The function copies nothing where there is nothing to change, and never changes its
+    argument. A list where the shape says one object, or the reverse, is projected item by item all
+    the same. An object of another class than the declared one is taken apart.
 
     Args:
         shape: The shape of an answer.
+        strict: Whether the function raises `ShapeMismatch` where a key is missing that the shape
+            requires; default: what is missing stays away.
 
     Returns:
-        The function, or None where the shape declares nothing that could be filtered (``dict``,
+        The function, or None where the shape declares nothing that could be projected (``dict``,
         ``int``, None).
 
     Raises:
@@ -73,24 +62,30 @@ def projector(shape: Any) -> Projector | None:
     if shape is None:
         return None
     with _lock:
-        return _ProjectionCompiler().compile(to_type(shape, "output"))
+        return _ProjectionCompiler(strict).compile(to_type(shape, "output"))
 
 
 class _ProjectionCompiler:
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+        self.by_alias: bool | None = None  # of the pydantic model that this one stands in
         self.done: dict[Any, Projector | None] = {}
         self.open: set[Any] = set()
 
     def compile(self, type_: Any) -> Projector | None:
         while get_origin(type_) is Annotated:
-            type_ = get_args(type_)[0]
-        if type_ in self.done:
-            return self.done[type_]
-        if type_ in self.open:
+            type_, *metadata = get_args(type_)
+            for entry in metadata:
+                if isinstance(entry, DateWriter):
+                    return entry
+        identity = (type_, self.by_alias)
+        if identity in self.done:
+            return self.done[identity]
+        if identity in self.open:
             # It leads back to itself: what it is becomes known when it is finished.
-            return lambda data: data if (found := self.done[type_]) is None else found(data)
-        self.open.add(type_)
-        made = self.done[type_] = self._compile(type_)
+            return lambda data: data if (found := self.done[identity]) is None else found(data)
+        self.open.add(identity)
+        made = self.done[identity] = self._compile(type_)
         return made
 
     def _compile(self, type_: Any) -> Projector | None:
@@ -124,50 +119,93 @@ class _ProjectionCompiler:
         if not isinstance(info, (inspect.StructType, inspect.DataclassType, inspect.TypedDictType)):
             return None
         hints = _hints(type_)
-        children: dict[str, Projector] = {}
-        attributes: dict[str, Projector] = {}
-        allowed = {field.encode_name for field in info.fields}
-        for field in info.fields:
-            child = self.compile(hints[field.name])
-            if child is not None:
-                children[field.encode_name] = child
-                attributes[field.name] = child
-        own = None
-        if isinstance(info, inspect.StructType):
-            if info.tag_field is not None:
-                allowed.add(info.tag_field)
-            own = _instance(attributes, msgspec.structs.force_setattr)
-        elif isinstance(info, inspect.DataclassType):
-            own = _instance(attributes, object.__setattr__)
-        return _object(frozenset(allowed), children, cls, own)
+        keys = list(self._keys(info, hints, getattr(cls, ORIGINS, {})))
+        name = _name_of(cls, keys)
+        if isinstance(info, inspect.TypedDictType):
+            return self._planned(name, keys, cls)
+        never_unset = [
+            key
+            for key in keys
+            if self.strict and key.is_required and _may_be_unset(hints[key.attribute])
+        ]
+        is_struct = isinstance(info, inspect.StructType)
+        assign = msgspec.structs.force_setattr if is_struct else object.__setattr__
+        instance = project_instance(name, keys, assign, never_unset=never_unset)
+        if not isinstance(info, inspect.StructType) or info.tag_field is None:
+            return self._planned(name, keys, cls, instance=instance)
+        field, value = info.tag_field, info.tag
+        keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
+        return self._planned(name, keys, cls, instance=instance, tag=(field, value))
+
+    def _keys(
+        self, info: Any, hints: dict[str, Any], origins: dict[str, ValueOrigin]
+    ) -> Iterator[AnswerKey]:
+        order = {name: place for place, name in enumerate(hints)}  # msgspec sorts a TypedDict's
+        for field in sorted(info.fields, key=lambda field: order[field.name]):
+            wire, name = field.encode_name, field.name
+            origin = origins.get(wire) or ValueOrigin((wire,) if wire == name else (wire, name))
+            attribute = origin.names[-1] if wire in origins and origin.names else name
+            child = self.compile(hints[name])
+            yield AnswerKey(wire, attribute, origin, field.required, child)
+
+    def _planned(
+        self, name: str, keys: Iterable[AnswerKey], cls: type, **options: Any
+    ) -> Projector:
+        return project_object(ObjectPlan(name, tuple(keys), cls, is_strict=self.strict, **options))
 
     def _pydantic(self, cls: Any) -> Projector | None:
-        if getattr(cls, "__pydantic_root_model__", False):
-            return self.compile(_compilable(cls.model_fields["root"].annotation))
-        if cls.model_config.get("extra") == "allow":
+        cls.model_rebuild()  # it does nothing where there is nothing left to do
+        outer, own = self.by_alias, dumps_by_alias(cls)
+        by_alias = self.by_alias = own if outer is None else outer
+        try:
+            if getattr(cls, "__pydantic_root_model__", False):
+                return self.compile(_compilable(cls.model_fields["root"].annotation))
+            keys = list(self._pydantic_keys(cls, by_alias))
+        finally:
+            self.by_alias = outer
+        is_open = cls.model_config.get("extra") == "allow"
+        if is_open and all(k.origin == ValueOrigin((k.wire,)) and k.child is None for k in keys):
             return None  # it declares that there may be more
-        allowed, children = set[str](), dict[str, Projector]()
+        dump: Projector = lambda data: data  # noqa: E731 - the encoder's hook writes it
+        if by_alias != own:
+            dump = lambda data: data.model_dump(mode="json", by_alias=by_alias)  # noqa: E731
+        return self._planned(cls.__name__, keys, cls, instance=dump, is_open=is_open)
+
+    def _pydantic_keys(self, cls: Any, by_alias: bool) -> Iterator[AnswerKey]:
+        with_defaults = cls.model_config.get("json_schema_serialization_defaults_required", False)
+        names_of: dict[str, tuple[str, ...]] = {}
         for name, field in cls.model_fields.items():
-            keys = {name, field.serialization_alias or field.alias or name}
-            allowed |= keys
-            child = self.compile(_compilable(field.annotation))
-            if child is not None:
-                children.update(dict.fromkeys(keys, child))
-        allowed |= set(cls.model_computed_fields)
-        return _object(frozenset(allowed), children, cls, lambda data: data)
+            if field.exclude:
+                continue  # it never leaves
+            alias = field.serialization_alias or field.alias or name
+            wire = alias if by_alias else name
+            others = (name, alias, field.alias, field.validation_alias)
+            names_of[name] = tuple(dict.fromkeys((wire, *(o for o in others if type(o) is str))))
+            yield AnswerKey(
+                wire,
+                name,
+                ValueOrigin(names_of[name]),
+                with_defaults or field.is_required(),
+                self.compile(_compilable(field.annotation)),
+            )
+        for name, computed in cls.model_computed_fields.items():
+            wire = (computed.alias or name) if by_alias else name
+            origin = ValueOrigin(
+                tuple(dict.fromkeys((wire, name))), _property_of(cls, name, names_of)
+            )
+            child = self.compile(_compilable(computed.return_type))
+            yield AnswerKey(wire, name, origin, True, child)
 
     def _tuple(self, items: Iterable[Any], cls: type = tuple) -> Projector | None:
-        children = tuple(self.compile(item) for item in items)
-        if not any(children):
+        children = tuple(self.compile(item) or _as_it_is for item in items)
+        if all(child is _as_it_is for child in children):
             return None
 
         def project(data: Any) -> Any:
-            if type(data) is not cls and type(data) not in _LISTS:
+            if type(data) is not cls and type(data) not in LISTS:
                 return data
-            return [
-                item if child is None else child(item)
-                for child, item in zip(children, data, strict=False)
-            ]
+            rest = iter(children)
+            return each(lambda item: next(rest, _as_it_is)(item), data)
 
         return project
 
@@ -177,6 +215,38 @@ class _ProjectionCompiler:
             return None  # "User | dict" lets every object through
         made = [child for _, child in found if child is not None]
         return _best(made) if len(made) > 1 else next(iter(made), None)
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
+def _name_of(cls: type, keys: Iterable[AnswerKey]) -> str:
+    if is_anonymous(cls):
+        return f"{{{', '.join(key.wire for key in keys)}}}"
+    return cls.__name__
+
+
+def _property_of(cls: Any, name: str, names_of: dict[str, tuple[str, ...]]) -> Callable[[Any], Any]:
+    """What computes a property of a pydantic model for a row that does not have it."""
+
+    def compute(row: Any) -> Any:
+        instance = cls.model_construct()
+        for field, names in names_of.items():
+            for key in names:
+                if key in row:
+                    vars(instance)[field] = row[key]
+                    break
+        try:
+            return getattr(instance, name)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            return msgspec.UNSET  # it needs more than this row has
+
+    return compute
+
+
+def _may_be_unset(hint: Any) -> bool:
+    return msgspec.UnsetType in get_args(unwrapped(hint))
 
 
 def _takes_any_object(type_: Any) -> bool:
@@ -217,76 +287,31 @@ def _is_abstract_dict(cls: Any) -> bool:
     )
 
 
-def _object(
-    allowed: frozenset[str],
-    children: dict[str, Projector],
-    cls: type,
-    own: Projector | None,
-) -> Projector:
-    """Projects one object: a dict, an instance of ``cls`` (with ``own``), or something else."""
-    pairs = tuple(children.items())
-    fits = allowed.issuperset
-
-    def project(data: Any) -> Any:
-        if type(data) is dict:
-            if not fits(data):
-                whole, data = data, data.copy()
-                for key in whole:
-                    if key not in allowed:
-                        del data[key]
-            for key, child in pairs:
-                if key in data:
-                    value = data[key]
-                    if value is not None and (kept := child(value)) is not value:
-                        data = {**data, key: kept}
-            return data
-        kind = type(data)
-        if kind in _SCALARS or isinstance(data, _SCALAR_TYPES):
-            return data
-        if kind is cls and own is not None:
-            return own(data)
-        if kind in _LISTS:
-            return [project(item) for item in data]
-        return project(_plain(data))
-
-    if not pairs:
-        project.fits = fits  # type: ignore[attr-defined]
-    return project
-
-
-def _instance(
-    attributes: dict[str, Projector], assign: Callable[[Any, str, Any], None]
-) -> Projector:
-    """Projects an instance of the declared class: its own attributes are what the shape declares,
-    and only their values may hold more."""
-    pairs = tuple(attributes.items())
-
-    def project(data: Any) -> Any:
-        changed = None
-        for name, child in pairs:
-            value = getattr(data, name)
-            if (kept := child(value)) is not value:
-                if changed is None:
-                    changed = copy.copy(data)
-                assign(changed, name, kept)
-        return data if changed is None else changed
-
-    return project
-
-
 def _many(child: Projector | None) -> Projector | None:
     if child is None:
         return None
     fits = getattr(child, "fits", None)
+    size: int = getattr(child, "size", 0)
+    required = getattr(child, "required", None)
+
+    def lacks_nothing(data: Any) -> bool:
+        # No row has more keys than there are, so that their number tells that none is missing.
+        if sum(map(len, data)) == size * len(data):
+            return True
+        return required is not None and all(map(ge, map(dict.keys, data), repeat(required)))
 
     def project(data: Any) -> Any:
-        kind = type(data)
-        if kind not in _LISTS:
+        if type(data) not in LISTS:
             return child(data)
-        # Rows with nothing in them but the declared keys: two loops, and both in C.
-        if fits is not None and _DICT.issuperset(map(type, data)) and all(map(fits, data)):
+        # Rows with the declared keys and nothing else: three loops, and all of them in C.
+        if (
+            fits is not None
+            and _DICT.issuperset(map(type, data))
+            and fits(chain.from_iterable(data))
+            and lacks_nothing(data)
+        ):
             return data
-        kept = [child(item) for item in data]
+        kept = each(child, data)
         for new, old in zip(kept, data, strict=True):
             if new is not old:
                 return kept
@@ -302,41 +327,45 @@ def _mapping(child: Projector | None) -> Projector | None:
     def project(data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        return {key: child(value) for key, value in data.items()}
+        kept = {}
+        for key, value in data.items():
+            try:
+                kept[key] = child(value)
+            except ShapeMismatch as exc:
+                raise exc.inside(str(key)) from None
+        return kept
 
     return project
 
 
 def _best(children: list[Projector]) -> Projector:
-    """Of several objects that it may be, the one that fits: whose instance it is, or which keeps
-    the most of its keys."""
+    """Of several objects that it may be, the one that fits: whose instance it is, whose tag it has,
+    or which keeps the most of its keys."""
+    tags = {tag: child for child in children if (tag := getattr(child, "tag", None)) is not None}
+    classes = {cls: child for child in children if (cls := getattr(child, "cls", None)) is not None}
 
     def project(data: Any) -> Any:
-        if type(data) in _LISTS and type(data) is not tuple:
-            return [project(item) for item in data]
-        candidates = [child(data) for child in children]
-        if type(data) is not dict:
+        kind = type(data)
+        if kind in LISTS and kind is not tuple:
+            return each(project, data)
+        if kind in classes:
+            return classes[kind](data)
+        if kind is dict:
+            for (key, value), child in tags.items():
+                if data.get(key) == value:
+                    return child(data)
+        candidates, failure = [], None
+        for child in children:
+            try:
+                candidates.append(child(data))
+            except ShapeMismatch as exc:
+                failure = failure or exc
+        if not candidates and failure is not None:
+            raise failure
+        if kind is not dict:
             for kept in candidates:
-                if type(kept) is type(data):
+                if type(kept) is kind:
                     return kept
         return max(candidates, key=lambda kept: len(kept) if isinstance(kept, dict) else 0)
 
     return project
-
-
-def _plain(data: Any) -> Any:
-    """An object of a class that the shape does not declare, one level taken apart."""
-    if isinstance(data, dict):
-        return dict(data)
-    if isinstance(data, list):
-        return list(data)
-    if isinstance(data, msgspec.Struct):
-        fields = zip(data.__struct_encode_fields__, data.__struct_fields__, strict=True)
-        return {
-            key: value
-            for key, name in fields
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
-    if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        return {field.name: getattr(data, field.name) for field in dataclasses.fields(data)}
-    return enc_hook(data)
