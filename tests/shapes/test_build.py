@@ -329,6 +329,54 @@ def test_a_failure_leaves_nothing_half_made_behind() -> None:
             to_type(Broken, "input")
 
 
+class Leading:
+    """Leads to a class that leads back, and then fails while its keys are collected."""
+
+    back: Back
+    wrong = [int, str]  # noqa: RUF012
+
+
+class Back:
+    to: Leading
+    name = str
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_no_type_without_its_keys_is_found_after_a_failure(direction: Any) -> None:
+    """All types that were begun with the one that failed are forgotten: asked for again, or for one
+    that leads there, the mistake is named again. Until it is mended: then all keys are there."""
+
+    class Leading:
+        wrong = [int, str]  # noqa: RUF012
+
+    class Back:
+        to = Leading
+        name = str
+
+    for shape in (Leading, Back, Leading, [Leading], Leading | None, {"key": Back}):
+        with pytest.raises(TypeError, match="has 2 elements"):
+            to_type(shape, direction)
+    Leading.wrong = [int]
+    data = {"to": {"wrong": [1]}, "name": "x"}
+    assert msgspec.convert(data, to_type(Back, direction), dec_hook=dec_hook) == data
+
+
+def test_a_failure_in_a_circle_leaves_no_type_behind() -> None:
+    """Whichever of them is asked for, and in whatever order."""
+    for shape in (Leading, Back, Leading, Back):
+        with pytest.raises(TypeError, match=r"Leading\.wrong has 2 elements"):
+            to_type(shape, "input")
+
+
+def test_types_that_were_there_before_a_failure_stay_the_same() -> None:
+    """An equal dict shape still gives the identical type."""
+    shape = {"before": int, "city": CityApi}
+    before = to_type(shape, "output"), to_type(CityApi, "output")
+    with pytest.raises(TypeError):
+        to_type({"city": CityApi, "new": {"x": int}, "bad": Broken}, "output")
+    assert (to_type(dict(shape), "output"), to_type(CityApi, "output")) == before
+
+
 def test_threads_get_one_and_the_same_type() -> None:
     """Shapes may be compiled from several threads at once."""
 
