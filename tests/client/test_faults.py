@@ -588,7 +588,8 @@ async def test_a_call_that_is_given_up_gives_its_connection_up(
 
     raw = await serve_raw(handler)
     transport = make_transport(limit_per_host=1)
-    client = Client("region", url=raw.url, transport=transport)
+    patient = Timeout(total=600, connect=600)  # no limit of the call's own closes the connection
+    client = Client("region", url=raw.url, transport=transport, timeout=patient)
     for number in range(1, 4):
         came.clear()
         running = asyncio.ensure_future(call())
