@@ -5,10 +5,9 @@ environment around the one that the Makefile has made: what is imported there, a
 that tests start, is the copy, and its Python, as nothing is compiled in it.
 
 The tests run once without a mistake. This shows which of them run which line, and how long they
-take. Then, for each mistake, those that run its line are run again. All other tests of the package
-follow where the line was also run outside of any test: at import, or in a process that a test
-started. Each run is a fork of a process that has imported what is installed, so it costs little
-more than its tests.
+take. Then, for each mistake, those that run its line are run again, and all tests of the package
+only where these pass: others may use what the line has made, or run it in another process. Each run
+is a fork of a process that has imported what is installed, so it costs little more than its tests.
 """
 
 from __future__ import annotations
@@ -290,11 +289,13 @@ def noticed(mutation: Any, known: Baseline, tests: list[str], output: Path, dead
         OutOfTime: they were not through at the deadline.
     """
     reached = known.of(mutation)
+    if not reached:
+        return ""
     near = sorted(reached & known.seconds.keys())
     original = mutation.path.read_text()
     mutation.path.write_text(mutation.code())
     try:
-        for chosen in [near] * bool(near) + [None] * ("" in reached):
+        for chosen in [near, None] if near else [None]:
             limit = min(known.limit(chosen), deadline - time.monotonic())
             code = forked(lambda chosen=chosen: run(chosen or tests, known), output, limit)
             if code is None and time.monotonic() >= deadline:
@@ -360,8 +361,7 @@ def in_words(reached: set[str]) -> str:
     number = len(reached - {""})
     if not number:
         return "run at import or in another process; all tests pass"
-    rest = ", and all others" if "" in reached else ""
-    return f"{number} tests run this line; they pass{rest}"
+    return f"{number} tests run this line; all tests pass"
 
 
 def inside(options: argparse.Namespace) -> None:

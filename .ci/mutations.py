@@ -191,7 +191,7 @@ def _other_way_round(node: cst.If | cst.While) -> Iterator[cst.CSTNode]:
 def _forgotten(node: cst.Expr) -> Iterator[cst.CSTNode]:
     """``self.release()`` is not called."""
     value = node.value.expression if isinstance(node.value, cst.Await) else node.value
-    if isinstance(value, cst.Call):
+    if isinstance(value, cst.Call) and not _is_left_alone(value):
         yield cst.Pass()
 
 
