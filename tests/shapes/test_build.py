@@ -9,7 +9,17 @@ import threading
 import typing
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+)
 
 import msgspec
 import pydantic
@@ -228,6 +238,18 @@ def test_defaults_reach_what_only_the_hook_knows() -> None:
     assert vars(decode(Box, '{"inner": {"kind": "b"}}').inner) == {"kind": "b", "size": 3}
 
 
+def test_the_one_object_of_a_union_is_filled() -> None:
+    """Whether the others of the union are scalars or None."""
+    for shape in (WithDefault | None, WithDefault | int, int | WithDefault | None):
+        fill = filler(shape)
+        assert fill is not None
+        data: Any = {"kind": "b"}
+        fill(data)
+        assert data == {"kind": "b", "size": 3}
+        for other in (None, 1):
+            fill(other)
+
+
 def test_a_union_of_an_object_and_something_else_is_filled() -> None:
     """Only the object has defaults."""
     shape = WithDefault | list[WithDefault] | int
@@ -327,6 +349,27 @@ def test_a_failure_leaves_nothing_half_made_behind() -> None:
     for _ in range(2):
         with pytest.raises(TypeError, match="object is not a shape"):
             to_type(Broken, "input")
+
+
+T = TypeVar("T")
+
+
+class Boxed(Generic[T]):
+    """Nobody can say what its values are written as."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+class Around(msgspec.Struct):
+    one: Boxed[int]
+
+
+@pytest.mark.parametrize("shape", [Boxed, Boxed[int], list[Boxed[int]], Around])
+def test_a_generic_class_that_is_no_shape_is_named(shape: Any) -> None:
+    """With its arguments or without, alone or inside of another shape."""
+    with pytest.raises(TypeError, match=r"test_build\.Boxed is not a shape: its values"):
+        to_type(shape, "output")
 
 
 class Leading:
