@@ -46,7 +46,7 @@ help:
 	@echo 'make run          install, migrate and start the example services'
 	@echo 'make test         install and run the tests; make test ARGS="-k pool" chooses'
 	@echo 'make coverage     the same with coverage, in lines and in reports/coverage'
-	@echo 'make mutants      make small mistakes in modules and list those that no test notices:'
+	@echo 'make mutants      make small mutations of modules and list those that survive the tests:'
 	@echo '                  make mutants PATHS=src/sanic_ms/shapes N=50 MINUTES=30'
 	@echo 'make lint         check style, formatting and types'
 	@echo 'make format       bring the code into its one format'

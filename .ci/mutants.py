@@ -1,11 +1,11 @@
-"""Make small mistakes in modules, one at a time, and see whether the tests of their package notice.
+"""Mutate modules, one small change at a time, and see whether the tests of their package notice.
 
 Run by ``make mutants``. All of it happens in a copy of the project in a temporary folder, with an
 environment around the one that the Makefile has made: what is imported there, also by processes
 that tests start, is the copy, and its Python, as nothing is compiled in it.
 
-The tests run once without a mistake. This shows which of them run which line, and how long they
-take. Then, for each mistake, those that run its line are run again, and all tests of the package
+The tests run once without a mutation. This shows which of them run which line, and how long they
+take. Then, for each mutation, those that run its line are run again, and all tests of the package
 only where these pass: others may use what the line has made, or run it in another process. Each run
 is a fork of a process that has imported what is installed, so it costs little more than its tests.
 """
@@ -42,7 +42,7 @@ ELSEWHERE = {"server": ["tests/server", "tests/wire"]}
 
 PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
-LEAST = 60.0  # seconds that the tests of one mistake may take, at least
+LEAST = 60.0  # seconds that the tests of one mutation may take, at least
 TIMES = 5  # and how many times as long as they took without it
 NO_TESTS = 5  # the exit code of pytest where it has run none
 PATIENCE = 15.0  # seconds in which interrupted tests may tidy up
@@ -174,7 +174,7 @@ def stop(pid: int) -> None:
 
 @dataclass
 class Baseline:
-    """What is known of the tests without a mistake.
+    """What is known of the tests without a mutation.
 
     Attributes:
         seconds: How long each test takes, without its start.
@@ -188,7 +188,7 @@ class Baseline:
     reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
 
     def of(self, mutation: Any) -> set[str]:
-        """The tests that run what a mistake is in."""
+        """The tests that run what a mutation is in."""
         return self.reached.get((str(mutation.path), mutation.statement), set())
 
     def limit(self, tests: Sequence[str] | None) -> float:
@@ -232,7 +232,7 @@ def baseline(tests: list[str], modules: list[Path], output: Path, limit: float) 
 
 
 def is_foreign(module: Any) -> bool:
-    """Whether it is installed, and so without a mistake."""
+    """Whether it is installed, and so without a mutation."""
     path = getattr(module, "__file__", None) or ""
     return "site-packages" in path
 
@@ -255,7 +255,7 @@ def reached_lines(modules: list[Path]) -> dict[tuple[str, int], set[str]]:
 
 
 def sample(every: Sequence[Any], number: int, chance: random.Random) -> list[Any]:
-    """So many mistakes, each in another line: first a line is drawn, then a kind of change, then
+    """So many mutations, each in another line: first a line is drawn, then a kind of change, then
     one of that kind. So a line with a long call counts no more than one with a comparison."""
     lines: dict[tuple[Path, int], list[Any]] = defaultdict(list)
     for mutation in every:
@@ -275,15 +275,15 @@ def sample(every: Sequence[Any], number: int, chance: random.Random) -> list[Any
     return drawn
 
 
-# --- one mistake ---------------------------------------------------------------------------------
+# --- one mutation --------------------------------------------------------------------------------
 
 
 class OutOfTime(Exception):
     """The run ended before the tests did."""
 
 
-def noticed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadline: float) -> str:
-    """How the tests notice a mistake; empty where they do not.
+def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadline: float) -> str:
+    """How the tests kill a mutation; empty where it survives.
 
     Raises:
         OutOfTime: they were not through at the deadline.
@@ -301,7 +301,7 @@ def noticed(mutation: Any, known: Baseline, tests: list[str], output: Path, dead
             if code is None and time.monotonic() >= deadline:
                 raise OutOfTime
             if code not in (0, NO_TESTS):
-                return "too slow" if code is None else "noticed"
+                return "timed out" if code is None else "killed"
     finally:
         mutation.path.write_text(original)
     return ""
@@ -319,39 +319,39 @@ def run(tests: Sequence[str], known: Baseline) -> int:
 
 
 def say(text: str) -> None:
-    """A line for whoever waits."""
+    """Print a line now."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 @dataclass
 class Report:
-    """Counts, and says what was not noticed.
+    """Counts, and says what was not killed.
 
     Attributes:
-        survivors: Mistakes that were not noticed, with the tests that ran their lines in words.
+        survivors: Mutations that were not killed, with the tests that ran their lines in words.
     """
 
-    noticed: int = 0
+    killed: int = 0
     survivors: list[tuple[Any, str]] = field(default_factory=list)
 
     def add(self, mutation: Any, how: str, reached: set[str], seconds: float) -> None:
         """One more, with a line that says so at once."""
         if how:
-            self.noticed += 1
+            self.killed += 1
         else:
             self.survivors.append((mutation, in_words(reached)))
         place = f"{mutation.path}:{mutation.line}"
-        say(f"{how or 'NOT noticed':<12} {place}  ({seconds:.1f} s)")
+        say(f"{how or 'survived':<12} {place}  ({seconds:.1f} s)")
 
     def end(self, wanted: int) -> None:
         """The survivors, with file and line, and the share."""
-        tried = self.noticed + len(self.survivors)
+        tried = self.killed + len(self.survivors)
         for mutation, reached in sorted(self.survivors, key=lambda one: (one[0].path, one[0].line)):
             say(f"\n{mutation.path}:{mutation.line}: {reached}\n{mutation.shown()}")
-        share = f" ({100 * self.noticed / tried:.0f} %)" if tried else ""
+        share = f" ({100 * self.killed / tried:.0f} %)" if tried else ""
         more = f"; the time ended before {wanted - tried} more" if tried < wanted else ""
-        say(f"\nnoticed {self.noticed} of {tried}{share}{more}")
+        say(f"\nkilled {self.killed} of {tried}{share}{more}")
 
 
 def in_words(reached: set[str]) -> str:
@@ -382,22 +382,22 @@ def inside(options: argparse.Namespace) -> None:
     every = [one for group in groups.values() for m in group for one in mutations(m, m.read_text())]
     chance = random.Random(options.seed)
     drawn = sample(every, options.number, chance)
-    say(f"{len(drawn)} of {len(every)} mistakes that could be made; SEED={options.seed}")
+    say(f"{len(drawn)} of {len(every)} mutations that could be made; SEED={options.seed}")
     report = Report()
     for tests, modules in groups.items():
         chosen = [mutation for mutation in drawn if mutation.path in modules]
         if not chosen or time.monotonic() > deadline:
             continue
         known = baseline(list(tests), modules, output, deadline - time.monotonic())
-        say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mistake")
+        say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
         for test in known.failed:
-            say(f"fails without a mistake, and is left out: {test}")
+            say(f"fails without a mutation, and is left out: {test}")
         for mutation in chosen:
             begun = time.monotonic()
             if begun > deadline:
                 break
             try:
-                how = noticed(mutation, known, list(tests), output, deadline)
+                how = killed(mutation, known, list(tests), output, deadline)
             except OutOfTime:
                 break
             report.add(mutation, how, known.of(mutation), time.monotonic() - begun)
@@ -408,7 +408,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("paths", nargs="+", help="modules or packages, from the project's folder")
-    parser.add_argument("--number", type=int, default=50, help="how many mistakes to make")
+    parser.add_argument("--number", type=int, default=50, help="how many mutations to make")
     parser.add_argument("--minutes", type=float, default=60, help="begin none after these")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--tests", nargs="*", help="these tests, not those of the packages")

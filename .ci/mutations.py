@@ -1,8 +1,8 @@
 """The small mistakes that could be made in a module, one at a time.
 
-Most come from mutmut's list of operators; three of our own are towards error paths: a condition the
-other way round, a call forgotten, an exception that is not handled. Left alone is what no test
-should have to notice: annotations, docstrings, texts for people, log lines, names of exports.
+Most come from mutmut's list of operators; three of our own are towards error paths: a negated
+condition, a call left out, an exception that is not handled. Left alone is what no test should have
+to notice: annotations, docstrings, texts for people, log lines, names of exports.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STATEMENTS = (cst.SimpleStatementLine, cst.BaseCompoundStatement, cst.ExceptHan
 
 @dataclass(frozen=True, eq=False)
 class Mutation:
-    """One mistake.
+    """One change of one place.
 
     Attributes:
         path: The file.
@@ -51,7 +51,7 @@ class Mutation:
         return type(self._node).__name__
 
     def code(self) -> str:
-        """The whole file with the mistake in it."""
+        """The whole file with the mutation in it."""
         changed = self._module.deep_replace(self._node, self._replacement)
         assert isinstance(changed, cst.Module)
         return changed.code
@@ -73,7 +73,7 @@ class Mutation:
 
 
 def mutations(path: Path, code: str) -> list[Mutation]:
-    """All mistakes that can be made in a file, in the order of its lines."""
+    """All mutations that can be made in a file, in the order of its lines."""
     wrapper = MetadataWrapper(cst.parse_module(code))
     visitor = _Visitor(path, wrapper.module)
     wrapper.visit(visitor)
