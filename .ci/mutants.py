@@ -350,7 +350,7 @@ class Report:
         for mutation, reached in sorted(self.survivors, key=lambda one: (one[0].path, one[0].line)):
             say(f"\n{mutation.path}:{mutation.line}: {reached}\n{mutation.shown()}")
         share = f" ({100 * self.killed / tried:.0f} %)" if tried else ""
-        more = f"; the time ended before {wanted - tried} more" if tried < wanted else ""
+        more = f"; it ended before {wanted - tried} more" if tried < wanted else ""
         say(f"\nkilled {self.killed} of {tried}{share}{more}")
 
 
@@ -362,6 +362,31 @@ def in_words(reached: set[str]) -> str:
     if not number:
         return "run at import or in another process; all tests pass"
     return f"{number} tests run this line; all tests pass"
+
+
+def try_all(
+    mutations: list[Any],
+    tests: list[str],
+    modules: list[Path],
+    report: Report,
+    output: Path,
+    deadline: float,
+) -> None:
+    """Try the mutations of modules that have the same tests.
+
+    Raises:
+        OutOfTime: there is no time left.
+    """
+    known = baseline(tests, modules, output, deadline - time.monotonic())
+    say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
+    for test in known.failed:
+        say(f"fails without a mutation, and is left out: {test}")
+    for mutation in mutations:
+        begun = time.monotonic()
+        if begun > deadline:
+            raise OutOfTime
+        how = killed(mutation, known, tests, output, deadline)
+        report.add(mutation, how, known.of(mutation), time.monotonic() - begun)
 
 
 def inside(options: argparse.Namespace) -> None:
@@ -384,23 +409,11 @@ def inside(options: argparse.Namespace) -> None:
     drawn = sample(every, options.number, chance)
     say(f"{len(drawn)} of {len(every)} mutations that could be made; SEED={options.seed}")
     report = Report()
-    for tests, modules in groups.items():
-        chosen = [mutation for mutation in drawn if mutation.path in modules]
-        if not chosen or time.monotonic() > deadline:
-            continue
-        known = baseline(list(tests), modules, output, deadline - time.monotonic())
-        say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
-        for test in known.failed:
-            say(f"fails without a mutation, and is left out: {test}")
-        for mutation in chosen:
-            begun = time.monotonic()
-            if begun > deadline:
-                break
-            try:
-                how = killed(mutation, known, list(tests), output, deadline)
-            except OutOfTime:
-                break
-            report.add(mutation, how, known.of(mutation), time.monotonic() - begun)
+    with contextlib.suppress(KeyboardInterrupt, OutOfTime):
+        for tests, modules in groups.items():
+            chosen = [mutation for mutation in drawn if mutation.path in modules]
+            if chosen:
+                try_all(chosen, list(tests), modules, report, output, deadline)
     report.end(len(drawn))
 
 
@@ -425,8 +438,11 @@ def main() -> None:
     modules_in(options.paths, ROOT)
     with copy_of_project() as (copy, python):
         command = [python, copy / ".ci" / "mutants.py", "--inside", f"--seed={options.seed}"]
-        done = subprocess.run([*command, *sys.argv[1:]], cwd=copy, check=False)
-    sys.exit(done.returncode)
+        running = subprocess.Popen([*command, *sys.argv[1:]], cwd=copy)
+        # Ctrl+C reaches that process as well, which reports what it has, and ends.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = running.wait()
+    sys.exit(code)
 
 
 if __name__ == "__main__":
