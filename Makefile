@@ -2,7 +2,7 @@
 # make -C PATH, or make -f PATH/Makefile.
 
 ROOT := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd -P)
-TARGETS := help run test coverage lint format bench profile constraints clean
+TARGETS := help run test coverage mutants lint format bench profile constraints clean
 
 .DEFAULT_GOAL := help
 .PHONY: $(TARGETS)
@@ -46,6 +46,8 @@ help:
 	@echo 'make run          install, migrate and start the example services'
 	@echo 'make test         install and run the tests; make test ARGS="-k pool" chooses'
 	@echo 'make coverage     the same with coverage, in lines and in reports/coverage'
+	@echo 'make mutants      make small mutations of modules and list those that survive the tests:'
+	@echo '                  make mutants PATHS=src/sanic_ms/shapes N=50 MINUTES=30'
 	@echo 'make lint         check style, formatting and types'
 	@echo 'make format       bring the code into its one format'
 	@echo 'make bench        compare the speed with other frameworks; it takes most of an hour. To choose:'
@@ -73,6 +75,12 @@ test: $(VENV)/.dev
 # Apart from test, because measuring takes nearly as long again (on Python 3.11).
 coverage: override ARGS += --cov --cov-report=term --cov-report=html:reports/coverage
 coverage: test
+
+# In a copy of the project. PATHS and TESTS may be several, with spaces between.
+mutants: $(VENV)/.dev
+	@$(if $(PATHS),,echo 'error: say which modules: make mutants PATHS=src/sanic_ms/shapes' >&2; exit 2;) \
+		"$(BIN)/python" .ci/mutants.py $(PATHS) $(call option,N,--number) \
+		$(call option,MINUTES,--minutes) $(call option,SEED,--seed) $(if $(TESTS),--tests $(TESTS))
 
 lint: $(VENV)/.dev
 	@"$(BIN)/python" -m ruff check .

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sanic_ms import Service
-from sanic_ms.cli.check import CheckFinding, findings
+from sanic_ms.cli.check import CheckFinding, check, findings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -98,6 +98,37 @@ def test_what_is_wrong_is_one_line(command: Command, folder: Path) -> None:
     assert done.returncode == 2
     assert lines(done)["routes"].startswith("FAILED ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("codes", "greatest"),
+    [([2, 1], 2), ([1, 2], 2), ([2, 0], 2), ([1, 0], 1), ([0], 0), ([], 0), ([0, 1, 2, 1, 0], 2)],
+    ids=repr,
+)
+def test_the_greatest_code_counts(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, codes: list[int], greatest: int
+) -> None:
+    """In whatever order the checks found it; a later one that is well, or less wrong, hides
+    nothing. Each has its line."""
+    made = [CheckFinding(f"check {n}", f"code {code}", code) for n, code in enumerate(codes)]
+    monkeypatch.setattr("sanic_ms.cli.check.findings", lambda load: iter(made))
+    assert check(lambda: Service("shop")) == greatest
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown == [
+        f"check {n} {'FAILED' if code else 'ok'} code {code}" for n, code in enumerate(codes)
+    ]
+
+
+def test_a_mistake_in_the_code_counts_more_than_a_database_that_is_away(
+    command: Command, folder: Path
+) -> None:
+    """The routes are looked at first, the database last; a supervisor that starts a service again
+    after 1 must not do so here."""
+    (folder / "server.py").write_text(SERVER.replace("id: int", "id: int, wishes: set[object]"))
+    done = command("run", "--check", DB_URL="postgresql://app@127.0.0.1:1/shop")
+    failed = {name for name, line in lines(done).items() if line.startswith("FAILED")}
+    assert failed == {"routes", "database default"}
+    assert done.returncode == 2
 
 
 @pytest.mark.parametrize(

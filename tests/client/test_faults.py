@@ -154,6 +154,61 @@ async def test_a_reset_in_the_middle_of_the_body(serve_raw: ServeRaw, connect: C
     assert raw.connections == 3
 
 
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+PACKED = gzip.compress(b'{"code":0,"data":1}' * 10)
+
+
+@pytest.mark.parametrize(
+    ("sent", "begin"),
+    [
+        (OK, b""),
+        (OK + BODY[:-1], BODY[:-1]),
+        (CHUNKS, b"hello"),
+        (CHUNKS + b"0\r\n", b"hello"),
+        (CHUNKS + b"5\r\nhel", b"hellohel"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(PACKED), PACKED[:-8]),
+            b'{"code":0,"data":1}' * 10,
+        ),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nab", b"ab"),
+    ],
+    ids=["no byte", "one short", "no last chunk", "no end", "half a chunk", "gzip", "http/1.0"],
+)
+async def test_a_body_that_ends_early_is_an_error(
+    serve_raw: ServeRaw, connect: Connect, sent: bytes, begin: bytes
+) -> None:
+    """The service closes in good order before it has sent what it announced: read as a whole the
+    call fails, read in pieces it gives what came and then fails. It is never taken for an end."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await head(reader)
+        if b"/second" in request:
+            writer.write(OK + BODY)
+            await head(reader)
+        writer.write(sent)
+
+    raw = await serve_raw(handler)
+    client = connect(raw.url)
+    with pytest.raises(ServiceCallError, match="connection to region broke during GET /x"):
+        await client.get("/x")
+    got: list[bytes] = []
+
+    async def read() -> None:
+        async with client.get("/x") as res:
+            async for piece in res.stream():
+                got.append(piece)
+
+    with pytest.raises(ServiceCallError, match="connection to region broke during GET /x"):
+        await read()
+    assert b"".join(got) == begin
+    assert raw.connections == 2
+    await client.get("/second")
+    with pytest.raises(ServiceCallError, match="connection to region broke during GET /x"):
+        await client.get("/x")  # on the kept connection
+    assert raw.connections == 3
+
+
 async def test_a_fresh_connection_that_breaks_is_not_tried_again(
     serve_raw: ServeRaw, connect: Connect
 ) -> None:
@@ -502,6 +557,85 @@ async def test_a_cancelled_call_leaves_no_connection_behind(
         await running
     assert await client.get_json("/x") == 1
     assert raw.connections == 2
+
+
+@pytest.mark.parametrize("moment", ["head", "body", "unread"])
+@pytest.mark.parametrize("how", ["cancel", "timeout"])
+async def test_a_call_that_is_given_up_gives_its_connection_up(
+    serve_raw: ServeRaw, make_transport: MakeTransport, moment: str, how: str
+) -> None:
+    """It is closed at once, and its place is free: with one connection at a time, the next call
+    gets one. However often that happens."""
+    came = asyncio.Event()
+    closed: list[int] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = raw.connections
+        request = await head(reader)
+        if b"/quick" in request:
+            writer.write(OK + BODY)
+        elif moment != "head":
+            writer.write(OK + BODY[:5])
+        came.set()
+        assert await reader.read() == b""
+        closed.append(number)
+
+    async def call() -> None:
+        async with client.get("/slow") as res:
+            if moment == "unread":
+                await asyncio.Event().wait()
+            await res.text()
+
+    raw = await serve_raw(handler)
+    transport = make_transport(limit_per_host=1)
+    patient = Timeout(total=600, connect=600)  # no limit of the call's own closes the connection
+    client = Client("region", url=raw.url, transport=transport, timeout=patient)
+    for number in range(1, 4):
+        came.clear()
+        running = asyncio.ensure_future(call())
+        await came.wait()
+        if how == "cancel":
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        else:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(running, 0.02)
+        async with asyncio.timeout(20):
+            while number not in closed:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+    assert await client.get_json("/quick") == 1
+    assert raw.connections == 4
+    await transport.close()
+
+
+async def test_a_cancelled_wait_for_a_connection_gives_its_place_up(
+    serve_raw: ServeRaw, make_transport: MakeTransport
+) -> None:
+    """Of three calls over one connection the second is cancelled while it waits: the third gets
+    the connection of the first, and no other is made."""
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            raw.requests.append(await head(reader))
+            came.set()
+            await go.wait()
+            writer.write(OK + BODY)
+
+    raw = await serve_raw(handler)
+    transport = make_transport(limit_per_host=1)
+    client = Client("region", url=raw.url, transport=transport)
+    calls = [asyncio.ensure_future(client.get_json(f"/{n}")) for n in range(3)]
+    await came.wait()
+    calls[1].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls[1]
+    go.set()
+    assert list(await asyncio.wait_for(asyncio.gather(calls[0], calls[2]), 20)) == [1, 1]
+    assert [request.split(b" ")[1] for request in raw.requests] == [b"/0", b"/2"]
+    assert raw.connections == 1
+    await transport.close()
 
 
 async def test_an_outer_timeout_stays_an_outer_timeout(serve: Serve, connect: Connect) -> None:

@@ -397,6 +397,34 @@ def test_an_error_that_is_not_json_is_answered_all_the_same(error: Any, shown: A
     assert body == {"code": 10500, "message": "Internal Server Error", "error": shown}
 
 
+@pytest.mark.parametrize("error", [0, 0.0, False, [], {}], ids=repr)
+@pytest.mark.parametrize("envelope", [Envelope, PlainEnvelope, ProblemEnvelope])
+def test_only_an_error_of_none_is_left_out(envelope: type[Envelope], error: Any) -> None:
+    """A falsy error is one that the application has given: 0 rows, no fields, an empty list."""
+    body = msgspec.json.decode(envelope().error(NotFound(error=error)))
+    assert body["error"] == error
+    assert type(body["error"]) is type(error)
+    assert "error" not in msgspec.json.decode(envelope().error(NotFound()))
+
+
+@pytest.mark.parametrize(
+    ("envelope", "key"),
+    [(Envelope, "error"), (PlainEnvelope, "error"), (ProblemEnvelope, "detail")],
+)
+def test_an_error_may_be_an_empty_text(envelope: type[Envelope], key: str) -> None:
+    """It stands where every other text stands, and only there."""
+    body = msgspec.json.decode(envelope().error(NotFound(error="")))
+    assert body[key] == ""
+    assert len({"error", "detail"} & set(body)) == 1
+
+
+def test_a_trace_or_fields_that_are_empty_are_shown() -> None:
+    """Only a trace of None is left out, and the fields of a `ValidationError` never are."""
+    body = msgspec.json.decode(Envelope().error(ValidationError([]), trace_id=""))
+    assert (body["trace_id"], body["errors"]) == ("", [])
+    assert "trace_id" not in msgspec.json.decode(Envelope().error(NotFound()))
+
+
 def test_the_trace_is_shown_where_there_is_one() -> None:
     """So that a user's report leads to the spans."""
     body = msgspec.json.decode(Envelope().error(NotFound(), trace_id="abc"))

@@ -172,6 +172,55 @@ async def test_a_decimal_column_holds_so_many_digits(
         ]
 
 
+class First:
+    """One of two objects."""
+
+    first = Decimal
+
+
+class Second:
+    """The other one."""
+
+    second: list[Price]
+
+
+@pytest.mark.parametrize(
+    ("shape", "sent", "field"),
+    [
+        (First | Second, {"first": "@"}, "first"),
+        (First | Second, {"second": [{"amount": "1"}, {"amount": "@"}]}, "second[1].amount"),
+        (Decimal | list[Decimal], "@", "body"),
+        (Decimal | list[Decimal], ["1", "@"], "body[1]"),
+        (Decimal | list[Decimal] | dict[str, Decimal], {"a": "@"}, "a"),
+        ({"any": int | Decimal | list[Decimal]}, {"any": ["@"]}, "any[0]"),
+    ],
+)
+async def test_every_member_of_a_union_is_looked_into(
+    app: CompiledApp, shape: Any, sent: Any, field: str
+) -> None:
+    """Not only the first one that may hold a number."""
+    body(app, shape)
+    content = msgspec.json.encode(sent)
+    answer = await app.call("post", "/", content=content.replace(b"@", b"NaN"))
+    assert answer.status == 422, answer.json
+    assert [entry["field"] for entry in answer.json["errors"]] == [field]
+    assert (await app.call("post", "/", content=content.replace(b"@", b"12.5"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("digits", "message"), [(1, "at most 1 digit before"), (2, "at most 2 digits before")]
+)
+async def test_the_message_counts_the_digits(app: CompiledApp, digits: int, message: str) -> None:
+    """One is a digit."""
+
+    class Narrow(pw.Model):
+        amount = pw.DecimalField(max_digits=digits + 2, decimal_places=2)
+
+    body(app, Narrow)
+    answer = await app.call("post", "/", json={"amount": "1000"})
+    assert message in answer.json["errors"][0]["message"]
+
+
 def test_the_document_says_what_a_decimal_column_holds() -> None:
     """Text by its pattern, numbers by their limits."""
     schemas = Schemas()

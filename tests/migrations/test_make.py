@@ -15,6 +15,7 @@ import pytest
 from sanic_ms.exception import MigrationError, MigrationFailed
 from sanic_ms.migrations import migrate, rollback
 from sanic_ms.migrations.maker import differences, make, make_empty
+from sanic_ms.migrations.runner import opened
 
 Models = Callable[[str], str]
 
@@ -446,6 +447,51 @@ def test_arrays_and_other_fields_of_one_database(
     migrate(postgres)
     assert texts(postgres, module) == [], made.path.read_text()
     rollback(postgres)
+
+
+EXCLUDING = """
+    from peewee import Field
+
+    class RangeField(Field):
+        field_type = "int4range"
+
+    class Stay(Model):
+        room = IntegerField()
+        nights = RangeField()
+        class Meta:
+            table_name = "mig_stays"
+            constraints = [
+                SQL("CONSTRAINT mig_one_guest EXCLUDE USING gist (nights WITH &&)"),
+                SQL("CONSTRAINT mig_whole UNIQUE (room, nights)"),
+            ]
+"""
+
+
+def test_the_index_of_a_constraint_is_not_dropped(
+    postgres: str, folder: Path, models: Models
+) -> None:
+    """PostgreSQL makes an index for an exclusion and for a unique constraint; no model has it, and
+    a migration that dropped it would fail, or take the constraint along. An index beside them that
+    no model has is still found."""
+    module = models(EXCLUDING)
+    made = make(postgres, folder, [module])
+    assert made is not None
+    migrate(postgres)
+    with opened(postgres) as opened_database:
+        database: Any = opened_database
+        names = {index.name for index in database.get_indexes("mig_stays")}
+        assert {"mig_one_guest", "mig_whole"} <= names
+        assert texts(postgres, module) == []
+        assert make(postgres, folder, [module]) is None
+        database.execute_sql("CREATE INDEX mig_by_room ON mig_stays (room)")
+        database.execute_sql("CREATE UNIQUE INDEX mig_by_nights ON mig_stays (nights, room)")
+    changes = differences(postgres, [module])
+    assert [change.kind for change in changes] == ["drop_index"] * 2
+    shown = " ".join(change.text for change in changes)
+    assert {name for name in ("mig_by_room", "mig_by_nights", *names) if name in shown} == {
+        "mig_by_room",
+        "mig_by_nights",
+    }
 
 
 def test_pending_files_must_be_applied_first(sqlite_url: str, folder: Path, models: Models) -> None:

@@ -6,6 +6,8 @@ import dataclasses
 import enum
 import itertools
 import re
+import sys
+import types
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
@@ -251,6 +253,69 @@ def test_two_classes_of_one_name_are_two_components(route: Route, build_valid: B
     assert list(schemas["Thing"]["properties"]) == ["a"]
     assert list(schemas["Thing_2"]["properties"]) == ["b"]
     assert data_of(document, "/3")["items"] == {"$ref": "#/components/schemas/Thing"}
+
+
+def test_classes_that_differ_only_below_are_two_components(
+    route: Route, build_valid: Build
+) -> None:
+    """Two classes of one name say the same in their own keys; what they refer to does not. Each
+    component refers to its own, at every depth."""
+
+    def make(key: str) -> Any:
+        leaf = msgspec.defstruct("Leaf", [(key, int)])
+        branch = msgspec.defstruct("Branch", [("leaf", leaf)])
+        return msgspec.defstruct("Tree", [("branches", list[branch])])  # type: ignore[valid-type]
+
+    first, second, again = make("a"), make("b"), make("a")
+    document = build_valid(
+        route("GET /1", produces=first),
+        route("GET /2", produces=second),
+        route("GET /3", produces=again),
+    )
+    schemas = document["components"]["schemas"]
+
+    def key_of(path: str) -> Any:
+        """The key of the leaf, by the references from the answer on."""
+        tree = schemas[data_of(document, path)["$ref"].rpartition("/")[2]]
+        branch = schemas[tree["properties"]["branches"]["items"]["$ref"].rpartition("/")[2]]
+        leaf = schemas[branch["properties"]["leaf"]["$ref"].rpartition("/")[2]]
+        return list(leaf["properties"])
+
+    assert [key_of(path) for path in ("/1", "/2", "/3")] == [["a"], ["b"], ["a"]]
+    assert {name for name in schemas if name[0] in "LBT"} == {
+        "Leaf", "Leaf_2", "Branch", "Branch_2", "Tree", "Tree_2",
+    }  # fmt: skip
+    assert data_of(document, "/3") == data_of(document, "/1")
+
+
+def test_classes_that_lead_back_to_themselves_may_have_one_name(
+    route: Route, build_valid: Build
+) -> None:
+    """The comparison of what two of them refer to has an end, and tells them apart."""
+    namespaces: list[dict[str, Any]] = []
+    for key in ("a", "b"):
+        node = msgspec.defstruct(
+            "Node",
+            [("next", "Node | None"), ("leaf", msgspec.defstruct("Leaf", [(key, int)]))],
+            module=f"nodes_{key}",
+        )
+        module = types.ModuleType(f"nodes_{key}")
+        module.Node = node  # type: ignore[attr-defined]
+        sys.modules[module.__name__] = module
+        namespaces.append({"node": node})
+    try:
+        document = build_valid(
+            *(route(f"GET /{n}", produces=space["node"]) for n, space in enumerate(namespaces))
+        )
+    finally:
+        for key in ("a", "b"):
+            del sys.modules[f"nodes_{key}"]
+    schemas = document["components"]["schemas"]
+    for name, leaf in (("Node", "Leaf"), ("Node_2", "Leaf_2")):
+        assert schemas[name]["properties"]["leaf"]["$ref"].rpartition("/")[2] == leaf
+        assert f"'#/components/schemas/{name}'" in repr(schemas[name]["properties"]["next"])
+    assert list(schemas["Leaf"]["properties"]) == ["a"]
+    assert list(schemas["Leaf_2"]["properties"]) == ["b"]
 
 
 def test_a_users_class_may_be_called_error(route: Route, build_valid: Build) -> None:

@@ -9,7 +9,17 @@ import threading
 import typing
 import uuid
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    Optional,
+    TypedDict,
+    TypeVar,
+)
 
 import msgspec
 import pydantic
@@ -228,6 +238,18 @@ def test_defaults_reach_what_only_the_hook_knows() -> None:
     assert vars(decode(Box, '{"inner": {"kind": "b"}}').inner) == {"kind": "b", "size": 3}
 
 
+def test_the_one_object_of_a_union_is_filled() -> None:
+    """Whether the others of the union are scalars or None."""
+    for shape in (WithDefault | None, WithDefault | int, int | WithDefault | None):
+        fill = filler(shape)
+        assert fill is not None
+        data: Any = {"kind": "b"}
+        fill(data)
+        assert data == {"kind": "b", "size": 3}
+        for other in (None, 1):
+            fill(other)
+
+
 def test_a_union_of_an_object_and_something_else_is_filled() -> None:
     """Only the object has defaults."""
     shape = WithDefault | list[WithDefault] | int
@@ -327,6 +349,75 @@ def test_a_failure_leaves_nothing_half_made_behind() -> None:
     for _ in range(2):
         with pytest.raises(TypeError, match="object is not a shape"):
             to_type(Broken, "input")
+
+
+T = TypeVar("T")
+
+
+class Boxed(Generic[T]):
+    """Nobody can say what its values are written as."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+class Around(msgspec.Struct):
+    one: Boxed[int]
+
+
+@pytest.mark.parametrize("shape", [Boxed, Boxed[int], list[Boxed[int]], Around])
+def test_a_generic_class_that_is_no_shape_is_named(shape: Any) -> None:
+    """With its arguments or without, alone or inside of another shape."""
+    with pytest.raises(TypeError, match=r"test_build\.Boxed is not a shape: its values"):
+        to_type(shape, "output")
+
+
+class Leading:
+    """Leads to a class that leads back, and then fails while its keys are collected."""
+
+    back: Back
+    wrong = [int, str]  # noqa: RUF012
+
+
+class Back:
+    to: Leading
+    name = str
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_no_type_without_its_keys_is_found_after_a_failure(direction: Any) -> None:
+    """All types that were begun with the one that failed are forgotten: asked for again, or for one
+    that leads there, the mistake is named again. Until it is mended: then all keys are there."""
+
+    class Leading:
+        wrong = [int, str]  # noqa: RUF012
+
+    class Back:
+        to = Leading
+        name = str
+
+    for shape in (Leading, Back, Leading, [Leading], Leading | None, {"key": Back}):
+        with pytest.raises(TypeError, match="has 2 elements"):
+            to_type(shape, direction)
+    Leading.wrong = [int]
+    data = {"to": {"wrong": [1]}, "name": "x"}
+    assert msgspec.convert(data, to_type(Back, direction), dec_hook=dec_hook) == data
+
+
+def test_a_failure_in_a_circle_leaves_no_type_behind() -> None:
+    """Whichever of them is asked for, and in whatever order."""
+    for shape in (Leading, Back, Leading, Back):
+        with pytest.raises(TypeError, match=r"Leading\.wrong has 2 elements"):
+            to_type(shape, "input")
+
+
+def test_types_that_were_there_before_a_failure_stay_the_same() -> None:
+    """An equal dict shape still gives the identical type."""
+    shape = {"before": int, "city": CityApi}
+    before = to_type(shape, "output"), to_type(CityApi, "output")
+    with pytest.raises(TypeError):
+        to_type({"city": CityApi, "new": {"x": int}, "bad": Broken}, "output")
+    assert (to_type(dict(shape), "output"), to_type(CityApi, "output")) == before
 
 
 def test_threads_get_one_and_the_same_type() -> None:

@@ -325,3 +325,19 @@ def test_shapes_do_not_import_peewee() -> None:
         "assert not {'peewee', 'pydantic', 'sanic'} & set(sys.modules), 'imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("digits", "places", "limit"), [(5, 2, 999.99), (3, 0, 999.0), (2, 2, 0.99), (1, 0, 9.0)]
+)
+def test_the_schema_of_a_decimal_column_has_both_limits(
+    digits: int, places: int, limit: float
+) -> None:
+    """For those who send numbers; the pattern is for those who send text."""
+
+    class Priced(pw.Model):
+        price = pw.DecimalField(max_digits=digits, decimal_places=places)
+
+    found = schema(Priced, "input")["properties"]["price"]
+    assert (found["minimum"], found["maximum"]) == (-limit, limit)
+    assert "pattern" in found

@@ -8,6 +8,7 @@ import dataclasses
 import enum
 import pathlib
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple, TypedDict
 
@@ -198,6 +199,66 @@ def test_values_inside_declared_instances_are_cut_down() -> None:
     assert sent(tuple[Public, ...], (WIDE, WIDE)) == [public, public]
 
 
+class City:
+    id = int
+    inhabitants = int
+
+
+@dataclasses.dataclass
+class Open:
+    """The same, and it may be changed."""
+
+    public: Public
+
+
+class OpenStruct(msgspec.Struct):
+    public: Public
+    more: list[Public]
+
+
+@pytest.mark.parametrize(
+    ("shape", "make"),
+    [
+        (Public, lambda: dict(WIDE)),
+        (Public, lambda: collections.OrderedDict(WIDE)),
+        (PublicStruct, lambda: Wide(1, "x")),
+        (PublicStruct, lambda: Account(1, "x")),
+        (PublicData, lambda: WideData(1, "x")),
+        (PublicModel, lambda: WideModel(id=1, name="x")),
+        (Row, lambda: WideRow(id=1, name="x", password="secret")),
+        (Owner, lambda: Owner(dict(WIDE))),  # type: ignore[arg-type]
+        (Holder, lambda: Holder(Wide(1, "x"))),
+        (Open, lambda: Open(dict(WIDE))),  # type: ignore[arg-type]
+        (OpenStruct, lambda: OpenStruct(dict(WIDE), [dict(WIDE)])),  # type: ignore[arg-type,list-item]
+        (Pair, lambda: Pair(dict(WIDE), 3)),  # type: ignore[arg-type]
+        (tuple[Public, int], lambda: [dict(WIDE), 3]),
+        ([Public], lambda: [dict(WIDE), {"id": 2, "name": "y"}]),
+        (set[PublicStruct], lambda: [Wide(1, "x")]),
+        ({str: Public}, lambda: {"key": dict(WIDE)}),
+        ({"inner": Public, "many": [Public]}, lambda: {"inner": dict(WIDE), "many": [dict(WIDE)]}),
+        ({"inner": {"inner": Public}}, lambda: {"inner": {"inner": dict(WIDE)}}),
+        (Public | int, lambda: dict(WIDE)),
+        (PublicStruct | City, lambda: dict(WIDE)),
+        (list[Public] | list[City], lambda: [dict(WIDE)]),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 1])
+def test_the_handlers_own_object_is_not_changed(
+    shape: Any, make: Callable[[], Any], depth: int
+) -> None:
+    """It may be a cached one: what is left out of the answer stays in it, at every depth, and the
+    second answer is as the first."""
+    data = {"rows": [make(), make()]} if depth else make()
+    function = projector({"rows": [shape]} if depth else shape)
+    assert function is not None
+    before = ENCODER.encode(data)
+    answers = {ENCODER.encode(function(data)) for _ in range(2)}
+    assert ENCODER.encode(data) == before
+    assert b"secret" in before
+    assert len(answers) == 1
+    assert b"secret" not in answers.pop()
+
+
 class Cat(msgspec.Struct, tag=True):
     name: str
 
@@ -205,11 +266,6 @@ class Cat(msgspec.Struct, tag=True):
 class Dog(msgspec.Struct, tag=True):
     name: str
     tricks: list[Public]
-
-
-class City:
-    id = int
-    inhabitants = int
 
 
 @pytest.mark.parametrize(

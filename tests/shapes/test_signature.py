@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from sanic_ms.shapes.signature import Body, Header, Path, Query, read_signature
+from sanic_ms.shapes.signature import Body, Header, Path, Query, read_signature, where
 from sanic_ms.values.page import Page, Pagination
 
 
@@ -222,3 +222,17 @@ def test_markers_inside_optional_and_new_types_are_seen() -> None:
 
     handler.__annotations__["id"] = number
     assert sources(handler) == {"agent": "header", "id": "query"}
+
+
+def test_messages_point_at_a_handler_by_name_and_place() -> None:
+    """As it is found in an editor; what has no code, or no name, is shown as it is."""
+
+    @functools.cache
+    def decorated() -> None: ...
+
+    line = decorated.__wrapped__.__code__.co_firstlineno
+    name = "test_messages_point_at_a_handler_by_name_and_place.<locals>.decorated"
+    assert where(decorated) == f"{name} ({__file__}:{line})"
+    assert where(len) == "len"
+    partial = functools.partial(int, "1")
+    assert where(partial) == repr(partial)

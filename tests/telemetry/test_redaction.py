@@ -57,6 +57,42 @@ def test_secrets_are_taken_out_of_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "client_secret", "token",
+        "credential", "credentials", "db-credentials", "private", "private_key", "authorization",
+        "cookie", "set-cookie", "signature", "csrf", "csrfmiddleware", "jwt", "session_id",
+        "sessionid", "sess_id", "api_key", "api-key", "apikey", "access_key", "auth_key",
+        "account_key", "client_key", "encryption_key", "master_key", "service_key", "signing_key",
+        "ssh_key",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["{}=hunter2", "{}: hunter2", "{{'{}': 'hunter2'}}"])
+def test_each_name_is_known_by_itself(name: str, form: str) -> None:
+    """Where it is the only one in a text, in any case; the name stays."""
+    redact = Redactor().text
+    for written in (name, name.upper(), name.title()):
+        redacted = redact(form.format(written))
+        assert SECRET not in redacted
+        assert redacted.count("***") == redacted.count(written) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "key", "code", "authCode", "code_verifier", "assertion", "auth", "bearer", "cvc", "cvv",
+        "cvv2", "mfa", "otp", "pass", "pin", "pw", "refresh", "SAMLRequest", "SAMLResponse",
+        "session", "sid", "sig", "totp",
+    ],
+)  # fmt: skip
+def test_each_name_of_a_query_is_known_by_itself(name: str) -> None:
+    """In a query that stands alone, and in one within a text."""
+    assert Redactor().query(f"{name}=hunter2") == f"{name}=***"
+    for text in (f"/x?{name}=hunter2", f"GET /x?a=1&{name}=hunter2 HTTP/1.1"):
+        assert Redactor().text(text) == text.replace(SECRET, "***")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "user-service serves at http://127.0.0.1:8001, documents at /docs",

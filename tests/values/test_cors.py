@@ -111,3 +111,41 @@ def test_an_answer_that_is_kept_is_not_marked_no_store() -> None:
 def test_vary_is_added_to(own: dict[str, str], vary: str) -> None:
     """A cache must tell origins apart, and whatever else the handler names."""
     assert missing(own, cors=make())["vary"] == vary
+
+
+def test_what_a_configuration_does_not_say_has_the_safe_default() -> None:
+    """Without origins it is off; with them there are no credentials, no headers, and a preflight is
+    remembered for ten minutes. What it says is taken, methods in upper case."""
+    assert Cors.of({}) is Cors.of({"CORS_ORIGINS": []}) is None
+    origins = frozenset((SHOP,))
+    cors = Cors.of({"CORS_ORIGINS": [SHOP]})
+    assert cors == Cors(origins=origins, methods=())
+    assert cors == Cors(
+        origins=origins, methods=(), headers=(), expose=(), credentials=False, max_age=600
+    )
+    given = {
+        "CORS_ORIGINS": [SHOP],
+        "CORS_METHODS": ["get"],
+        "CORS_HEADERS": ["A"],
+        "CORS_EXPOSE": ["B"],
+        "CORS_CREDENTIALS": True,
+        "CORS_MAX_AGE": 0,
+    }
+    assert Cors.of(given) == Cors(
+        origins=origins,
+        methods=("GET",),
+        headers=("A",),
+        expose=("B",),
+        credentials=True,
+        max_age=0,
+    )
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_only_a_tls_connection_is_told_to_stay_with_tls(secure: bool) -> None:
+    """RFC 6797, section 7.2; everything else is the same on both."""
+    found = DefaultHeaders(SAFE_HEADERS).missing(200, {}, secure=secure, origin=None)
+    expected = {name.lower(): value for name, value in SAFE_HEADERS.items()}
+    if not secure:
+        del expected["strict-transport-security"]
+    assert found == expected

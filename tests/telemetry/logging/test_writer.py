@@ -369,6 +369,54 @@ def test_a_reader_that_hangs_does_not_hang_the_end(pipe: Any) -> None:
         process.wait()
 
 
+def test_lines_of_the_end_do_not_wait_for_a_reader_that_hangs(pipe: Any) -> None:
+    """What is logged after the exit began, with a reader that hung then, is dropped and counted,
+    and not written at once: the process would wait for as long as its reader lives."""
+    _, stream = pipe
+    read, write = os.pipe()
+    body = (
+        "class Last:\n"
+        "    def __del__(self):\n"
+        "        for n in range(100): writer.put('y' * 1000)\n"
+        f"        os.write({write}, b'%d %d' % (writer.dropped, writer.waiting >= 9000 - 200))\n"
+        "last = Last()\n"
+        "for n in range(9000): writer.put('x' * 1000)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(body=body)], stdout=stream, pass_fds=[write]
+    )
+    os.close(write)
+    try:
+        assert process.wait(30) == 0
+        assert os.read(read, 100) == b"100 1"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read)
+
+
+def test_one_reader_that_hangs_costs_other_outputs_nothing(pipe: Any, tmp_path: Path) -> None:
+    """Each writer of the process waits for its own reader: lines for a file come out whole, those
+    of the very end included."""
+    _, stream = pipe
+    path = tmp_path / "log"
+    body = (
+        f"other = LogWriter(str, str, open({str(path)!r}, 'w'))\n"
+        "class Last:\n"
+        "    def __del__(self): other.put('later')\n"
+        "last = Last()\n"
+        "for n in range(9000): writer.put('x' * 1000)\n"
+        "for n in range(100): other.put(n)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(body=body)], stdout=stream)
+    try:
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert path.read_text().splitlines() == [*map(str, range(100)), "later"]
+
+
 def test_what_the_parent_lost_is_not_told_by_its_child() -> None:
     """A process that was forked counts from nothing; `renew` is what is called in it."""
     stream = io.StringIO()

@@ -1,0 +1,449 @@
+"""Mutate modules, one small change at a time, and see whether the tests of their package notice.
+
+Run by ``make mutants``. All of it happens in a copy of the project in a temporary folder, with an
+environment around the one that the Makefile has made: what is imported there, also by processes
+that tests start, is the copy, and its Python, as nothing is compiled in it.
+
+The tests run once without a mutation. This shows which of them run which line, and how long they
+take. Then, for each mutation, those that run its line are run again, and all tests of the package
+only where these pass: others may use what the line has made, or run it in another process. Each run
+is a fork of a process that has imported what is installed, so it costs little more than its tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import venv
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = Path("src/sanic_ms")
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv*", ".*_cache", ".hypothesis", ".coverage*", "__pycache__", "*.so", "*.egg-info",
+    "build", "dist", "reports",
+)  # fmt: skip
+# Tests that stand elsewhere than in the folder of the package's name.
+ELSEWHERE = {"server": ["tests/server", "tests/wire"]}
+
+PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
+PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
+LEAST = 60.0  # seconds that the tests of one mutation may take, at least
+TIMES = 5  # and how many times as long as they took without it
+NO_TESTS = 5  # the exit code of pytest where it has run none
+PATIENCE = 15.0  # seconds in which interrupted tests may tidy up
+
+
+def tests_of(module: Path, root: Path) -> list[str]:
+    """The tests of a module (``src/sanic_ms/…``): those of its package."""
+    first = module.relative_to(SOURCE).parts[0].removesuffix(".py")
+    names = [*ELSEWHERE.get(first, [f"tests/{first}"]), f"tests/test_{first}.py"]
+    return [name for name in names if (root / name).exists()]
+
+
+def modules_in(paths: Sequence[str], root: Path) -> list[Path]:
+    """The Python files that paths stand for, relative to the root.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    found: set[Path] = set()
+    for name in paths:
+        path = (root / name).resolve()
+        files = path.rglob("*.py") if path.is_dir() else [path]
+        inside = [file for file in files if file.is_file() and (root / SOURCE) in file.parents]
+        if not inside:
+            raise SystemExit(f"error: no module of {SOURCE} in {name}")
+        found |= {file.relative_to(root) for file in inside}
+    return sorted(found)
+
+
+# --- the copy ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def copy_of_project() -> Iterator[tuple[Path, Path]]:
+    """A copy of the project, and a Python that imports from it; both are gone afterwards."""
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        return NOT_COPIED(folder, names) | {
+            name for name in names if Path(folder, name) == Path(sys.prefix)
+        }
+
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder, "project")
+        shutil.copytree(ROOT, copy, ignore=ignore, symlinks=True)
+        venv.create(Path(folder, "venv"), with_pip=False, symlinks=True)
+        python = Path(folder, "venv", "bin", "python")
+        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        outer = subprocess.check_output([sys.executable, "-c", ask], text=True).strip()
+        inner = subprocess.check_output([python, "-c", ask], text=True).strip()
+        # In this order: the first of two folders with a package is the one that counts.
+        lines = [f"{copy / 'src'}", f"import site; site.addsitedir({outer!r})"]
+        Path(inner, "copy.pth").write_text("\n".join(lines) + "\n")
+        yield copy, python
+
+
+# --- running tests -------------------------------------------------------------------------------
+
+
+class Results:
+    """A plugin of pytest: which tests passed, and how long each took, by its function."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.failed: list[str] = []
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[function_of(report.nodeid)] += report.duration
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+def function_of(test: str) -> str:
+    """A test without the parameters in its id."""
+    return test.partition("[")[0]
+
+
+def forked(work: Callable[[], int], output: Path, limit: float) -> int | None:
+    """What a function gives in a process of its own, which has imported all that this one has.
+
+    Its output goes to a file. After ``limit`` seconds it is interrupted as by Ctrl+C, and ended if
+    that does not help; None then.
+    """
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            null = os.open(os.devnull, os.O_RDONLY)
+            for source, target in ((null, 0), (file, 1), (file, 2)):
+                os.dup2(source, target)
+            code = work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+            os._exit(code)
+    try:
+        code = ended_within(pid, limit)
+    except BaseException:  # Ctrl+C of the run
+        stop(pid)
+        raise
+    if code is None:
+        stop(pid)
+    return code
+
+
+def ended_within(pid: int, limit: float) -> int | None:
+    """The exit code of a child; None if it takes longer."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    return None
+
+
+def stop(pid: int) -> None:
+    """End a child, in good order if it lets us: tests end the processes that they have started."""
+    os.kill(pid, signal.SIGINT)
+    if ended_within(pid, PATIENCE) is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@dataclass
+class Baseline:
+    """What is known of the tests without a mutation.
+
+    Attributes:
+        seconds: How long each test takes, without its start.
+        failed: Those that fail all the same, and are left out.
+        reached: The tests that run a line, by file and number; an empty text stands for what is run
+            outside of a test.
+    """
+
+    seconds: dict[str, float]
+    failed: list[str]
+    reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+
+    def of(self, mutation: Any) -> set[str]:
+        """The tests that run what a mutation is in."""
+        return self.reached.get((str(mutation.path), mutation.statement), set())
+
+    def limit(self, tests: Sequence[str] | None) -> float:
+        """Seconds for some tests, or for all."""
+        known = self.seconds
+        total = sum(known.values()) if tests is None else sum(known[test] for test in tests)
+        return max(LEAST, TIMES * total)
+
+
+def baseline(tests: list[str], modules: list[Path], output: Path, limit: float) -> Baseline:
+    """Run the tests once as they are, and import here what they have imported.
+
+    Raises:
+        SystemExit: they cannot be run, or not in the time that there is.
+    """
+    notes = output.with_suffix(".json")
+    names = [".".join(module.with_suffix("").parts[1:]) for module in modules]
+    covered = sorted({name.removesuffix(".__init__") for name in names})
+    options = [option for option in PYTEST if option != "-x"]
+    options += [f"--cov={name}" for name in covered]
+    options += ["--cov-context=test", "--cov-report="]
+
+    def work() -> int:
+        import pytest
+
+        results = Results()
+        code = int(pytest.main([*options, *tests], plugins=[results]))
+        imported = [name for name, module in list(sys.modules.items()) if is_foreign(module)]
+        notes.write_text(json.dumps([results.seconds, results.failed, imported]))
+        return code
+
+    code = forked(work, output, limit)
+    if code not in (0, 1):
+        why = "take longer than MINUTES" if code is None else "cannot be run"
+        raise SystemExit(f"{output.read_text()}\nerror: the tests {why}: {' '.join(tests)}")
+    seconds, failed, imported = json.loads(notes.read_text())
+    for name in imported:
+        with contextlib.suppress(Exception):
+            __import__(name)
+    return Baseline(seconds, failed, reached_lines(modules))
+
+
+def is_foreign(module: Any) -> bool:
+    """Whether it is installed, and so without a mutation."""
+    path = getattr(module, "__file__", None) or ""
+    return "site-packages" in path
+
+
+def reached_lines(modules: list[Path]) -> dict[tuple[str, int], set[str]]:
+    """The functions of tests that run each line, as coverage has seen it."""
+    from coverage import CoverageData
+
+    data = CoverageData(".coverage")
+    data.read()
+    reached: dict[tuple[str, int], set[str]] = {}
+    for module in modules:
+        for line, contexts in data.contexts_by_lineno(str(module.resolve())).items():
+            tests = {function_of(context.partition("|")[0]) for context in contexts}
+            reached[str(module), line] = tests
+    return reached
+
+
+# --- the sample ----------------------------------------------------------------------------------
+
+
+def sample(every: Sequence[Any], number: int, chance: random.Random) -> list[Any]:
+    """So many mutations, each in another line: first a line is drawn, then a kind of change, then
+    one of that kind. So a line with a long call counts no more than one with a comparison."""
+    lines: dict[tuple[Path, int], list[Any]] = defaultdict(list)
+    for mutation in every:
+        lines[mutation.path, mutation.line].append(mutation)
+    drawn = []
+    for key in chance.sample(sorted(lines), len(lines)):
+        if len(drawn) == number:
+            break
+        left = lines[key]
+        while left:
+            kind = chance.choice(sorted({mutation.kind for mutation in left}))
+            mutation = chance.choice([mutation for mutation in left if mutation.kind == kind])
+            if mutation.is_valid():
+                drawn.append(mutation)
+                break
+            left.remove(mutation)
+    return drawn
+
+
+# --- one mutation --------------------------------------------------------------------------------
+
+
+class OutOfTime(Exception):
+    """The run ended before the tests did."""
+
+
+def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadline: float) -> str:
+    """How the tests kill a mutation; empty where it survives.
+
+    Raises:
+        OutOfTime: they were not through at the deadline.
+    """
+    reached = known.of(mutation)
+    if not reached:
+        return ""
+    near = sorted(reached & known.seconds.keys())
+    original = mutation.path.read_text()
+    mutation.path.write_text(mutation.code())
+    try:
+        for chosen in [near, None] if near else [None]:
+            limit = min(known.limit(chosen), deadline - time.monotonic())
+            code = forked(lambda chosen=chosen: run(chosen or tests, known), output, limit)
+            if code is None and time.monotonic() >= deadline:
+                raise OutOfTime
+            if code not in (0, NO_TESTS):
+                return "timed out" if code is None else "killed"
+    finally:
+        mutation.path.write_text(original)
+    return ""
+
+
+def run(tests: Sequence[str], known: Baseline) -> int:
+    """Run tests in this process."""
+    import pytest
+
+    left_out = [f"--deselect={test}" for test in known.failed]
+    return int(pytest.main([*PYTEST, *left_out, *tests]))
+
+
+# --- all of it -----------------------------------------------------------------------------------
+
+
+def say(text: str) -> None:
+    """Print a line now."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+@dataclass
+class Report:
+    """Counts, and says what was not killed.
+
+    Attributes:
+        survivors: Mutations that were not killed, with the tests that ran their lines in words.
+    """
+
+    killed: int = 0
+    survivors: list[tuple[Any, str]] = field(default_factory=list)
+
+    def add(self, mutation: Any, how: str, reached: set[str], seconds: float) -> None:
+        """One more, with a line that says so at once."""
+        if how:
+            self.killed += 1
+        else:
+            self.survivors.append((mutation, in_words(reached)))
+        place = f"{mutation.path}:{mutation.line}"
+        say(f"{how or 'survived':<12} {place}  ({seconds:.1f} s)")
+
+    def end(self, wanted: int) -> None:
+        """The survivors, with file and line, and the share."""
+        tried = self.killed + len(self.survivors)
+        for mutation, reached in sorted(self.survivors, key=lambda one: (one[0].path, one[0].line)):
+            say(f"\n{mutation.path}:{mutation.line}: {reached}\n{mutation.shown()}")
+        share = f" ({100 * self.killed / tried:.0f} %)" if tried else ""
+        more = f"; it ended before {wanted - tried} more" if tried < wanted else ""
+        say(f"\nkilled {self.killed} of {tried}{share}{more}")
+
+
+def in_words(reached: set[str]) -> str:
+    """Which tests run a line."""
+    if not reached:
+        return "no test runs this line"
+    number = len(reached - {""})
+    if not number:
+        return "run at import or in another process; all tests pass"
+    return f"{number} tests run this line; all tests pass"
+
+
+def try_all(
+    mutations: list[Any],
+    tests: list[str],
+    modules: list[Path],
+    report: Report,
+    output: Path,
+    deadline: float,
+) -> None:
+    """Try the mutations of modules that have the same tests.
+
+    Raises:
+        OutOfTime: there is no time left.
+    """
+    known = baseline(tests, modules, output, deadline - time.monotonic())
+    say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
+    for test in known.failed:
+        say(f"fails without a mutation, and is left out: {test}")
+    for mutation in mutations:
+        begun = time.monotonic()
+        if begun > deadline:
+            raise OutOfTime
+        how = killed(mutation, known, tests, output, deadline)
+        report.add(mutation, how, known.of(mutation), time.monotonic() - begun)
+
+
+def inside(options: argparse.Namespace) -> None:
+    """In the copy, under the Python that imports from it."""
+    sys.dont_write_bytecode = True
+    os.environ.update(SANIC_MS_PURE="1", PYTHONDONTWRITEBYTECODE="1")
+    from mutations import mutations
+
+    deadline = time.monotonic() + options.minutes * 60
+    here = Path.cwd()
+    output = here.parent / "output.txt"
+    groups: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for module in modules_in(options.paths, here):
+        own = options.tests or tests_of(module, here)
+        if not own:
+            raise SystemExit(f"error: there are no tests of {module}: name some with TESTS=")
+        groups[tuple(own)].append(module)
+    every = [one for group in groups.values() for m in group for one in mutations(m, m.read_text())]
+    chance = random.Random(options.seed)
+    drawn = sample(every, options.number, chance)
+    say(f"{len(drawn)} of {len(every)} mutations that could be made; SEED={options.seed}")
+    report = Report()
+    with contextlib.suppress(KeyboardInterrupt, OutOfTime):
+        for tests, modules in groups.items():
+            chosen = [mutation for mutation in drawn if mutation.path in modules]
+            if chosen:
+                try_all(chosen, list(tests), modules, report, output, deadline)
+    report.end(len(drawn))
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("paths", nargs="+", help="modules or packages, from the project's folder")
+    parser.add_argument("--number", type=int, default=50, help="how many mutations to make")
+    parser.add_argument("--minutes", type=float, default=60, help="begin none after these")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--tests", nargs="*", help="these tests, not those of the packages")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Make the copy, and go on in it."""
+    options = parsed(sys.argv[1:])
+    if options.inside:
+        inside(options)
+        return
+    modules_in(options.paths, ROOT)
+    with copy_of_project() as (copy, python):
+        command = [python, copy / ".ci" / "mutants.py", "--inside", f"--seed={options.seed}"]
+        running = subprocess.Popen([*command, *sys.argv[1:]], cwd=copy)
+        # Ctrl+C reaches that process as well, which reports what it has, and ends.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = running.wait()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""``make mutants``: which mutations it makes, and that it finds those that no test notices."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = ROOT / ".ci"
+
+
+def script(name: str) -> ModuleType:
+    """A module of the folder of scripts."""
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # a dataclass looks there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def mutations() -> Iterator[Any]:
+    """What makes the mutations."""
+    yield script("mutations").mutations
+    del sys.modules["mutations"]
+
+
+@pytest.fixture(scope="module")
+def mutants() -> Iterator[Any]:
+    """What runs them."""
+    yield script("mutants")
+    del sys.modules["mutants"]
+
+
+def changed(mutations: Any, code: str) -> set[str]:
+    """The changed lines of all mutations."""
+    made = [mutation for mutation in mutations(Path("a.py"), code) if mutation.is_valid()]
+    lines = [line for one in made for line in one.shown().splitlines()]
+    return {line[3:].replace(", )", ")") for line in lines if line.startswith("  +")}
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("if size < limit: go()", {"if size <= limit: go()", "if size < limit: pass"}),
+        ("MOST = 5", {"MOST = 6", "MOST = None"}),
+        ("if ready: x", {"if not (ready): x"}),
+        ("while a or b: x", {"while not (a or b): x", "while a and b: x"}),
+        ("self.release()", {"pass"}),
+        ("await pool.close()", {"pass"}),
+        (
+            "try:\n    x\nexcept OSError as exc:\n    y = 1",
+            {"    raise", "    y = 2", "    y = None"},
+        ),
+        (
+            "class A:\n    @property\n    def x(self): return self.y is None",
+            {"    def x(self): return self.y is not None"},
+        ),
+        (
+            "x = a if b else c",
+            {"x = None", "x = a if (b) and False else c", "x = a if (b) or True else c"},
+        ),
+        (
+            "send(name, size)",
+            {"pass", "send(None, size)", "send(name, None)", "send(size)", "send(name)"},
+        ),
+        (
+            'if kind == "close": x',
+            {'if kind != "close": x', 'if kind == "XXcloseXX": x', 'if kind == "CLOSE": x'},
+        ),
+    ],
+)
+def test_small_mistakes_are_made(mutations: Any, code: str, lines: set[str]) -> None:
+    """Towards limits, ends and error paths, at module level and in decorated functions as well."""
+    assert changed(mutations, code) == lines
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""Text."""',
+        "x: int | None",
+        "def f(a: int | str = b) -> list[int] | None: ...",
+        "from a import b",
+        '__all__ = ["a", "b"]',
+        '__slots__ = ("a", "b")',
+        'log = logging.getLogger("a")',
+        'log.info("%d rows", rows + 1)',
+        "if TYPE_CHECKING:\n    x = 1",
+        '@deco(1, flag=True)\nclass A:\n    "Text."',
+        'raise TypeError(f"no {a + 1} there")',
+        'T = TypeVar("T")',
+    ],
+)
+def test_what_no_test_should_notice_is_left_alone(mutations: Any, code: str) -> None:
+    """Annotations, docstrings, texts for people, log lines, exports."""
+    assert changed(mutations, code) - {"T = None"} == set()
+
+
+def test_a_mistake_is_placed_in_its_statement(mutations: Any) -> None:
+    """The line is where the change is; the statement is what coverage counts."""
+    code = "def f():\n    return g(\n        1,\n        not x,\n    )\n\n\nif a:\n    b = 1\n"
+    code += "elif c:\n    d = 2\n"
+    places = {(one.line, one.statement) for one in mutations(Path("a.py"), code)}
+    assert places == {(2, 2), (3, 2), (4, 2), (8, 8), (9, 9), (10, 10), (11, 11)}
+
+
+def test_a_sample_is_spread_over_lines_and_can_be_repeated(mutants: Any, mutations: Any) -> None:
+    """No line twice, a seed gives the same again, and no more than there is."""
+    code = "".join(f"x{n} = call(a, b, c, d, e, f, n < {n})\n" for n in range(40))
+    every = mutations(Path("a.py"), code)
+
+    def drawn(number: int, seed: int) -> list[tuple[int, str]]:
+        found = mutants.sample(every, number, random.Random(seed))
+        return [(one.line, one.shown()) for one in found]
+
+    assert drawn(20, 1) == drawn(20, 1) != drawn(20, 2)
+    assert len({line for line, _ in drawn(30, 1)}) == 30
+    assert len(drawn(100, 1)) == 40
+    assert sum(" <= " in shown for _, shown in drawn(40, 1)) >= 5
+
+
+@pytest.mark.parametrize(
+    ("module", "tests"),
+    [
+        ("client/transport/pool.py", ["tests/client"]),
+        ("server/http1/head.py", ["tests/server", "tests/wire"]),
+        ("exception.py", ["tests/test_exception.py"]),
+        ("nothing/here.py", []),
+    ],
+)
+def test_the_tests_of_a_module_are_those_of_its_package(
+    mutants: Any, module: str, tests: list[str]
+) -> None:
+    """As tests mirror packages."""
+    assert mutants.tests_of(mutants.SOURCE / module, ROOT) == tests
+
+
+@pytest.mark.parametrize("path", ["tests", "src/sanic_ms/nothing", "README.md", "/etc"])
+def test_only_modules_of_the_package_are_taken(mutants: Any, path: str) -> None:
+    """A path that has none of them is an error that names it."""
+    with pytest.raises(SystemExit, match=re.escape(path)):
+        mutants.modules_in([path], ROOT)
+
+
+def test_a_run_lists_what_no_test_notices_and_leaves_the_work_tree_as_it_was() -> None:
+    """With one test that looks at one thing, most mutations survive; the file is what it was."""
+    module = ROOT / "src" / "sanic_ms" / "values" / "page.py"
+    before = hashlib.sha256(module.read_bytes()).hexdigest()
+    test = "tests/values/test_page.py::test_pages_are_counted_up"
+    command = [sys.executable, ".ci/mutants.py", str(module.relative_to(ROOT)), "--seed", "3"]
+    done = subprocess.run(
+        [*command, "--number", "6", "--tests", test],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("6 of ")
+    assert lines[0].endswith("SEED=3")
+    survivors = {line.split()[1] for line in lines if line.startswith("survived")}
+    listed = {line.partition(": ")[0] for line in lines if line.startswith("src/")}
+    assert survivors == listed != set()
+    assert re.fullmatch(rf"killed {6 - len(survivors)} of 6 \(\d+ %\)", lines[-1])
+    assert hashlib.sha256(module.read_bytes()).hexdigest() == before
