@@ -46,6 +46,7 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "Conflict",
+    "CustomException",
     "DataError",
     "DatabaseError",
     "DatabaseUnavailable",
@@ -98,6 +99,7 @@ __all__ = [
     "Unauthorized",
     "UnavailableForLegalReasons",
     "UniqueViolation",
+    "UnprocessableEntity",
     "UnsupportedMediaType",
     "UpgradeRequired",
     "ValidationError",
@@ -142,13 +144,16 @@ class FieldError(NamedTuple):
 
 
 class HTTPError(SanicMSError):
-    """An error that has an HTTP answer. Raise a subclass; make your own by setting ``status``.
+    """An error that has an HTTP answer. Raise a subclass; make your own by setting ``status``, and
+    ``code`` and ``message`` where they are always the same.
 
     Args:
         error: What went wrong, for the caller to read. Text, or any JSON value.
-        code: The application's number for it; default 10000 + ``status``.
-        message: The short name of the error; default the reason phrase of the status.
+        code: The application's number for it; default that of the class, or 10000 + ``status``.
+        message: The short name of the error; default that of the class, or the reason phrase of the
+            status.
         status: The HTTP status, to override that of the class.
+        status_code: The same, by its name in the first generation; as an attribute too.
         headers: Headers to add to the answer (``Retry-After``, ``WWW-Authenticate`` …).
 
     Raises:
@@ -156,6 +161,16 @@ class HTTPError(SanicMSError):
     """
 
     status: int = 500
+    status_code: int = 500
+    code: int
+    message: str
+
+    def __init_subclass__(cls, **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+        if "status" in vars(cls):
+            cls.status_code = cls.status
+        elif "status_code" in vars(cls):
+            cls.status = cls.status_code
 
     def __init__(
         self,
@@ -164,14 +179,21 @@ class HTTPError(SanicMSError):
         message: str | None = None,
         *,
         status: int | None = None,
+        status_code: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        if status is None:
+            status = status_code
         if status is not None:
             if not 400 <= status <= 599:
                 raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
-            self.status = status
+            self.status = self.status_code = status
         self.error = error
-        self.code = 10000 + self.status if code is None else code
+        if code is None:
+            code = getattr(type(self), "code", 10000 + self.status)
+        if message is None:
+            message = getattr(type(self), "message", None)
+        self.code = code
         self.message = reason(self.status) if message is None else message
         self.headers: dict[str, str] = dict(headers or {})
         super().__init__(self.message if error is None else error)
@@ -179,6 +201,10 @@ class HTTPError(SanicMSError):
     def __str__(self) -> str:
         text = f"{self.status} {self.message}"
         return text if self.error is None else f"{text}: {self.error}"
+
+
+CustomException = HTTPError
+"""`HTTPError` by its name in the first generation."""
 
 
 def reason(status: int) -> str:
@@ -399,6 +425,12 @@ class ValidationError(ClientError):
             count = len(self.errors)
             error = "1 field is not valid" if count == 1 else f"{count} fields are not valid"
         super().__init__(error, code, message, headers=headers)
+
+
+class UnprocessableEntity(ClientError):
+    """422, without a list of fields; what validation raises is a `ValidationError`."""
+
+    status = 422
 
 
 # --- 5xx -----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Changing the tables of a database: numbered files, or classes with ``migrate_*`` methods."""
 
-from sanic_ms.migrations.lazy import LazyDatabase, db
+from sanic_ms.migrations.lazy import LazyDatabase, db, db_manager
 from sanic_ms.migrations.model import MigrationModel
 from sanic_ms.migrations.record import info
 from sanic_ms.migrations.runner import MigrationEntry, migrate, rollback, status
@@ -10,6 +10,7 @@ __all__ = [
     "MigrationEntry",
     "MigrationModel",
     "db",
+    "db_manager",
     "info",
     "migrate",
     "rollback",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanic_ms.config import Loaded
 from sanic_ms.config.masking import mask_text
+from sanic_ms.service.first_generation import warn_of_old_settings
 from sanic_ms.service.unapplied import warn_of_unapplied
 from sanic_ms.telemetry.logging.format import TextFormatter
 from sanic_ms.values import DatabaseURL
@@ -39,6 +40,7 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
     say(service.name, address, {**endpoints.addresses(address), **facts})
     endpoints.warn_of_open()
+    warn_of_old_settings(service.name, service.loaded)
     warn_of_unapplied(service.settings)
 
 
@@ -106,7 +108,7 @@ def _sources(sources: Mapping[str, str]) -> list[str]:
     """Where settings came from; single lines and variables are not named."""
     kinds = {"environment": "environment", "keyword": "code", ".env": ".env"}
     found = dict.fromkeys(
-        kinds.get(source.split(" ")[0], source)
+        kinds.get(source.split(" ")[0], source.partition(" (")[0])
         for source in sources.values()
         if source != "default"
     )

@@ -38,6 +38,7 @@ from sanic_ms.server.http1.routes import watch_for
 from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_paths
 from sanic_ms.service.announcement import announce
 from sanic_ms.service.components import LateComponents
+from sanic_ms.service.configuration import ServiceConfig
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
@@ -95,6 +96,8 @@ class Service(Sanic[Any, Any]):
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
         keywords.setdefault("request_class", Request)
+        if keywords.get("config") is None and "env_prefix" not in keywords:
+            keywords["config"] = ServiceConfig(lambda: self.loaded)
         self._logs = ServiceLogs(keywords)
         super().__init__(name, **keywords)
         limit_integers(self)
