@@ -1,7 +1,7 @@
-"""Settings of the first generation, the package ``sanicms``, as the settings that say the same today.
+"""Settings of the first generation, the package ``sanicms``, as today's that say the same.
 
-A name stays in its place: a value of ``settings.py`` is still one of ``settings.py``, and every later
-source wins over it. `sanic_ms.service.first_generation` names the settings that have no successor.
+A name stays in its place: a value of ``settings.py`` is still one of ``settings.py``, and every
+later source wins over it. `sanic_ms.service.first_generation` names what has no successor.
 """
 
 from __future__ import annotations

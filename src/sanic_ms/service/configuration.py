@@ -11,8 +11,8 @@ __all__ = ["ServiceConfig"]
 
 
 class ServiceConfig(Config):
-    """Sanic's configuration. A name that it does not have yet is looked for in the settings, which are
-    read for it: ``app.run(port=app.config["PORT"])``.
+    """Sanic's configuration. A name that it does not have yet is looked for in the settings, which
+    are read for it: ``app.run(port=app.config["PORT"])``.
 
     Args:
         load: Reads the settings, and brings them into this object.

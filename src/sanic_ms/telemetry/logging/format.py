@@ -146,6 +146,8 @@ class JSONFormatter(LineFormatter):
                 line.created, site.level, site.logger, line.message(), line.ids, line.request_id
             )
             fields.update(line.fields())
+            if self.service and "category" not in fields:
+                fields["category"] = self.service
             return self._encode(fields)
         if type(line) is Access:
             return self._answer(line)
