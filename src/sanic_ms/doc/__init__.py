@@ -26,8 +26,10 @@ from sanic_ms.doc.fields import (
     List,
     Object,
     String,
+    Tuple,
     read_only,
 )
+from sanic_ms.doc.first_generation import route
 
 __all__ = [
     "Boolean",
@@ -40,6 +42,7 @@ __all__ = [
     "List",
     "Object",
     "String",
+    "Tuple",
     "consumes",
     "deprecated",
     "description",
@@ -47,6 +50,7 @@ __all__ = [
     "produces",
     "read_only",
     "response",
+    "route",
     "security",
     "summary",
     "tag",
