@@ -169,7 +169,7 @@ class HTTPError(SanicMSError):
         super().__init_subclass__(**keywords)
         if "status" in vars(cls):
             cls.status_code = cls.status
-        elif "status_code" in vars(cls):
+        elif isinstance(vars(cls).get("status_code"), int):
             cls.status = cls.status_code
 
     def __init__(

@@ -326,6 +326,18 @@ def test_a_report_is_converted_without_its_sources(command: Run, tmp_path: Path)
     assert (counts["conditionals"], counts["loc"], counts["ncloc"]) == (2, 9, 3)
 
 
+@pytest.mark.parametrize("source", ["print 1", "\0", "(" * 5000], ids=["old", "null", "deep"])
+def test_a_source_that_is_no_python_leaves_its_lines(
+    command: Run, tmp_path: Path, source: str
+) -> None:
+    """The report has the statements that ``coverage.xml`` names."""
+    (tmp_path / "a.py").write_text(source)
+    (tmp_path / "from.xml").write_text(LINE.format('<line number="1" hits="2"/>'))
+    assert command("tests", "--clover", "from.xml").returncode == 0
+    root = ElementTree.parse(tmp_path / "reports" / "clover.xml").getroot()
+    assert [line.get("count") for line in root.iter("line")] == ["2"]
+
+
 BOMB = """\
 <!DOCTYPE coverage [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
 <coverage><sources><source>&b;</source></sources></coverage>

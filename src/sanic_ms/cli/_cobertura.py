@@ -58,10 +58,12 @@ def _covered(name: str, folders: list[Path], lines: dict[int, ElementTree.Elemen
         conditions = _CONDITIONS.search(line.get("condition-coverage", ""))
         if line.get("branch") == "true" and conditions is not None:
             file.add_branch(number, exits=int(conditions[2]), taken=int(conditions[1]))
-    try:
-        file.add_source(path.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError):  # it is gone, or in another language
-        file.counts.loc, file.counts.ncloc = max(lines, default=0), len(lines)
+    file.counts.loc, file.counts.ncloc = max(lines, default=0), len(lines)
+    if path.suffix == ".py":
+        try:
+            file.add_source(path.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            pass  # it is gone, or was written for another Python
     return file
 
 
