@@ -90,20 +90,12 @@ ACROSS = {("websocket", "pubsub")}
 # they are first needed; test_a_low_package_imports_no_server shows that a package does not import
 # them.
 EXTRAS = {
-    "aio_pika": [],
-    "apscheduler": [],
-    "argon2": ["auth/passwords.py"],
     "asyncmy": ["db/drivers/mysql/*.py"],
-    "hiredis": [],
-    "jwt": ["auth/jwt.py"],
-    "nats": ["pubsub/nats.py"],
     "psycopg": ["models/database.py"],
     "pydantic": ["shapes/pydantic.py"],
-    "pymongo": ["mongo/pool.py"],
     "pymysql": ["models/database.py"],
     "pytest": ["cli/tests.py", "testing/plugin.py", "testing/async_fixtures.py"],
     "pytest_cov": ["cli/tests.py"],
-    "redis": ["redis/client.py"],
     "schemathesis": ["testing/contract.py"],
     "sqlalchemy": ["db/sql/query_builders.py"],
     "time_machine": ["testing/frozen.py"],

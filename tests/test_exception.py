@@ -13,6 +13,7 @@ import pytest
 from sanic_ms import exception
 from sanic_ms.exception import (
     Conflict,
+    CustomException,
     DatabaseError,
     HTTPError,
     NotFound,
@@ -44,6 +45,31 @@ def test_the_first_generation_spelling() -> None:
     error = ServerError(error="no luck", code=10999, message="msg")
     assert (error.status, error.code, error.message, error.error) == (500, 10999, "msg", "no luck")
     assert str(error) == "500 msg: no luck"
+
+
+def test_the_first_generation_called_the_status_otherwise() -> None:
+    """``status_code`` of a call and of a class; every error is a ``CustomException``."""
+
+    class Teapot(CustomException):
+        status_code = 418
+        code = 20001
+        message = "Teapot"
+
+    class Kettle(Teapot):
+        status = 419
+
+    error = Teapot(error="short")
+    assert (error.status, error.status_code, error.code, error.message) == (
+        418, 418, 20001, "Teapot",
+    )  # fmt: skip
+    assert (Kettle().status, Kettle().status_code, Kettle.status_code) == (419, 419, 419)
+    assert (Teapot(code=1, message="x").code, Teapot(code=1, message="x").message) == (1, "x")
+    gone = ServerError(status_code=410)
+    assert (gone.status, gone.status_code, gone.code, gone.message) == (410, 410, 10410, "Gone")
+    assert ServerError.status == ServerError.status_code == 500
+    assert isinstance(NotFound(), CustomException)
+    with pytest.raises(ValueError, match="between 400 and 599"):
+        CustomException(status_code=200)
 
 
 def test_a_status_of_an_instance_wins_over_the_class() -> None:

@@ -13,13 +13,23 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 PROMISED = {
     "sanic_ms": [
-        *("Service", "Request", "doc", "Settings", "Component", "Health", "Page", "Pagination"),
+        *(
+            "Service",
+            "Request",
+            "doc",
+            "Settings",
+            "Component",
+            "Health",
+            "Page",
+            "Pagination",
+            "load_config",
+        ),
     ],
     "sanic_ms.client": ["Client"],
     "sanic_ms.db": ["ConnectionPool"],
     "sanic_ms.exception": ["NotFound", "ServerError"],
     "sanic_ms.loggers": ["logger"],
-    "sanic_ms.migrations": ["MigrationModel", "db", "info"],
+    "sanic_ms.migrations": ["MigrationModel", "db", "db_manager", "info"],
     "sanic_ms.tests": ["APITestCase"],
     "sanic_ms.utils": ["async_execute", "async_request", "jsonify"],
 }

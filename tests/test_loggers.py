@@ -659,3 +659,25 @@ async def test_functions_of_the_same_form_have_wrappers_of_their_own(lines: Line
         await second(2)
     assert [entry.name for entry in caught.traceback][1:] == ["second", "second"]
     assert await first(3) == 3
+
+
+def test_the_category_is_the_service_by_default(lines: Lines) -> None:
+    """That of the request's application; outside of a request there is none, and one that is given
+    stays."""
+
+    @logger()
+    def own() -> None: ...
+
+    @logger(category="orders")
+    def given() -> None: ...
+
+    own()
+    assert "category" not in lines.one
+    lines.records.clear()
+    token = current_request.set(SimpleNamespace(id="7", app=SimpleNamespace(name="shop")))
+    try:
+        own()
+        given()
+    finally:
+        current_request.reset(token)
+    assert [vars(record)["category"] for record in lines.records] == ["shop", "orders"]

@@ -52,6 +52,21 @@ def tracked() -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
+def test_an_extra_without_a_package_does_not_exist() -> None:
+    """Each extra brings a library that our code imports, or whose objects an application hands over
+    (models of pydantic, a provider of the OpenTelemetry SDK)."""
+    modules = {"pytest-cov": "pytest_cov", "pyyaml": "yaml", "time-machine": "time_machine"}
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    extras = PROJECT["optional-dependencies"]
+    unused = {
+        (extra, name)
+        for extra in extras.keys() - {"dev", "otel", "pydantic"}
+        for name in (normal(re.split(r"[^\w.-]", entry, maxsplit=1)[0]) for entry in extras[extra])
+        if not re.search(rf"""(?:import |")(?:{modules.get(name, name)})\b""", source)
+    }
+    assert unused == set()
+
+
 def test_constraints_are_names_and_versions_only() -> None:
     """One ``name==version`` a line, in order, each once."""
     assert [line for line in PINS if not re.fullmatch(r"[a-z0-9-]+==[A-Za-z0-9.+!]+", line)] == []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sanic_ms.config import Settings as Settings
+    from sanic_ms.config import load_config as load_config
     from sanic_ms.http.request import Request as Request
     from sanic_ms.lifecycle import Component as Component
     from sanic_ms.lifecycle import Health as Health
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
 
     from . import doc as doc
 
-__all__ = ["Component", "Health", "Page", "Pagination", "Request", "Service", "Settings", "doc"]
+__all__ = [
+    "Component",
+    "Health",
+    "Page",
+    "Pagination",
+    "Request",
+    "Service",
+    "Settings",
+    "doc",
+    "load_config",
+]
 
 __version__ = "0.1.0"
 
@@ -32,6 +43,7 @@ _HOME = {
     "Request": "sanic_ms.http.request",
     "Service": "sanic_ms.service",
     "Settings": "sanic_ms.config",
+    "load_config": "sanic_ms.config",
 }
 
 

@@ -49,6 +49,7 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "Conflict",
+    "CustomException",
     "DataError",
     "DatabaseError",
     "DatabaseUnavailable",
@@ -101,6 +102,7 @@ __all__ = [
     "Unauthorized",
     "UnavailableForLegalReasons",
     "UniqueViolation",
+    "UnprocessableEntity",
     "UnsupportedMediaType",
     "UpgradeRequired",
     "ValidationError",
@@ -182,6 +184,7 @@ class HTTPError(SanicMSError):
         message: The short name of the error; default that of the class, else the reason phrase of
             the status.
         status: The HTTP status, to override that of the class.
+        status_code: The same, by Sanic's name.
         headers: Headers to add to the answer (``Retry-After``, ``WWW-Authenticate`` …). Those of
             the class are added too, unless one of the same name is given.
 
@@ -218,8 +221,11 @@ class HTTPError(SanicMSError):
         message: str | None = None,
         *,
         status: int | None = None,
+        status_code: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        if status is None:
+            status = status_code
         if status is not None:
             if not 400 <= status <= 599:
                 raise ValueError(f"status={status!r}: an error's status is between 400 and 599")
@@ -295,6 +301,10 @@ def _check_class(cls: type[HTTPError]) -> None:
 
 def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+CustomException = HTTPError
+"""`HTTPError` by its name in the first generation."""
 
 
 def reason(status: int) -> str:
@@ -517,6 +527,12 @@ class ValidationError(ClientError):
             count = len(self.errors)
             error = "1 field is not valid" if count == 1 else f"{count} fields are not valid"
         super().__init__(error, code, message, headers=headers)
+
+
+class UnprocessableEntity(ClientError):
+    """422, without a list of fields; what validation raises is a `ValidationError`."""
+
+    status = 422
 
 
 # --- 5xx -----------------------------------------------------------------------------------------

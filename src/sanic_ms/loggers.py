@@ -52,7 +52,7 @@ def logger(
 
     Args:
         type: What kind of call it is, for the line. Default ``method``.
-        category: What it belongs to.
+        category: What it belongs to. Default the service, in the lines as JSON and in spans.
         detail: Its name in the line and in the trace. Default the function's own.
         description: What it does. Default the first line of its docstring.
         tracing: Whether it has a span.

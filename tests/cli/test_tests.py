@@ -18,7 +18,7 @@ import pytest
 
 from sanic_ms.cli import main
 from sanic_ms.cli._errors import CommandError
-from sanic_ms.cli.tests import _coverage_options, _Watcher, _write_coverage
+from sanic_ms.cli.tests import _convert, _coverage_options, _Watcher, _write_coverage
 
 PRICE = """\
 class Price:
@@ -263,6 +263,130 @@ def test_the_reports_of_a_measurement(
     assert capsys.readouterr().out == f"coverage: 82% (reports in {reports})\n"
     assert {path.name for path in reports.iterdir()} == {"clover.xml", "coverage.xml", "html"}
     check_clover(ElementTree.parse(reports / "clover.xml").getroot(), measured_project)
+
+
+def test_a_report_that_is_there_is_converted(
+    measured_project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the sources in their place the report is the one that a measurement itself gives."""
+    (measured_project / "reports").mkdir()
+    _write_coverage(measured_project / "reports")
+    capsys.readouterr()
+    (measured_project / "converted").mkdir()
+    _convert(Path("reports/coverage.xml"), Path("converted"))
+    assert capsys.readouterr().out == "converted/clover.xml: 4 files\n"
+    direct, converted = (
+        ElementTree.parse(measured_project / folder / "clover.xml").getroot()
+        for folder in ("reports", "converted")
+    )
+    check_clover(converted, measured_project)
+    for element in (*direct.iter(), *converted.iter()):
+        element.attrib.pop("generated", None)
+        element.attrib.pop("timestamp", None)
+    assert ElementTree.tostring(converted) == ElementTree.tostring(direct)
+
+
+# Two classes in one file, methods, a condition; the sources are elsewhere.
+ELSEWHERE = """\
+<?xml version="1.0"?>
+<!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">
+<coverage line-rate="0.5" version="1">
+  <sources><source>/nowhere</source></sources>
+  <packages><package name="shop"><classes>
+    <class name="A" filename="shop/A.java">
+      <methods><method name="go"><lines><line number="3" hits="7"/></lines></method></methods>
+      <lines>
+        <line number="3" hits="7"/>
+        <line number="4" hits="0" branch="true" condition-coverage="50% (1/2)"/>
+      </lines>
+    </class>
+    <class name="A$B" filename="shop/A.java"><lines><line number="9" hits="0"/></lines></class>
+  </classes></package></packages>
+</coverage>
+"""
+
+
+def test_a_report_is_converted_without_its_sources(command: Run, tmp_path: Path) -> None:
+    """Every line counts once; what only the sources tell is left out. Nothing is fetched."""
+    (tmp_path / "there.xml").write_text(ELSEWHERE)
+    done = command("tests", "--clover", "there.xml", "--reports", "out")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out/clover.xml: 1 file\n", "")
+    root = ElementTree.parse(tmp_path / "out" / "clover.xml").getroot()
+    (file,) = root.iter("file")
+    assert file.get("path") == "/nowhere/shop/A.java"
+    assert [{**line.attrib} for line in file.findall("line")] == [
+        {"num": "3", "type": "stmt", "count": "7"},
+        {"num": "4", "type": "cond", "truecount": "1", "falsecount": "0"},
+        {"num": "4", "type": "stmt", "count": "0"},
+        {"num": "9", "type": "stmt", "count": "0"},
+    ]
+    (whole,) = root.findall("project/metrics")
+    counts = {name: int(value) for name, value in whole.attrib.items()}
+    assert (counts["statements"], counts["coveredstatements"], counts["methods"]) == (3, 1, 0)
+    assert (counts["conditionals"], counts["loc"], counts["ncloc"]) == (2, 9, 3)
+
+
+@pytest.mark.parametrize("source", ["print 1", "\0", "(" * 5000], ids=["old", "null", "deep"])
+def test_a_source_that_is_no_python_leaves_its_lines(
+    command: Run, tmp_path: Path, source: str
+) -> None:
+    """The report has the statements that ``coverage.xml`` names."""
+    (tmp_path / "a.py").write_text(source)
+    (tmp_path / "from.xml").write_text(LINE.format('<line number="1" hits="2"/>'))
+    assert command("tests", "--clover", "from.xml").returncode == 0
+    root = ElementTree.parse(tmp_path / "reports" / "clover.xml").getroot()
+    assert [line.get("count") for line in root.iter("line")] == ["2"]
+
+
+BOMB = """\
+<!DOCTYPE coverage [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<coverage><sources><source>&b;</source></sources></coverage>
+"""
+LINE = '<coverage><packages><class filename="a.py"><lines>{}</lines></class></packages></coverage>'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "No such file or directory"),
+        ("", "it is not XML: no element found: line 1, column 0"),
+        ("lines: 3", "it is not XML: syntax error: line 1, column 0"),
+        ("<coverage>", "it is not XML: no element found: line 1, column 10"),
+        ("<report/>", "it holds no coverage: its root is <report>, not <coverage>"),
+        ("<coverage/>", "it holds no coverage: no file is in it"),
+        ('<coverage clover="4.5.0"/>', "it is a Clover report already"),
+        (BOMB, "it declares entities, which no report needs"),
+        (LINE.format('<line number="x" hits="1"/>'), "a <line> has number='x', which is no number"),
+        (LINE.format('<line number="1"/>'), "a <line> has hits='', which is no number"),
+    ],
+    ids=["missing", "empty", "text", "half", "other", "none", "clover", "entities", "line", "hits"],
+)
+def test_what_is_no_report_is_one_line(
+    command: Run, tmp_path: Path, text: str | None, reason: str
+) -> None:
+    """With exit code 2, and no report is written."""
+    if text is not None:
+        (tmp_path / "from.xml").write_text(text)
+    done = command("tests", "--clover", "from.xml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"sanic-ms: --clover from.xml: {reason}\n"
+    assert not (tmp_path / "reports" / "clover.xml").exists()
+
+
+@pytest.mark.parametrize("words", [["tests"], ["--coverage"], ["--", "-x"]], ids=" ".join)
+def test_a_conversion_runs_no_tests(command: Run, words: list[str]) -> None:
+    """What would be about them is a mistake."""
+    done = command("tests", "--clover", "from.xml", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sanic-ms: --clover runs no tests: leave out")
+
+
+def test_a_report_that_cannot_be_written_is_one_line(command: Run, tmp_path: Path) -> None:
+    """With exit code 1: it was tried."""
+    (tmp_path / "there.xml").write_text(ELSEWHERE)
+    (tmp_path / "reports" / "clover.xml").mkdir(parents=True)
+    done = command("tests", "--clover", "there.xml")
+    assert (done.returncode, done.stderr) == (1, "sanic-ms: reports/clover.xml: Is a directory\n")
 
 
 def test_a_measurement_of_nothing_is_one_line(

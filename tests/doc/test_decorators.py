@@ -139,6 +139,11 @@ def test_contradictions_are_refused_with_the_handlers_name(decorators: Any) -> N
     [
         (lambda: doc.consumes(3), "doc.consumes: 3 is not a shape"),
         (lambda: doc.consumes(None), "what the route reads"),
+        (lambda: doc.consumes({"a": int}, City), "several shapes add up where each is a dict"),
+        (lambda: doc.consumes({"a": int}, {"a": str}), "'a' is declared twice"),
+        (lambda: doc.consumes({"a": int}, 3), "doc.consumes: 3 is not a shape"),
+        (lambda: doc.route("a", consumes=3), "doc.consumes: 3 is not a shape"),
+        (lambda: doc.route(produces=int, produces_content_type=["a/b", "c/d"]), "one media type"),
         (lambda: doc.consumes(City, location="cookie"), "location='cookie'"),  # type: ignore[arg-type]
         (lambda: doc.produces("City"), "doc.produces: 'City' is not a shape; it is text"),
         (lambda: doc.produces({"a": {"b": 1}}), "at a.b"),
@@ -214,3 +219,32 @@ def test_raises_does_not_decorate_a_class() -> None:
     """As the other decorators: its methods have declarations of their own."""
     with pytest.raises(TypeError, match="decorate its methods"):
         doc.raises(NotFound)(City)
+
+
+def test_several_dict_shapes_add_up_to_one() -> None:
+    """In one declaration, for the body as for the query."""
+    spec = decorated(
+        doc.consumes({"a": int}, {"b": str}, {"a": int}),
+        doc.consumes({"page": int}, {"size": int}, location="query"),
+    )
+    assert spec.body == {"a": int, "b": str}
+    assert spec.query == {"page": int, "size": int}
+
+
+def test_one_decorator_for_several_declarations() -> None:
+    """``doc.route`` says the same as the others; what is left out stays unsaid."""
+    together = decorated(
+        doc.route(
+            "one line", "more", {"a": int}, City,
+            consumes_content_type=["application/vnd.shop+json"],
+            produces_content_type="application/vnd.shop+json",
+        )
+    )  # fmt: skip
+    apart = decorated(
+        doc.summary("one line"),
+        doc.description("more"),
+        doc.consumes({"a": int}, content_type="application/vnd.shop+json"),
+        doc.produces(City, content_type="application/vnd.shop+json"),
+    )
+    assert together == apart
+    assert decorated(doc.route(), doc.summary("x")) == decorated(doc.summary("x"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NewType, NotRequired, Optional
 
 import msgspec
 import pytest
 
 import sanic_ms.doc as doc
+from sanic_ms.openapi.schemas import Schemas
 from sanic_ms.shapes import defaults_of, to_type
 
 
@@ -46,6 +47,12 @@ def schema(field: Any, direction: Any = "input") -> dict[str, Any]:
         (doc.Object({"a": int}), [{"a": 1}], [{"a": "b"}, {}]),
         (doc.Object(City), [{"id": 1, "city_name": "x"}], [{"id": 1, "name": "x"}]),
         (doc.List(doc.Integer(minimum=1)), [[1]], [[0]]),
+        (doc.Dictionary(fields={"a": int}), [{"a": 1}], [{"a": "b"}, {}]),
+        (doc.Dictionary(fields={}), [{}, {"a": 1}], [[]]),
+        (doc.Object(City, object_name="Town"), [{"id": 1, "city_name": "x"}], [{"id": 1}]),
+        (doc.Object({"a": int}, object_name="Town"), [{"a": 1}], [{"a": "b"}, {}]),
+        (doc.Tuple(), [[], [1, "a"]], [{}, "a"]),
+        (doc.Tuple("a pair"), [[1, "a"]], [{}]),
     ],
     ids=repr,
 )
@@ -140,9 +147,57 @@ def test_text_in_the_first_place_is_the_description() -> None:
         lambda: doc.Object("City"),
         lambda: doc.Object({"a": 1}),
         lambda: doc.Dictionary([int, str]),
+        lambda: doc.Dictionary(int, fields={"a": int}),
+        lambda: doc.Dictionary(fields={"a": 3}),
+        lambda: doc.Object(list[int], object_name="Town"),
+        lambda: doc.Object(City, object_name="a town"),
+        lambda: doc.Object({"_id": int}, object_name="Town"),
+        lambda: doc.Tuple([int, 3]),
+        lambda: doc.Tuple(3),  # type: ignore[arg-type]
     ],
 )
 def test_a_field_that_contradicts_itself_is_refused_at_import(make: Callable[[], Any]) -> None:
     """Where it is written, and not at the first request."""
     with pytest.raises(TypeError):
         make()
+
+
+def test_a_tuple_has_a_shape_for_each_item() -> None:
+    """And so many items."""
+    pair = doc.Tuple([int, {"name": doc.String(max_length=3)}], "id and more")
+    assert convert(pair, [1, {"name": "ann"}]) == (1, {"name": "ann"})
+    for wrong in ([1], [1, {"name": "anna"}], ["1", {"name": "ann"}], [1, {"name": "ann"}, 3]):
+        with pytest.raises(msgspec.ValidationError):
+            convert(pair, wrong)
+    said = schema({"x": pair}, "output")
+    (pair_schema,) = (
+        found["properties"]["x"] for found in said["$defs"].values() if "x" in found["properties"]
+    )
+    assert (pair_schema["minItems"], pair_schema["maxItems"]) == (2, 2)
+    assert pair_schema["description"] == "id and more"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        City,
+        {
+            "id": doc.Integer("city id"),
+            "city_name": doc.String("its name"),
+            "more": NotRequired[Optional[int]],  # noqa: UP045 - the old spelling too
+            "any": Any,
+            "number": NewType("Number", int),
+        },
+    ],
+    ids=["class", "dict"],
+)
+def test_an_object_may_have_a_name_in_the_document(shape: Any) -> None:
+    """``object_name``: it is a component of that name and has all the keys of the shape."""
+    schemas = Schemas()
+    reference = schemas.of(doc.Object(shape, object_name="Town"), "output")
+    assert reference["$ref"] == "#/components/schemas/Town"
+    found = schemas.resolve(reference)["properties"]
+    plain = schemas.resolve(schemas.of(doc.Object(shape), "output"))["properties"]
+    assert found == plain
+    again = schemas.of(doc.Object(shape, object_name="Town"), "output")
+    assert again == reference

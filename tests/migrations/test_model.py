@@ -15,7 +15,8 @@ import pytest
 from playhouse.migrate import migrate
 
 from sanic_ms.exception import ConfigError, LifecycleError, MigrationError, MigrationFailed
-from sanic_ms.migrations import LazyDatabase, MigrationModel, info
+from sanic_ms.migrations import LazyDatabase, MigrationModel, db_manager, info
+from sanic_ms.migrations import db as own_db
 from sanic_ms.migrations.lock import migration_lock
 
 
@@ -560,3 +561,68 @@ def test_a_migrations_file_runs_as_a_program(tmp_path: Path) -> None:
     lazy = LazyDatabase(f"sqlite:///{tmp_path}/app.db")
     assert sorted(lazy.get_tables()) == ["migrate_record", "user"]
     lazy.configure(None)
+
+
+def test_what_the_first_generation_has_run_is_not_run_again(db: LazyDatabase) -> None:
+    """Its table ``migration_record`` knows methods by table and version; those of other tables and
+    other versions run. Afterwards the old table is needed no more."""
+
+    class Former(peewee.Model):
+        table = peewee.CharField()
+        version = peewee.CharField()
+        author = peewee.CharField()
+        create_time = peewee.DateTimeField(null=True)
+
+        class Meta:
+            table_name = "migration_record"
+
+    class Visit(peewee.Model):
+        note = peewee.CharField(null=True)
+        place = peewee.CharField(null=True)
+
+        class Meta:
+            table_name = "mig_visits"
+
+    ran: list[str] = []
+
+    class VisitMigration(MigrationModel):
+        _model = Visit
+        _db = db
+
+        @info(version="v1", author="ann")
+        def migrate_v1(self) -> None:
+            ran.append("v1")
+
+        @info(version="v2")
+        def migrate_v2(self) -> None:
+            ran.append("v2")
+
+    database: Any = db.database
+    with database.connection_context(), database.bind_ctx([Former, Visit]):
+        database.create_tables([Former, Visit])
+        Former.create(table="mig_visits", version="v1", author="ann")
+        Former.create(table="others", version="v2", author="ann")
+    assert VisitMigration().auto_migrate() == ["migrate_v2"]
+    assert ran == ["v2"]
+    with database.connection_context(), database.bind_ctx([Former]):
+        database.drop_tables([Former])
+    assert VisitMigration().auto_migrate() == []
+    assert ran == ["v2"]
+
+
+def test_a_table_of_the_same_name_is_something_else(db: LazyDatabase) -> None:
+    """It is not looked into, and stays as it is."""
+    database: Any = db.database
+    with database.connection_context():
+        database.execute_sql("CREATE TABLE migration_record (bird INTEGER)")
+        create(database, City)
+    assert (
+        type("CityMigration", (MigrationModel,), {"_model": City, "_db": db})().auto_migrate() == []
+    )
+    with database.connection_context():
+        assert columns(database, "migration_record") == {"bird": True}
+
+
+def test_the_first_generation_called_the_database_otherwise() -> None:
+    """``db_manager`` is ``db``."""
+    assert db_manager is own_db

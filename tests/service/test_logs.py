@@ -44,10 +44,16 @@ if __name__ == "__main__":
 
 
 def run(
-    folder: Path, serving: Any, *, before: str = "", options: str = "", **variables: str
+    folder: Path,
+    serving: Any,
+    *,
+    before: str = "",
+    options: str = "",
+    server: str = SERVER,
+    **variables: str,
 ) -> tuple[str, str]:
     """Start a service, ask `/` and `/fail`, stop it; what it wrote to its two outputs."""
-    (folder / "server.py").write_text(SERVER.format(before=before, options=options))
+    (folder / "server.py").write_text(server.format(before=before, options=options))
     port = serving.free_port()
     process = subprocess.Popen(
         [sys.executable, "server.py"],
@@ -187,3 +193,33 @@ async def test_caplog_sees_what_a_service_logs(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO):
         await call(app, "get", "/")
     assert "hello" in [record.getMessage() for record in caplog.records if record.name == "views"]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_spans_are_lines_of_the_log(tmp_path: Path, serving: Any, form: str) -> None:
+    """``TRACE_EXPORTER=log``: the line of a span is its JSON alone, in both forms of the log and
+    whatever ``LOG_LEVEL`` says, and no longer than the span is. All are there when the service has
+    stopped."""
+    before = """
+LONG = "x" * 3000
+from opentelemetry import trace
+def long():
+    with trace.get_tracer("shop").start_as_current_span("long") as span:
+        for number in range(20):
+            span.set_attribute(f"part.{number}", LONG)
+"""
+    options = ""
+    text = SERVER.replace('log.info("hello', 'long(); log.info("hello')
+    out, _ = run(
+        tmp_path, serving, before=before, options=options, server=text,
+        TRACE_EXPORTER="log", LOG_FORMAT=form, LOG_LEVEL="WARNING",
+    )  # fmt: skip
+    spans = [json.loads(line) for line in out.splitlines() if line.startswith('{"traceId"')]
+    named = {span["name"]: span for span in spans}
+    assert {"GET /", "GET /fail", "long"} <= set(named)
+    assert named["GET /fail"]["tags"]["otel.status_code"] == "ERROR"
+    assert "hunter2" not in out
+    assert len(named["long"]["tags"]["part.19"]) == 3000
+    assert named["long"]["traceId"] == named["GET /"]["traceId"]
+    if form == "json":
+        assert all(isinstance(json.loads(line), dict) for line in out.splitlines())

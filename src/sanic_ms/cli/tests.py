@@ -42,6 +42,14 @@ def run_tests(
         bool,
         typer.Option("--coverage", help="Measure, and write coverage.xml, clover.xml and html."),
     ] = False,
+    clover: Annotated[
+        str | None,
+        typer.Option(
+            "--clover",
+            metavar="FROM.xml",
+            help="Run nothing: write clover.xml of a coverage.xml that is there.",
+        ),
+    ] = None,
     reports: Annotated[
         str, typer.Option("--reports", metavar="FOLDER", help="Where the reports go.")
     ] = "reports",
@@ -51,20 +59,21 @@ def run_tests(
 ) -> None:
     """Run the tests of a project and write reports/junit.xml.
 
-    The exit code is 0 if all pass, 1 if one fails or cannot be imported, 2 if an option or a path
-    is wrong, 5 if there are none, 130 after Ctrl+C.
+    The exit code is 0 if all pass, 1 if one fails or cannot be imported, 2 if an option, a path or
+    the file of --clover is wrong, 5 if there are none, 130 after Ctrl+C.
     """
     if not reports:
         raise CommandError("--reports '': name a folder")
     if paths and "" in paths:
         raise CommandError("tests '': name a file or a folder, or nothing for all")
+    if clover is not None and (paths or coverage):
+        raise CommandError("--clover runs no tests: leave out --coverage, PATHS and all after --")
     enter(directory)
+    if clover is not None:
+        _convert(Path(clover), _folder(reports))
+        return
     pytest = require("pytest", "testing", purpose="tests")
-    folder = Path(reports)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise CommandError(f"--reports {folder}: {exc.strerror}") from None
+    folder = _folder(reports)
     measured = _is_measured()
     if coverage and measured:
         typer.echo(
@@ -81,6 +90,33 @@ def run_tests(
     if measures and watcher.has_run:
         _write_coverage(folder)
     raise typer.Exit(watcher.exit_code(code))
+
+
+def _folder(reports: str) -> Path:
+    folder = Path(reports)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CommandError(f"--reports {folder}: {exc.strerror}") from None
+    return folder
+
+
+def _convert(source: Path, reports: Path) -> None:
+    from sanic_ms.cli._clover import write_report
+    from sanic_ms.cli._cobertura import read_cobertura
+
+    try:
+        files = read_cobertura(source)
+    except OSError as exc:
+        raise CommandError(f"--clover {source}: {exc.strerror}") from None
+    except ValueError as exc:
+        raise CommandError(f"--clover {source}: {exc}") from None
+    target = reports / "clover.xml"
+    try:
+        write_report(files, target)
+    except OSError as exc:
+        raise CommandError(f"{target}: {exc.strerror}", exit_code=1) from None
+    typer.echo(f"{target}: {len(files)} file{'s' if len(files) > 1 else ''}")
 
 
 class _Watcher:

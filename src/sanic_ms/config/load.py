@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from sanic_ms.config import sources
+from sanic_ms.config import first_generation, sources
 from sanic_ms.config.convert import allowed, convert
 from sanic_ms.config.masking import MASK, mask
 from sanic_ms.config.safety import check_safety
@@ -22,7 +22,7 @@ from sanic_ms.config.sources import Given, Layer
 from sanic_ms.exception import ConfigError
 from sanic_ms.values import DatabaseURL
 
-__all__ = ["Loaded", "load_settings"]
+__all__ = ["Loaded", "load_config", "load_settings"]
 
 log = logging.getLogger("sanic_ms.config")
 
@@ -124,7 +124,8 @@ def load_settings(
     environment: Mapping[str, str] = os.environ if env is None else env
     entries = sources.load_dotenv(folder / ".env")
     named_by = {key: entry.value for key, entry in entries.items()} | dict(environment)
-    module = module or named_by.get(MODULE_VARIABLE) or None
+    for variable in (MODULE_VARIABLE, first_generation.MODULE_VARIABLE):
+        module = module or named_by.get(variable) or None
     toml = toml or named_by.get(TOML_VARIABLE) or None
 
     files = (
@@ -140,13 +141,14 @@ def load_settings(
         sources.from_keywords(config or {}, "app.config"),
         sources.from_keywords(keywords or {}),
     )
+    layers = [first_generation.renamed(layer) for layer in (*files, *texts, *direct)]
 
     fields = {field.name.upper(): field for field in msgspec.structs.fields(cls)}
     _warn_of_near_misses(
         {*fields, *_VARIABLES}, _unchecked_names((*files, texts[0], *direct), environment)
     )
     given: Layer = {}
-    for layer in (*files, *texts, *direct):
+    for layer in layers:
         if not _DATABASE.isdisjoint(layer):
             # The two say the same thing: a layer that gives either decides both.
             given = {name: value for name, value in given.items() if name not in _DATABASE}
@@ -172,6 +174,18 @@ def load_settings(
                 extra[name] = value.value
                 origin[name] = value.source
     return Loaded(settings, origin, extra)
+
+
+def load_config() -> dict[str, Any]:
+    """The settings of the working directory by their upper-case names, with whatever else its files
+    hold: how the first generation read them.
+
+    Raises:
+        ConfigError: a value or a source is wrong.
+    """
+    loaded = load_settings()
+    values = msgspec.structs.asdict(loaded.settings)
+    return {name.upper(): value for name, value in values.items()} | loaded.extra
 
 
 def _build(cls: type[S], values: Mapping[str, Any]) -> S:

@@ -27,9 +27,11 @@ from sanic_ms.doc.fields import (
     List,
     Object,
     String,
+    Tuple,
     read_only,
     write_only,
 )
+from sanic_ms.doc.first_generation import route
 
 __all__ = [
     "Boolean",
@@ -42,6 +44,7 @@ __all__ = [
     "List",
     "Object",
     "String",
+    "Tuple",
     "consumes",
     "deprecated",
     "description",
@@ -50,6 +53,7 @@ __all__ = [
     "raises",
     "read_only",
     "response",
+    "route",
     "security",
     "summary",
     "tag",

@@ -46,9 +46,9 @@ def description(text: str) -> Callable[[Handler], Handler]:
 
 def consumes(
     shape: Any,
-    *,
+    *further: Any,
     location: Location = "body",
-    content_type: str = "application/json",
+    content_type: str | None = None,
     required: bool = True,
     only: Iterable[str] | None = None,
     exclude: Iterable[str] = (),
@@ -63,8 +63,9 @@ def consumes(
     Args:
         shape: The shape; see `sanic_ms.shapes`. Several dict shapes for one part other than
             the body add up.
+        further: More dict shapes of the same part; they add up to one.
         location: The part of the request: ``"body"``, ``"query"``, ``"path"``, ``"header"``.
-        content_type: Media type of the body.
+        content_type: Media type of the body; default ``application/json``.
         required: Whether a request without a body is refused.
         only: Of a Peewee model (or a class of fields): the columns that are taken, and no others.
             Columns are named by their attribute or by their column name.
@@ -83,7 +84,9 @@ def consumes(
         )
     if shape is None:
         raise TypeError("doc.consumes(None): give the shape of what the route reads")
-    _require("doc.consumes", shape)
+    for entry in (shape, *further):
+        _require("doc.consumes", entry)
+    shape = _together(shape, *further)
     try:
         shape = select(shape, only=only, exclude=exclude, include=include, partial=partial)
     except TypeError as exc:
@@ -93,7 +96,7 @@ def consumes(
         spec = _spec_of(handler, "consumes")
         if location == "body":
             _set(handler, spec, "body", shape)
-            spec.content_type = content_type
+            spec.content_type = content_type or "application/json"
             spec.body_required = required
         else:
             part = _PARTS[location]
@@ -305,6 +308,22 @@ def _added(handler: Callable[..., Any], old: Any, new: Any, location: str) -> An
         if old[key] != new[key]:
             raise TypeError(f"{_name(handler)}: {location} {key!r} is declared twice")
     return {**new, **old}
+
+
+def _together(shape: Any, *further: Any) -> Any:
+    if not further:
+        return shape
+    together: dict[Any, Any] = {}
+    for entry in (shape, *further):
+        if not isinstance(entry, dict):
+            raise TypeError(
+                f"doc.consumes: several shapes add up where each is a dict, not {entry!r}: write "
+                "one, such as a class that inherits from the others"
+            )
+        for key, value in entry.items():
+            if together.setdefault(key, value) != value:
+                raise TypeError(f"doc.consumes: {key!r} is declared twice")
+    return together
 
 
 def _answer(

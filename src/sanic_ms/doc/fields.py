@@ -14,13 +14,15 @@ from __future__ import annotations
 import datetime
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT
 
+from sanic_ms.doc.naming import named
 from sanic_ms.shapes import DateWriter, Direction, JoinedColumns, Member, require_shape, to_type
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "List",
     "Object",
     "String",
+    "Tuple",
     "read_only",
     "write_only",
 ]
@@ -407,21 +410,40 @@ class List(_Container):
 
 
 class Dictionary(_Container):
-    """An object with any keys.
+    """An object with any keys, or with the given ones.
 
     Args:
         values: The shape of each value; default anything.
+        fields: The shape of each key's value, for an object that has these keys: as `Object` of a
+            dict shape.
 
     The other arguments are those of `Field`.
+
+    Raises:
+        TypeError: both are given.
     """
 
     type = dict
 
-    def __init__(self, values: Any = Any, description: str = "", **options: Any) -> None:
+    def __init__(
+        self,
+        values: Any = Any,
+        description: str = "",
+        *,
+        fields: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if fields and values is not Any and not isinstance(values, str):
+            raise TypeError("doc.Dictionary: give values= (any keys) or fields= (these keys)")
+        self.fields = dict(fields or {})
+        require_shape(self.fields)
         super().__init__(values, description, options)
 
+    def _is_simple(self) -> bool:
+        return super()._is_simple() and not self.fields
+
     def _shape(self) -> Any:
-        return {str: self.inner}
+        return self.fields if self.fields else {str: self.inner}
 
 
 class Object(_Container):
@@ -433,19 +455,32 @@ class Object(_Container):
             selects them: with ``"city_"`` an answer has of ``city_id`` and ``city_name`` the object
             ``{"id": …, "name": …}``. With ``null=True`` columns that are all None are null. A row
             that has the object itself keeps it.
+        object_name: Its name in the document, for a class of fields or a dict shape; default that
+            of the class, and none for a dict shape.
 
     The other arguments are those of `Field`.
+
+    Raises:
+        TypeError: it is no shape, or ``object_name`` is given for one that has a name already.
     """
 
     type = dict
 
     def __init__(
-        self, shape: Any, description: str = "", *, prefix: str | None = None, **options: Any
+        self,
+        shape: Any,
+        description: str = "",
+        *,
+        prefix: str | None = None,
+        object_name: str | None = None,
+        **options: Any,
     ) -> None:
         if isinstance(shape, str):
             raise TypeError(f"doc.Object({shape!r}): the first argument is the object's shape")
         self.prefix = prefix
         super().__init__(shape, description, options)
+        if object_name is not None:
+            self.inner = named(shape, object_name)
 
     def __shape__(self, direction: Direction) -> Member:
         """The same, and in answers out of the columns with the prefix."""
@@ -456,3 +491,31 @@ class Object(_Container):
 
     def _shape(self) -> Any:
         return self.inner
+
+
+class Tuple(_Container):
+    """A list of so many items, each of a shape of its own.
+
+    Args:
+        items: The shape of each item, in order; default any number of items of any kind.
+
+    The other arguments are those of `Field`.
+    """
+
+    type = list
+
+    def __init__(
+        self, items: Sequence[Any] | str = (), description: str = "", **options: Any
+    ) -> None:
+        shapes: tuple[Any, ...]
+        if isinstance(items, str):
+            description, shapes = description or items, ()
+        else:
+            shapes = tuple(items)
+        for shape in shapes:
+            require_shape(shape)
+        inner = types.GenericAlias(tuple, shapes) if shapes else Any
+        super().__init__(inner, description, options)
+
+    def _shape(self) -> Any:
+        return [Any] if self.inner is Any else self.inner

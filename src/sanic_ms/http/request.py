@@ -13,11 +13,12 @@ from sanic.cookies.request import CookieRequestParameters
 from sanic.request import RequestParameters
 
 from sanic_ms.context import current_request
-from sanic_ms.exception import PayloadTooLarge
+from sanic_ms.exception import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
+from sanic_ms.http.media import content_type, fits
 from sanic_ms.native.compiled import compiled
-from sanic_ms.telemetry.tracing import server_span
+from sanic_ms.telemetry.tracing import request_span
 from sanic_ms.values.proxies import forwarded_by
 from sanic_ms.values.response_headers import DefaultHeaders
 
@@ -40,12 +41,15 @@ os.register_at_fork(after_in_child=_random.seed)
 # every request as much again.
 current_request.follow(SanicRequest._current)
 
+_JSON = "application/json"
+_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 
 
 class Request(SanicRequest):
-    """Sanic's request, plus items: ``request["data"]`` (the validated body), ``request["span"]``,
-    ``request["session"]``, and whatever an application puts on it.
+    """Sanic's request, plus items: ``request["data"]`` (the body: validated where the route
+    declares one, else the JSON that came), ``request["span"]``, ``request["session"]``, and
+    whatever an application puts on it.
     """
 
     __slots__ = ("_items", "failure", "parsed_query")
@@ -65,16 +69,32 @@ class Request(SanicRequest):
 
     def __getitem__(self, key: str) -> Any:
         """An item. ``span`` is always there: the request's own span, or one that does nothing.
+        ``data`` is there where the route declares a body, or a JSON body came.
 
         Raises:
-            KeyError: it was not set. ``data`` is set where the route declares a body.
+            KeyError: it was not set.
+            BadRequest: the body is ``data``, and it is empty or no JSON.
+            UnsupportedMediaType: it is ``data``, and the client says that it is something else.
         """
         items = self._get_items()
-        if key not in items and key == "span":
-            return server_span()
-        if key not in items and key == "data":
-            raise KeyError("data: this route declares no body (use @doc.consumes, or request.json)")
+        if key not in items:
+            if key == "span":
+                return request_span()
+            if key == "data" and (self.body or self.method not in _WITHOUT_BODY):
+                return self._json_body()
+            if key == "data":
+                raise KeyError("data: no body came (declare one with @doc.consumes)")
         return items[key]
+
+    def _json_body(self) -> Any:
+        """The body of a route that declares none. It is not kept as an item: a middleware may look
+        at it before the route's own shape does."""
+        if not self.body:
+            raise BadRequest("the body is empty; send JSON as application/json")
+        sent = content_type(self)
+        if sent is not None and not fits(sent, _JSON):
+            raise UnsupportedMediaType(f"send the body as application/json, not as {sent[:100]}")
+        return self.json
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._get_items()[key] = value
@@ -83,12 +103,17 @@ class Request(SanicRequest):
         del self._get_items()[key]
 
     def __contains__(self, key: object) -> bool:
-        return key == "span" or key in self._get_items()
+        return key in self._get_items() or key == "span" or (key == "data" and self._has_json())
 
     def get(self, key: str, default: Any = None) -> Any:
         """An item, or ``default`` where it was not set."""
-        found = self._get_items().get(key, default)
-        return server_span() if found is default and key == "span" else found
+        items = self._get_items()
+        if key not in items and key in self:
+            return self[key]
+        return items.get(key, default)
+
+    def _has_json(self) -> bool:
+        return bool(self.body) and fits(content_type(self) or _JSON, _JSON)
 
     @property
     def id(self) -> uuid.UUID | str | int | None:

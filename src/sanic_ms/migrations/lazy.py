@@ -15,7 +15,7 @@ from sanic_ms.migrations.lock import LOCK_TIMEOUT, migration_lock
 from sanic_ms.models.database import connect, peewee_database
 from sanic_ms.values import DatabaseURL
 
-__all__ = ["LazyDatabase", "db"]
+__all__ = ["LazyDatabase", "db", "db_manager"]
 
 
 class LazyDatabase:
@@ -125,3 +125,5 @@ def _url_of_settings() -> str:
 
 
 db = LazyDatabase()
+db_manager = db
+"""`db` by its name in the first generation."""

@@ -19,7 +19,7 @@ from sanic_ms.migrations.operations import (
     migrator_for,
     require_schema,
 )
-from sanic_ms.migrations.record import Step, record_model, steps_of
+from sanic_ms.migrations.record import FORMER_TABLE, Step, former_versions, record_model, steps_of
 
 __all__ = ["MigrationModel"]
 
@@ -72,6 +72,7 @@ class MigrationModel:
     def auto_migrate(self) -> list[str]:
         """Bring the table to what the model says.
 
+        Methods that the first generation has run, by its table ``migration_record``, count as run.
         Where there is no such table it is created from the model, and all methods are recorded as
         included in it. Otherwise each method that is not recorded runs once, in the order of the
         versions, in a transaction where the database can.
@@ -96,6 +97,7 @@ class MigrationModel:
                 self._create(database, record)
                 return []
             self._table = found
+            self._take_over(database, record)
             done = self._recorded(record)
             pending = [step for step in self._steps if step.name not in done]
             for step in pending:
@@ -266,6 +268,15 @@ class MigrationModel:
             if name in tables:
                 return str(name)
         return None
+
+    def _take_over(self, database: peewee.Database, record: Any) -> None:
+        """Record here what the first generation has recorded in its own table."""
+        versions = former_versions(database, self._table)
+        done = self._recorded(record) if versions else set()
+        for step in self._steps:
+            if step.info.version in versions and step.name not in done:
+                self._note(step, record)
+                log.info("%s.%s ran before: %s", type(self).__name__, step.name, FORMER_TABLE)
 
     def _recorded(self, record: Any) -> set[str]:
         rows = record.select(record.name).where(record.table_name == self._table)

@@ -13,9 +13,20 @@ import peewee
 
 from sanic_ms.exception import MigrationError
 
-__all__ = ["TABLE", "Info", "Step", "info", "record_model", "steps_of"]
+__all__ = [
+    "FORMER_TABLE",
+    "TABLE",
+    "Info",
+    "Step",
+    "former_versions",
+    "info",
+    "record_model",
+    "steps_of",
+]
 
 TABLE = "migrate_record"
+FORMER_TABLE = "migration_record"
+"""The table of the first generation, which knows methods by the version alone."""
 _MARK = "__migration_info__"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -114,3 +125,15 @@ def record_model(target: peewee.Database) -> Any:
     if not model.table_exists():
         model.create_table()
     return model
+
+
+def former_versions(target: peewee.Database, table: str) -> set[str]:
+    """The versions of a table's methods that the first generation has run; none where it has left
+    no record, or a table of that name is something else."""
+    if FORMER_TABLE not in target.get_tables():
+        return set()
+    columns = {column.name for column in target.get_columns(FORMER_TABLE)}
+    if not {"table", "version"} <= columns:
+        return set()
+    former: Any = peewee.Table(FORMER_TABLE, ["table", "version"]).bind(target)
+    return {row["version"] for row in former.select(former.version).where(former.table == table)}

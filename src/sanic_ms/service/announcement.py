@@ -13,6 +13,7 @@ from sanic.log import error_logger
 
 from sanic_ms.config import Loaded
 from sanic_ms.config.masking import mask_text
+from sanic_ms.service.first_generation import warn_of_old_settings
 from sanic_ms.service.unapplied import warn_of_unapplied
 from sanic_ms.telemetry.logging.format import TextFormatter
 from sanic_ms.values import DatabaseURL
@@ -43,6 +44,7 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     say(service.name, address, {**endpoints.addresses(address), **facts})
     endpoints.tell_taken()
     endpoints.warn_of_open()
+    warn_of_old_settings(service.name, service.loaded)
     warn_of_unapplied(service.settings)
 
 
@@ -125,7 +127,7 @@ def _sources(sources: Mapping[str, str]) -> list[str]:
     """Where settings came from; single lines and variables are not named."""
     kinds = {"environment": "environment", "keyword": "code", "app.config": "code", ".env": ".env"}
     found = dict.fromkeys(
-        kinds.get(source.split(" ")[0], source)
+        kinds.get(source.split(" ")[0], source.partition(" (")[0])
         for source in sources.values()
         if source != "default"
     )

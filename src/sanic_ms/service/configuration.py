@@ -19,7 +19,7 @@ __all__ = ["Configuration"]
 
 log = logging.getLogger("sanic_ms.service")
 
-_NOTES = "_sanic_ms_notes"
+_OWNERS = "_sanic_ms_owners"
 
 # Read from `app.config` when the server takes its first connection, or at each request.
 _READ_LATE = frozenset(
@@ -42,17 +42,28 @@ class Configuration:
     Sanic's defaults stand in ``app.config`` from the beginning, so a value does not tell whether
     code has set it. The configuration object keeps what it is told.
 
+    A name that ``app.config`` does not have yet is looked for in the settings, which are read for
+    it: ``app.run(port=app.config["PORT"])``.
+
     Args:
         config: Sanic's configuration of the service; its class is replaced by one that keeps what
             is set.
         kind: The class of the settings.
         keywords: Sanic's arguments, as the service was given them.
+        read: Has the settings read, with `load`.
     """
 
-    def __init__(self, config: Config, kind: type[Settings], keywords: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        kind: type[Settings],
+        keywords: Mapping[str, Any],
+        read: Callable[[], object],
+    ) -> None:
         is_own = bool(keywords.get("config"))  # with values that the application may have set
         self._config = config
         self._kind = kind
+        self._read = read
         self._env_prefix = None if is_own else keywords.get("env_prefix", SANIC_PREFIX)
         self._names = frozenset(field.name.upper() for field in msgspec.structs.fields(kind))
         self._untold = set(self._names - _READ_LATE)  # of which no warning has said anything yet
@@ -63,14 +74,14 @@ class Configuration:
             for name, value in config.items()
             if name.isupper() and _is_set(name, value) and (is_own or name not in self._names)
         }
-        _keep_changes(config, self._note)
+        _attach(config, self)
 
     def of(self, config: Config) -> Configuration:
         """This object, or one for the configuration that the application has put in the place of
         the first (``app.config = …``)."""
         if config is self._config:
             return self
-        return Configuration(config, self._kind, {"config": config})
+        return Configuration(config, self._kind, {"config": config}, self._read)
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -111,7 +122,15 @@ class Configuration:
         finally:
             self._is_paused = before
 
-    def _note(self, name: str, value: Any) -> None:
+    def look_up(self, name: str) -> None:
+        """Read the settings, where a name that they may bring is missing."""
+        if self._loaded is not None or self._is_paused or not isinstance(name, str):
+            return
+        if name.isupper() and not name.startswith("_"):
+            self._read()
+
+    def note(self, name: str, value: Any) -> None:
+        """A value was set on ``app.config``."""
         if self._is_paused or not name.isupper():
             return
         if self._loaded is None:
@@ -140,9 +159,16 @@ class _Kept:
         for other in others:
             values.update(dict(other))
         super().update(**values)  # type: ignore[misc]
-        for note in vars(self)[_NOTES]:
+        for owner in vars(self)[_OWNERS]:
             for name, value in values.items():
-                note(name, value)
+                owner.note(name, value)
+
+    def __missing__(self, name: str) -> Any:
+        for owner in vars(self)[_OWNERS]:
+            owner.look_up(name)
+        if name in self:  # type: ignore[operator]
+            return self[name]  # type: ignore[index]
+        raise KeyError(name)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
         """As a dict's; it sets what is not there."""
@@ -158,7 +184,7 @@ class _Kept:
         """As Sanic's: a copy, or what another process gets, tells nothing."""
         reduced: Any = super().__reduce_ex__(protocol)
         _, _, state, items, entries = reduced
-        state = {name: value for name, value in (state or {}).items() if name != _NOTES}
+        state = {name: value for name, value in (state or {}).items() if name != _OWNERS}
         return _empty, (type(self).__mro__[2],), state or None, items, entries
 
 
@@ -172,8 +198,8 @@ def _kept(kind: type[Config]) -> type[Config]:
     return cast("type[Config]", types.new_class(kind.__name__, (_Kept, kind), {}, module.update))
 
 
-def _keep_changes(config: Config, note: Callable[[str, Any], None]) -> None:
+def _attach(config: Config, owner: Configuration) -> None:
     # The object stays the one that the application has; Sanic's own setter would make an entry.
-    vars(config).setdefault(_NOTES, []).append(note)
+    vars(config).setdefault(_OWNERS, []).append(owner)
     if not isinstance(config, _Kept):
         object.__setattr__(config, "__class__", _kept(type(config)))

@@ -106,7 +106,7 @@ class Service(Sanic[Any, Any]):
         self._logs = ServiceLogs(keywords)
         self._json_loads = keywords.get("loads")
         super().__init__(name, **keywords)
-        self._configuration = Configuration(self.config, settings, keywords)
+        self._configuration = Configuration(self.config, settings, keywords, lambda: self.loaded)
         self._registration = Registration(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)

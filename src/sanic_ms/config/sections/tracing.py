@@ -19,7 +19,7 @@ class TracingSection(msgspec.Struct, frozen=True, kw_only=True):
     """Tracing and its exporter."""
 
     trace_exporter: Annotated[
-        Literal["zipkin", "otlp", "console", "none"] | None,
+        Literal["zipkin", "otlp", "log", "console", "none"] | None,
         Meta(description="where traces go; default is whichever collector is named below"),
     ] = None
     zipkin_server: Annotated[_Endpoint | None, Meta(description="base URL of a Zipkin server")] = (

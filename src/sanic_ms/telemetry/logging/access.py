@@ -12,6 +12,7 @@ import msgspec
 
 from sanic_ms.telemetry.logging.line import Line, milliseconds, take
 from sanic_ms.telemetry.redaction import redactor
+from sanic_ms.telemetry.tracing.export.log import SPAN_LOGGER
 from sanic_ms.values.route import template_of
 
 __all__ = ["Access", "AccessLog", "access_log", "take_any"]
@@ -155,14 +156,17 @@ access_log = AccessLog()
 """The one of this process."""
 
 
-def take_any(record: logging.LogRecord) -> Line | Access:
-    """What a record tells: an `Access` where it is of the access log, else a `Line`."""
+def take_any(record: logging.LogRecord) -> Line | Access | str:
+    """What a record tells: an `Access` where it is of the access log, the whole line where it is a
+    span, else a `Line`."""
     if record.name == "sanic.access":
         args = record.args
         if isinstance(args, tuple) and args and isinstance(args[0], Access):
             return args[0]
         if hasattr(record, "request") and hasattr(record, "byte"):
             return _of_sanic(record)
+    if record.name == SPAN_LOGGER:
+        return record.getMessage()
     return take(record)
 
 

@@ -53,8 +53,9 @@ class LineFormatter(logging.Formatter):
         self._second = (-1, "")
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text of a record."""
-        return self.render(take_any(record))
+        """The text of a record. A span is JSON already, and that alone is its line."""
+        taken = take_any(record)
+        return taken if isinstance(taken, str) else self.render(taken)
 
     def render(self, line: Line | Access | Called) -> str:
         """The text of what a `QueuedHandler` has taken."""
@@ -145,6 +146,8 @@ class JSONFormatter(LineFormatter):
                 line.created, site.level, site.logger, line.message(), line.ids, line.request_id
             )
             fields.update(line.fields())
+            if self.service and "category" not in fields:
+                fields["category"] = self.service
             return self._encode(fields)
         if type(line) is Access:
             return self._answer(line)

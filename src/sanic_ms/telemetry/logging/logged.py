@@ -104,7 +104,8 @@ class LoggedFunction:
                 parent = recording_span()
                 if parent is not None:
                     kind = trace.SpanKind.INTERNAL
-                    span = start_child(parent, _SCOPE, self.name, dict(self.attributes), kind)
+                    said = self._with_category(self.attributes)
+                    span = start_child(parent, _SCOPE, self.name, said, kind)
         logged = self.log.isEnabledFor(self.level)
         if span is None:
             if not logged:
@@ -135,6 +136,14 @@ class LoggedFunction:
         return {
             name: given[name] for name in wanted if name in given and name not in ("self", "cls")
         }
+
+    def _with_category(self, said: dict[str, Any]) -> dict[str, Any]:
+        """A copy; a function without a category has that of the service whose request calls it."""
+        if "category" not in self.fields:
+            app = getattr(current_request.get(), "app", None)
+            if app is not None:
+                return {**said, "category": app.name}
+        return dict(said)
 
     def end(self, running: RunningCall | float, exc: BaseException | None = None) -> None:
         """The call has ended: its line (within its span), and its span."""
@@ -181,7 +190,7 @@ class LoggedFunction:
             handler.writer.put(called)
             return
         # As `Logger.log` does, but with the function's place, and without looking for the caller's.
-        message, extra = called.message(), called.fields()
+        message, extra = called.message(), self._with_category(called.fields())
         log.handle(
             log.makeRecord(
                 log.name, self.level, *self.place, message, (), None, self.function, extra

@@ -16,6 +16,7 @@ from sanic_ms.telemetry.tracing.current import (
     end_child,
     headers_out,
     known_ids,
+    request_span,
     server_span,
     start_child,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "known_ids",
     "recording_parent",
     "recording_span",
+    "request_span",
     "safe_url",
     "server_span",
     "start_child",

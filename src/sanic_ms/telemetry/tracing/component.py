@@ -13,6 +13,7 @@ from sanic_ms.lifecycle import Component, Health
 from sanic_ms.telemetry.tracing.export.base import Format, Sender
 from sanic_ms.telemetry.tracing.export.console import ConsoleFormat, ConsoleSender
 from sanic_ms.telemetry.tracing.export.exporter import Exporter
+from sanic_ms.telemetry.tracing.export.log import LogFormat, LogSender
 from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
 from sanic_ms.telemetry.tracing.export.queue import SpanQueue
 from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
@@ -38,7 +39,7 @@ class Tracing(Component):
     Attributes:
         provider: Makes the spans.
         server: The spans of requests.
-        kind: Of the exporter: ``zipkin``, ``otlp``, ``console`` or ``none``.
+        kind: Of the exporter: ``zipkin``, ``otlp``, ``log``, ``console`` or ``none``.
         queue: Spans that wait, with the counters ``sent`` and ``dropped``; None where nothing is
             exported.
 
@@ -103,6 +104,8 @@ def _exporter(settings: TracingSection, service: str, kind: str, queue: SpanQueu
     resource = _resource(settings, service)
     if kind == "console":
         return Exporter(queue, ConsoleFormat(resource), ConsoleSender())
+    if kind == "log":
+        return Exporter(queue, LogFormat(resource), LogSender())
     # aiohttp takes longer to import than all the rest of this package.
     from sanic_ms.telemetry.tracing.export.http import HttpSender
 
@@ -137,7 +140,8 @@ def _exporter(settings: TracingSection, service: str, kind: str, queue: SpanQueu
 
 
 def _zipkin_url(server: str) -> str:
-    server = server.rstrip("/")
+    # The first generation's settings name the first API, whose spans have another form.
+    server = server.rstrip("/").removesuffix("/api/v1/spans")
     return server if server.endswith("/spans") else f"{server}/api/v2/spans"
 
 

@@ -18,6 +18,7 @@ from sanic_ms.telemetry.tracing.context import (
 )
 from sanic_ms.telemetry.tracing.errors import error_text, error_type
 from sanic_ms.telemetry.tracing.headers import Parent, write_headers
+from sanic_ms.telemetry.tracing.opentracing import OpenTracingMethods, WrappedSpan
 from sanic_ms.telemetry.tracing.provider import (
     foreign_provider,
     global_propagator,
@@ -25,7 +26,15 @@ from sanic_ms.telemetry.tracing.provider import (
 )
 from sanic_ms.telemetry.tracing.span import RecordedSpan, Scope
 
-__all__ = ["current_ids", "end_child", "headers_out", "known_ids", "server_span", "start_child"]
+__all__ = [
+    "current_ids",
+    "end_child",
+    "headers_out",
+    "known_ids",
+    "request_span",
+    "server_span",
+    "start_child",
+]
 
 
 def current_ids() -> tuple[str, str] | None:
@@ -166,3 +175,10 @@ def server_span() -> Span:
     does nothing outside of a request."""
     holder = get_context().get(SERVER_KEY)
     return holder.span if isinstance(holder, SpanHolder) else trace.INVALID_SPAN
+
+
+def request_span() -> Span:
+    """`server_span` with the methods of the first generation, whoever's provider made it: what
+    ``request["span"]`` is."""
+    span = server_span()
+    return span if isinstance(span, OpenTracingMethods) else WrappedSpan(span)

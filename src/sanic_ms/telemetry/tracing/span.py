@@ -28,6 +28,7 @@ from sanic_ms.telemetry.tracing.attributes import (
 )
 from sanic_ms.telemetry.tracing.errors import error_stack, error_text, error_type
 from sanic_ms.telemetry.tracing.headers import Parent
+from sanic_ms.telemetry.tracing.opentracing import OpenTracingMethods
 
 if TYPE_CHECKING:
     from sanic_ms.telemetry.tracing.provider import Provider
@@ -73,7 +74,7 @@ def wall_offset() -> int:
     return time.time_ns() - clock()
 
 
-class RecordedSpan(Span):
+class RecordedSpan(OpenTracingMethods, Span):
     """A span of a `Provider`. Its attributes are read by the formats when it has ended.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import math
 import sys
 from functools import cache
@@ -28,6 +29,7 @@ from sanic_ms.telemetry.tracing import Provider, Tracing
 from sanic_ms.telemetry.tracing.attributes import MOST_ATTRIBUTES, MOST_EVENTS, MOST_TEXT
 from sanic_ms.telemetry.tracing.export.base import Format
 from sanic_ms.telemetry.tracing.export.console import ConsoleSender
+from sanic_ms.telemetry.tracing.export.log import SPAN_LOGGER, LogSender
 from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
 from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
 from sanic_ms.telemetry.tracing.server import ServerSpans
@@ -330,3 +332,35 @@ async def test_spans_for_a_console_that_is_not_there_are_lost(
     result = await ConsoleSender().send([b"a span"])
     assert result.status == 0
     assert result.problem.startswith("standard output takes nothing: ")
+
+
+async def test_each_line_of_the_log_is_a_valid_span(caplog: pytest.LogCaptureFixture) -> None:
+    """Held against the published schema, whatever is in a span; a line of text has one line."""
+    caplog.set_level(logging.INFO, SPAN_LOGGER)
+    tracing = Tracing(Settings(trace_exporter="log"), "shop")
+    await tracing.start()
+    for number in range(200):
+        span = tracing.server.route("GET", f"/{number}").begin(FakeRequest())
+        span.span.set_attribute("text", "50 % of\nZoë\u2028\x85\x7f\ud800")
+        span.end(200 if number % 2 else 503)
+        span.detach()
+    await tracing.stop()
+    lines = [record.getMessage() for record in caplog.records if record.name == SPAN_LOGGER]
+    assert len(lines) == 200
+    for line in lines:
+        assert line.splitlines() == [line]
+        schema().validate([json.loads(line)])
+    assert {json.loads(line)["localEndpoint"]["serviceName"] for line in lines} == {"shop"}
+    assert tracing.queue is not None
+    assert (tracing.queue.sent, tracing.queue.dropped) == (200, 0)
+
+
+async def test_spans_for_a_logger_that_is_off_are_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """The attempt fails with a reason, and is not repeated."""
+    caplog.set_level(logging.WARNING, SPAN_LOGGER)
+    result = await LogSender().send([b"{}"])
+    assert (result.status, result.problem) == (
+        403,
+        "the logger sanic_ms.spans is off at level INFO",
+    )
+    assert caplog.records == []
