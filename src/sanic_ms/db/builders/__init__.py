@@ -1,0 +1,9 @@
+"""Peewee queries and SQLAlchemy Core statements: as SQL text with arguments, and their rows back.
+
+Neither library is imported here: an object of either can only exist where the caller has imported
+it. Both are compilers and type systems for the pool; they execute nothing.
+"""
+
+from sanic_ms.db.builders.query import BuiltQuery, Conversion, build, prepare_peewee
+
+__all__ = ["BuiltQuery", "Conversion", "build", "prepare_peewee"]
