@@ -7,6 +7,7 @@ for the database that the query is written for: see `DialectNode`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
@@ -31,6 +32,9 @@ __all__ = [
     "truncated",
     "written_for",
 ]
+
+# Whose stubs do not know all of it.
+library: Any = peewee
 
 _current: ContextVar[Any] = ContextVar("sanic_ms_peewee_database")
 
@@ -62,7 +66,7 @@ class PoolContext(UUIDContext):
         """A query as text and values."""
         token = _current.set(written_for(self))
         try:
-            text, values = super().parse(node)
+            text, values = super().parse(node)  # type: ignore[no-untyped-call]
         finally:
             _current.reset(token)
         return text, values
@@ -135,10 +139,10 @@ def written_for(ctx: Any) -> Any:
 def dumps_of(field: Any) -> Callable[[Any], str]:
     """How a JSON field writes its values: the application's own way, else that of the drivers."""
     dumps: Callable[[Any], str] = field._dumps
-    return json_text if dumps is peewee.json.dumps else dumps
+    return json_text if dumps is json.dumps else dumps
 
 
-class _SqliteJSON(peewee.SqliteJSONMethods):
+class _SqliteJSON(library.SqliteJSONMethods):  # type: ignore[misc]
     def write(self, field: Any, value: Any) -> Any:
         return fn.json(dumps_of(field)(value))
 
@@ -146,13 +150,13 @@ class _SqliteJSON(peewee.SqliteJSONMethods):
         return value if isinstance(value, peewee.Node) else self.write(field, value)
 
 
-class _MySQLJSON(peewee.MySQLJSONMethods):
+class _MySQLJSON(library.MySQLJSONMethods):  # type: ignore[misc]
     def write(self, field: Any, value: Any) -> Any:
         text = peewee.Value(dumps_of(field)(value), converter=False)
         return self._as_json(text, compact=False)
 
 
-class _PostgresqlJSON(peewee.PostgresqlJSONMethods):
+class _PostgresqlJSON(library.PostgresqlJSONMethods):  # type: ignore[misc]
     """Values are handed over as JSON text that asyncpg's codec does not encode again."""
 
     def write(self, field: Any, value: Any) -> Any:
@@ -169,7 +173,7 @@ class _PostgresqlJSON(peewee.PostgresqlJSONMethods):
         return peewee.Cast(self._jsonb_wrap(field, value), "JSONB")
 
 
-class DeferredJSONMethods(peewee.BaseJSONMethods):
+class DeferredJSONMethods(library.BaseJSONMethods):  # type: ignore[misc]
     """JSON of a model without a database: what each gives waits for the database."""
 
     def make_value_wrapper(self, dumps: Any) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -91,7 +92,7 @@ def _has_own(field: Any) -> bool:
 
 def _json_converter(field: Any) -> Converter:
     """The text of JSON, by the application's own ``loads`` where the field has one."""
-    if field._loads is peewee.json.loads:
+    if field._loads is json.loads:
         return values.to_json
     loads: Callable[[str], Any] = field._loads
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import peewee
+import peewee as _peewee
 
 from sanic_ms.db.builders.peewee_dialects import DialectNode, dialect_database
 from sanic_ms.db.builders.peewee_fields import converter_of, holds_json, target_of
@@ -14,6 +14,9 @@ from sanic_ms.db.sql.placeholders import Dialect
 from sanic_ms.exception import StatementError
 
 __all__ = ["compile_peewee"]
+
+# Its stubs do not know all of it.
+peewee: Any = _peewee
 
 # Stands for a placeholder in what Peewee writes. PostgreSQL and MySQL allow no NUL in a statement,
 # so that it cannot be mistaken for a part of it.
@@ -111,7 +114,7 @@ def _converter(node: Any, query: Any, dialect: Dialect) -> Converter | None:
 
 def _is_converted(node: Any) -> bool:
     """Whether ``coerce(False)`` was said nowhere."""
-    return isinstance(node, peewee.Node) and node._coerce is not False
+    return getattr(node, "_coerce", False) is not False
 
 
 def _unwrap(node: Any) -> Any:
