@@ -20,6 +20,7 @@ from sanic_ms.models import peewee_database
 
 UTC = dt.UTC
 MOMENT = dt.datetime(2024, 2, 29, 23, 59, 58, 123456, tzinfo=UTC)
+WHOLE = MOMENT.replace(microsecond=0)
 UID = uuid.UUID("0c4f1de8-3b1c-4d3f-8a37-2f5b2d0f7a11")
 
 
@@ -73,7 +74,7 @@ CASES: dict[str, Case] = {
     "datetime": Case(peewee.DateTimeField, MOMENT, sa.DateTime(timezone=True)),
     "decimal": Case(peewee.DecimalField, Decimal("-12.50000"), sa.Numeric(10, 5)),
     "double": Case(peewee.DoubleField, 0.1, sa.Double()),
-    "fixed_char": Case(lambda **o: peewee.FixedCharField(max_length=8, **o), "abc", sa.String(8)),
+    "fixed_char": Case(lambda **o: peewee.FixedCharField(max_length=8, **o), "abc", None, "abc"),
     "float": Case(peewee.FloatField, 0.25, sa.Float()),
     "integer": Case(peewee.IntegerField, -5, sa.Integer()),
     "ip": Case(peewee.IPField, "10.0.255.1", None, 167837441),
@@ -90,7 +91,7 @@ CASES: dict[str, Case] = {
     "time_whole": Case(peewee.TimeField, dt.time(0, 0), sa.Time()),
     "timestamp": Case(
         lambda **o: peewee.TimestampField(utc=True, **o),
-        MOMENT.replace(microsecond=0),
+        WHOLE,
         None,
         1709251198,
     ),
@@ -132,6 +133,12 @@ async def model(pool: ConnectionPool, case: Case) -> AsyncIterator[Any]:
     await pool.execute(f"DROP TABLE {Thing._meta.table_name}")
 
 
+def equal(model: Any, value: Any) -> Any:
+    """The column is the value; Peewee would take a list for several."""
+    is_json = isinstance(model.value, peewee.JSONField)
+    return model.value == (value if is_json else peewee.Value(value, unpack=False))
+
+
 def assert_same(found: Any, expected: Any) -> None:
     """The same value, and the same type: ``1 == True`` and ``Decimal(1) == 1.0``."""
     assert found == expected
@@ -148,20 +155,21 @@ async def test_peewee(pool: ConnectionPool, model: Any, case: Case) -> None:
     assert [row["id"] for row in found] == [1, 2]
     assert_same(found[0]["value"], case.value)
     assert found[1]["value"] is None
-    one = model.select(model.value.alias("it")).where(model.value == case.value)
+    one = model.select(model.value.alias("it")).where(equal(model, case.value))
     row = await pool.fetchrow(one)
     assert row is not None
     assert_same(row["it"], case.value)
     assert_same(await pool.fetchval(one), case.value)
     assert await pool.fetchval(model.select(model.id).where(model.value.is_null())) == 2
-    assert_same([row["value"] async for row in pool.iterate(everything)][0], case.value)
+    assert_same((await anext(pool.iterate(everything)))["value"], case.value)
     async with pool.transaction() as db:
         assert_same((await db.fetch(everything))[0]["value"], case.value)
         assert_same(await db.fetchval(one), case.value)
         row = await db.fetchrow(everything)
         assert row is not None
         assert_same(row["value"], case.value)
-        assert_same([row["value"] async for row in db.iterate(everything)][0], case.value)
+        async with db.iterate(everything) as rows:
+            assert_same((await anext(rows))["value"], case.value)
         changed = await db.execute(model.update(value=case.value).where(model.id == 2))
         assert changed == 1
     assert await pool.fetchval(model.select(peewee.fn.COUNT(model.id)).where(one._where)) == 2
@@ -179,7 +187,7 @@ async def test_what_peewee_wrote_is_found_by_sql_text_and_back(
     await pool.execute(f"INSERT INTO {table} (id, value) VALUES ($1, $2)", 2, raw)
     ids = await pool.fetch(f"SELECT id FROM {table} WHERE value = $1 ORDER BY id", raw)
     assert ids == [{"id": 1}, {"id": 2}]
-    query = model.select().where(model.value == case.value).order_by(model.id)
+    query = model.select().where(equal(model, case.value)).order_by(model.id)
     for row in await pool.fetch(query):
         assert_same(row["value"], case.value)
     assert [row["id"] for row in await pool.fetch(query)] == [1, 2]
@@ -194,7 +202,7 @@ async def test_what_peewee_itself_wrote_is_found(
     with database.bind_ctx([model]):
         model.insert(id=1, value=case.value).execute()
     database.close()
-    row = await pool.fetchrow(model.select().where(model.value == case.value))
+    row = await pool.fetchrow(model.select().where(equal(model, case.value)))
     assert row is not None
     assert_same(row["value"], case.value)
 
@@ -215,7 +223,7 @@ async def test_sqlalchemy(pool: ConnectionPool, model: Any, case: Case) -> None:
     row = await pool.fetchrow(sa.select(things.c.value.label("it")).where(things.c.id == 1))
     assert row is not None
     assert_same(row["it"], case.value)
-    assert_same([row["value"] async for row in pool.iterate(everything)][0], case.value)
+    assert_same((await anext(pool.iterate(everything)))["value"], case.value)
     if not isinstance(case.type, sa.JSON):
         by_value = sa.select(things.c.id).where(things.c.value == case.value)
         assert await pool.fetchval(by_value) == 1
@@ -247,11 +255,11 @@ class LocalDateTime(sa.types.TypeDecorator[dt.datetime]):
 
 
 TYPES: dict[str, tuple[Any, Any]] = {
-    "decorator": (LocalDateTime(), MOMENT.astimezone(LocalDateTime.zone)),
+    "decorator": (LocalDateTime(), WHOLE.astimezone(LocalDateTime.zone)),
     "enum": (sa.Enum(Colour, native_enum=False), Colour.RED),
     "enum_of_texts": (sa.Enum("a", "b", native_enum=False), "b"),
     "float": (sa.Float(), 1.5),
-    "interval": (sa.Interval(native=False), dt.timedelta(days=2, seconds=3)),
+    "interval": (sa.Interval(), dt.timedelta(days=2, seconds=3)),
     "numeric_as_float": (sa.Numeric(10, 2, asdecimal=False), 1.5),
     "pickle": (sa.PickleType(), {"a": (1, 2)}),
     "uuid": (sa.Uuid(), UID),

@@ -23,7 +23,9 @@ from sanic_ms.db.sql.placeholders import Dialect
 __all__ = [
     "DeferredJSONMethods",
     "DialectNode",
+    "MySQLJSON",
     "PoolContext",
+    "SqliteJSON",
     "UUIDContext",
     "dialect_database",
     "moment_of",
@@ -77,7 +79,7 @@ class PoolContext(UUIDContext):
         if value is not None and not isinstance(value, peewee.Node):
             field = _field_of(convert, peewee.JSONField)
             if field is not None:
-                value, converter = written_for(self).json.write(field, value), False
+                value, converter = written_for(self).json.write(field._dumps, value), False
         if written_for(self).has_uuid:
             return peewee.Context.value(self, value, converter, add_param)
         return super().value(value, converter, add_param)
@@ -111,13 +113,18 @@ class DialectNode(peewee.ColumnBase):
     Args:
         build: Gives the node for a database.
         converter: Of its value, where it is selected; None: the value is left alone.
+        label: The name of its column in a row, where no alias is given: databases do not agree.
     """
 
     def __init__(
-        self, build: Callable[[Any], Any], converter: Callable[[Any], Any] | None = None
+        self,
+        build: Callable[[Any], Any],
+        converter: Callable[[Any], Any] | None = None,
+        label: str | None = None,
     ) -> None:
         self._build = build
         self._converter = converter
+        self.label = label
 
     def __sql__(self, ctx: Any) -> Any:
         return ctx.sql(self._build(written_for(ctx)))
@@ -136,38 +143,52 @@ def written_for(ctx: Any) -> Any:
 # --- JSON ----------------------------------------------------------------------------------------
 
 
-def dumps_of(field: Any) -> Callable[[Any], str]:
-    """How a JSON field writes its values: the application's own way, else that of the drivers."""
-    dumps: Callable[[Any], str] = field._dumps
-    return json_text if dumps is json.dumps else dumps
+def _text(dumps: Callable[[Any], str], value: Any) -> str:
+    """JSON as a field writes it: in the application's own way, else in that of the drivers."""
+    return json_text(value) if dumps is json.dumps else dumps(value)
 
 
-class _SqliteJSON(library.SqliteJSONMethods):  # type: ignore[misc]
-    def write(self, field: Any, value: Any) -> Any:
-        return fn.json(dumps_of(field)(value))
+class SqliteJSON(library.SqliteJSONMethods):  # type: ignore[misc]
+    """JSON on SQLite, written as the drivers write it."""
+
+    def make_value_wrapper(self, dumps: Any) -> Callable[[Any], Any]:
+        """What makes of a value what is written."""
+        return lambda value: self.write(dumps, value)
+
+    def write(self, dumps: Any, value: Any) -> Any:
+        """A value as JSON."""
+        return fn.json(_text(dumps, value))
 
     def compare_value(self, field: Any, value: Any) -> Any:
-        return value if isinstance(value, peewee.Node) else self.write(field, value)
+        """A value to compare a path with."""
+        return value if isinstance(value, peewee.Node) else self.write(field._dumps, value)
 
 
-class _MySQLJSON(library.MySQLJSONMethods):  # type: ignore[misc]
-    def write(self, field: Any, value: Any) -> Any:
-        text = peewee.Value(dumps_of(field)(value), converter=False)
+class MySQLJSON(library.MySQLJSONMethods):  # type: ignore[misc]
+    """JSON on MySQL and MariaDB, written as the drivers write it."""
+
+    def make_value_wrapper(self, dumps: Any) -> Callable[[Any], Any]:
+        """What makes of a value what is written, once it is known which of the two it is."""
+        return lambda value: DialectNode(lambda _: self.write(dumps, value))
+
+    def write(self, dumps: Any, value: Any) -> Any:
+        """A value as JSON."""
+        text = peewee.Value(_text(dumps, value), converter=False)
         return self._as_json(text, compact=False)
 
 
 class _PostgresqlJSON(library.PostgresqlJSONMethods):  # type: ignore[misc]
     """Values are handed over as JSON text that asyncpg's codec does not encode again."""
 
-    def write(self, field: Any, value: Any) -> Any:
-        return self._jsonb_wrap(field, value)
+    def write(self, dumps: Any, value: Any) -> Any:
+        raw = msgspec.Raw(_text(dumps, value).encode())
+        return peewee.Value(raw, converter=False, unpack=False)
 
     def compare_value(self, field: Any, value: Any) -> Any:
         return value if isinstance(value, peewee.Node) else self._jsonb_wrap(field, value)
 
     def _jsonb_wrap(self, field: Any, value: Any) -> Any:
-        raw = msgspec.Raw(dumps_of(field)(value).encode())
-        return peewee.Value(raw, converter=False, unpack=False)
+        return self.write(field._dumps, value)
 
     def cast_for_case(self, field: Any, value: Any) -> Any:
         return peewee.Cast(self._jsonb_wrap(field, value), "JSONB")
@@ -177,8 +198,8 @@ class DeferredJSONMethods(library.BaseJSONMethods):  # type: ignore[misc]
     """JSON of a model without a database: what each gives waits for the database."""
 
     def make_value_wrapper(self, dumps: Any) -> Callable[[Any], Any]:
-        """Values are written by `PoolContext.value`, which knows the field."""
-        return lambda value: value
+        """What makes of a value what is written."""
+        return lambda value: DialectNode(lambda database: database.json.write(dumps, value))
 
     def cast_type(self, t: str) -> Any:
         """The type of a CAST, by the database that is being written for."""
@@ -189,7 +210,7 @@ class DeferredJSONMethods(library.BaseJSONMethods):  # type: ignore[misc]
 
         def cast(database: Any) -> Any:
             node = database.json.cast_for_case(field, value)
-            return database.json.write(field, value) if node is None else node
+            return database.json.write(field._dumps, value) if node is None else node
 
         return DialectNode(cast)
 
@@ -241,11 +262,11 @@ class _Dialect:
 
 
 class _Sqlite(_Dialect, peewee.SqliteDatabase):
-    json_class = _SqliteJSON
+    json_class = SqliteJSON
 
 
 class _MySQL(_Dialect, peewee.MySQLDatabase):
-    json_class = _MySQLJSON
+    json_class = MySQLJSON
 
 
 class _Postgresql(_Dialect, peewee.PostgresqlDatabase):
@@ -281,12 +302,12 @@ def dialect_database(dialect: Dialect, *, mariadb: bool = False) -> Any:
 
 def moment_part(part: str, field: Any) -> DialectNode:
     """A part of a date or time, as a whole number."""
-    return DialectNode(lambda database: database.extract_date(part, field), _whole)
+    return DialectNode(lambda database: database.extract_date(part, field), _whole, part)
 
 
 def truncated(part: str, field: Any) -> DialectNode:
     """The beginning of a year, month … in UTC."""
-    return DialectNode(lambda database: database.truncate_date(part, field), to_datetime)
+    return DialectNode(lambda database: database.truncate_date(part, field), to_datetime, part)
 
 
 def seconds_of(field: Any) -> DialectNode:

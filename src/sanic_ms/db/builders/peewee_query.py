@@ -27,8 +27,8 @@ _GIVES_ARGUMENT: Final = frozenset(
     ("max", "min", "coalesce", "ifnull", "nullif", "greatest", "least", "any_value",
      "first_value", "last_value", "nth_value", "lag", "lead")
 )  # fmt: skip
-# The text of JSON, where a driver may or may not have decoded a value already: it depends on how
-# the column was declared, and whether it is one.
+# The type for JSON as text, where a driver may or may not have decoded a value: that depends on how
+# the column was declared, and on whether it is one.
 _TEXT: Final[dict[Dialect, str]] = {"sqlite": "TEXT", "mysql": "CHAR"}
 
 
@@ -44,9 +44,8 @@ def compile_peewee(query: Any, dialect: Dialect, *, mariadb: bool = False) -> Bu
     database = dialect_database(dialect, mariadb=mariadb)
     try:
         conversion = _conversion_of(query, dialect)
-        if dialect in _TEXT:
-            query = _with_json_as_text(query, _TEXT[dialect])
-        text, marked = database.get_sql_context(param=_MARK).parse(query)
+        written = _selecting(query, dialect)
+        text, marked = database.get_sql_context(param=_MARK).parse(written)
     except Exception as exc:
         raise StatementError(f"Peewee cannot write this query for {dialect}: {exc}") from exc
     pieces = text.split(_MARK)
@@ -92,6 +91,10 @@ def _name_of(node: Any) -> str | None:
         name = node.column_name
     elif isinstance(node, peewee.Column):
         name = node.name
+    elif isinstance(node, DialectNode):
+        name = node.label
+    elif isinstance(node, peewee.JSONPath):
+        name = str(node._keys[-1]) if node._keys else node._field.column_name
     return name if isinstance(name, str) else None
 
 
@@ -173,24 +176,35 @@ def _keys_of(query: Any, dialect: Dialect) -> Any:
     return key_of
 
 
-# --- JSON ----------------------------------------------------------------------------------------
+# --- what is selected ----------------------------------------------------------------------------
 
 
-def _with_json_as_text(query: Any, type_: str) -> Any:
-    """The query with the JSON that it selects as text. The original is not changed."""
+def _selecting(query: Any, dialect: Dialect) -> Any:
+    """The query with names for the parts of dates and JSON that it selects, and with the JSON as
+    text where a driver may or may not decode it. The original is not changed."""
     if isinstance(query, peewee.CompoundSelectQuery):
         clone = query.clone()
-        clone.lhs = _with_json_as_text(query.lhs, type_)
-        clone.rhs = _with_json_as_text(query.rhs, type_)
+        clone.lhs = _selecting(query.lhs, dialect)
+        clone.rhs = _selecting(query.rhs, dialect)
         return clone
     selected = getattr(query, "_returning", None)
-    if not selected or not any(_is_json(node, query) for node in selected):
+    if not selected:
+        return query
+    written = [_selected(node, query, dialect) for node in selected]
+    if all(new is node for new, node in zip(written, selected, strict=True)):
         return query
     clone = query.clone()
-    clone._returning = [
-        _as_text(node, type_) if _is_json(node, query) else node for node in selected
-    ]
+    clone._returning = written
     return clone
+
+
+def _selected(node: Any, query: Any, dialect: Dialect) -> Any:
+    name = _name_of(node)
+    if dialect in _TEXT and _is_json(node, query):
+        text = peewee.Cast(_unwrap(node), _TEXT[dialect])
+        return text if name is None else text.alias(name)
+    is_named = name is None or isinstance(node, peewee.Alias | peewee.Field | peewee.Column)
+    return node if is_named else node.alias(name)
 
 
 def _is_json(node: Any, query: Any) -> bool:
@@ -199,13 +213,5 @@ def _is_json(node: Any, query: Any) -> bool:
     node = _unwrap(node)
     if isinstance(node, peewee.JSONPath):
         return not node._as_text
-    if isinstance(node, DialectNode):
-        return False
     field = _field_behind(node, query)
     return field is not None and holds_json(target_of(field))
-
-
-def _as_text(node: Any, type_: str) -> Any:
-    name = _name_of(node)
-    text = peewee.Cast(_unwrap(node), type_)
-    return text if name is None else text.alias(name)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from sanic_ms.db.builders.query import BuiltQuery, Conversion, Converter
-from sanic_ms.db.builders.sqlalchemy_types import dialect_of
+from sanic_ms.db.builders.sqlalchemy_types import dialect_of, impl_of
 from sanic_ms.db.sql.placeholders import Dialect
 from sanic_ms.exception import StatementError
 
@@ -41,14 +41,14 @@ def _bound(compiled: Any, expanded: Any, target: Any, name: str) -> Any:
     """A value as its column's type wants it."""
     value = expanded.parameters[name]
     if name in compiled.binds:
-        process = compiled.binds[name].type.dialect_impl(target).bind_processor(target)
+        process = impl_of(compiled.binds[name].type, target).bind_processor(target)
     else:  # one of a list, as of IN
         process = expanded.processors.get(name)
     return value if process is None else process(value)
 
 
 def _converter(type_: Any, target: Any) -> Converter | None:
-    convert: Converter | None = type_.dialect_impl(target).result_processor(target, None)
+    convert: Converter | None = impl_of(type_, target).result_processor(target, None)
     return convert
 
 

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import cast, types
+from sqlalchemy import cast, type_coerce, types
 
 from sanic_ms.db.builders import values
 from sanic_ms.db.builders.query import Converter
 from sanic_ms.db.sql.placeholders import Dialect
 
-__all__ = ["dialect_of"]
+__all__ = ["dialect_of", "impl_of"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,7 +103,8 @@ class _JSON(types.JSON):
 
     def column_expression(self, colexpr: Any) -> Any:
         """The text of a column, or of a path in it."""
-        return cast(colexpr, types.Text)
+        # Of the type of the application's, which may be a decorator of this one.
+        return type_coerce(cast(colexpr, types.Text), colexpr.type)
 
     def result_processor(self, dialect: Any, coltype: object) -> Any:
         """What the text says."""
@@ -113,6 +114,13 @@ class _JSON(types.JSON):
 def dialect_of(dialect: Dialect) -> Any:
     """SQLAlchemy's dialect for a pool's database."""
     return _MAKERS[dialect]()
+
+
+def impl_of(type_: Any, target: Any) -> Any:
+    """The type that converts values of a type for one of these dialects."""
+    if isinstance(type_, types.Interval) and not (type_.native and target.name == "postgresql"):
+        return _Interval()
+    return type_.dialect_impl(target)
 
 
 def _make(module: str, colspecs: dict[Any, Any], **options: Any) -> Any:
@@ -133,7 +141,6 @@ def _sqlite() -> Any:
             types.Boolean: _Boolean,
             types.Date: _Date,
             types.DateTime: _DateTime,
-            types.Interval: _Interval,
             types.JSON: _JSON,
             types.Numeric: _Numeric,
             types.Time: _Time,
@@ -143,8 +150,8 @@ def _sqlite() -> Any:
 
 
 def _mysql() -> Any:
-    own = {types.Boolean: _Boolean, types.DateTime: _DateTime, types.Interval: _Interval,
-           types.JSON: _JSON, types.Time: _Time, types.Uuid: _Uuid}  # fmt: skip
+    own = {types.Boolean: _Boolean, types.DateTime: _DateTime, types.JSON: _JSON,
+           types.Time: _Time, types.Uuid: _Uuid}  # fmt: skip
     return _make("mysql", own)
 
 
