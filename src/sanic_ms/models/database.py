@@ -28,7 +28,7 @@ _POSTGRESQL_TYPES = {"DATETIME": "TIMESTAMPTZ"}
 _MYSQL_TYPES = {"DATETIME": "DATETIME(6)", "TIME": "TIME(6)"}
 
 
-class _Sqlite(peewee.SqliteDatabase):
+class _ScriptSqlite(peewee.SqliteDatabase):
     @property
     def context_class(self) -> Any:
         """Writes UUIDs as the pool does."""
@@ -96,7 +96,9 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
     """
     parsed = DatabaseURL.parse(url)
     if parsed.scheme == "sqlite":
-        return _Sqlite(parsed.database, timeout=BUSY_TIMEOUT, lock_type="IMMEDIATE", pragmas=())
+        return _ScriptSqlite(
+            parsed.database, timeout=BUSY_TIMEOUT, lock_type="IMMEDIATE", pragmas=()
+        )
     if parsed.scheme == "postgresql":
         return _postgresql(parsed)
     return _mysql(parsed)

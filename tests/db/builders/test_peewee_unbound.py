@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import peewee
@@ -70,9 +71,7 @@ EXECUTED: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", sorted(EXECUTED))
 def test_peewee_executes_nothing(name: str) -> None:
     """The error says what to write instead, whichever way Peewee is asked."""
-    with pytest.raises(
-        StatementError, match=r"await request\.app\.db\.fetchrow\(query\)"
-    ) as caught:
+    with pytest.raises(StatementError, match=r"await request\.app\.db\.fetchrow\(") as caught:
         EXECUTED[name]()
     assert isinstance(caught.value, DatabaseError)
     assert caught.value.status == 500
@@ -116,9 +115,9 @@ def test_a_model_that_is_bound_keeps_its_database() -> None:
     with database.bind_ctx([Town]):
         assert Town._meta.database is database
         database.create_tables([Town])
-        Town.create(name="Oslo", data={"a": [1]}, image=b"\x00")
+        Town.create(name="Oslo", data={"a": [1]}, image=b"\x00", founded=datetime(1048, 1, 1))
         assert Town.get(Town.data["a"][0] == 1).data == {"a": [1]}
-        assert Town.select(Town.founded.year).where(Town.name == "Oslo").scalar() is None
+        assert Town.select(Town.founded.year).where(Town.name == "Oslo").scalar() == 1048
     database.close()
     assert Town._meta.database is UNBOUND
     with pytest.raises(StatementError, match="has no database"):

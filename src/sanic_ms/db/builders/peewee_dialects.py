@@ -261,15 +261,15 @@ class _Dialect:
         return bytes
 
 
-class _Sqlite(_Dialect, peewee.SqliteDatabase):
+class _PoolSqlite(_Dialect, peewee.SqliteDatabase):
     json_class = SqliteJSON
 
 
-class _MySQL(_Dialect, peewee.MySQLDatabase):
+class _PoolMySQL(_Dialect, peewee.MySQLDatabase):
     json_class = MySQLJSON
 
 
-class _Postgresql(_Dialect, peewee.PostgresqlDatabase):
+class _PoolPostgresql(_Dialect, peewee.PostgresqlDatabase):
     json_class = _PostgresqlJSON
     has_uuid = True
 
@@ -287,7 +287,7 @@ def _in_utc(node: Any) -> Any:
     return peewee.NodeList((node, peewee.SQL("AT TIME ZONE 'UTC'"))) if is_moment else node
 
 
-_CLASSES: Final = {"postgresql": _Postgresql, "mysql": _MySQL, "sqlite": _Sqlite}
+_CLASSES: Final = {"postgresql": _PoolPostgresql, "mysql": _PoolMySQL, "sqlite": _PoolSqlite}
 _databases: dict[tuple[Dialect, bool], Any] = {}
 
 
