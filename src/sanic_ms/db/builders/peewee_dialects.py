@@ -54,7 +54,7 @@ class UUIDContext(peewee.Context):
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         """A value, by its field's own conversion."""
         convert = self.state.converter if converter is None else converter
-        if _field_of(convert, peewee.UUIDField) is not None:
+        if convert and _is_by(_field_of(convert), peewee.UUIDField):
             value, converter = _usual_form(convert(value)), False
         return super().value(value, converter, add_param)
 
@@ -76,28 +76,32 @@ class PoolContext(UUIDContext):
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         """A value, by its field's own conversion; JSON as this package's drivers have it."""
         convert = self.state.converter if converter is None else converter
-        if value is not None and not isinstance(value, peewee.Node):
-            field = _field_of(convert, peewee.JSONField)
-            if field is not None:
+        if convert and value is not None and not isinstance(value, peewee.Node):
+            field = _field_of(convert)
+            if _is_by(field, peewee.JSONField):
                 value, converter = written_for(self).json.write(field._dumps, value), False
-        if written_for(self).has_uuid:
-            return peewee.Context.value(self, value, converter, add_param)
-        return super().value(value, converter, add_param)
+            elif _is_by(field, peewee.UUIDField) and not written_for(self).has_uuid:
+                value, converter = _usual_form(convert(value)), False
+        return peewee.Context.value(self, value, converter, add_param)
 
 
-def _field_of(convert: Any, kind: Any) -> Any:
-    """The field of a kind whose own conversion this is; None: it is another one's, or one that the
-    application wrote."""
+def _field_of(convert: Any) -> Any:
+    """The field that defines the values which this converts; None: it is no field's method."""
     field = getattr(convert, "__self__", None)
     if not isinstance(field, peewee.Field):
         return None
     while True:
-        if isinstance(field, peewee.FieldAlias):
-            field = field.field
-        elif isinstance(field, peewee.ForeignKeyField):
+        if isinstance(field, peewee.ForeignKeyField):
             field = field.rel_field
+        elif isinstance(field, peewee.FieldAlias):
+            field = field.field
         else:
-            return field if type(field).db_value is kind.db_value else None
+            return field
+
+
+def _is_by(field: Any, kind: Any) -> bool:
+    """Whether it writes values as a class of Peewee does, and not in a way of the application's."""
+    return type(field).db_value is kind.db_value if isinstance(field, kind) else False
 
 
 def _usual_form(value: Any) -> Any:

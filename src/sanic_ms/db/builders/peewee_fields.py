@@ -14,7 +14,7 @@ from sanic_ms.db.builders import values
 from sanic_ms.db.builders.query import Converter
 from sanic_ms.db.sql.placeholders import Dialect
 
-__all__ = ["converter_of", "holds_json", "target_of"]
+__all__ = ["UNCONVERTED", "converter_of", "holds_json", "target_of"]
 
 # The types that a driver cannot tell, as the database has none for them.
 _SQLITE: Final[dict[Any, Converter]] = {
@@ -37,6 +37,12 @@ _BY_CLASS: Final[dict[Dialect, dict[Any, Converter]]] = {
     "sqlite": _SQLITE,
     "mysql": _MYSQL,
     "postgresql": _POSTGRESQL,
+}
+# Classes of fields whose values the drivers of a dialect give as they are meant, as they are met.
+UNCONVERTED: Final[dict[Dialect, set[type]]] = {
+    "sqlite": set(),
+    "mysql": set(),
+    "postgresql": set(),
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,6 +82,8 @@ def converter_of(field: Any, dialect: Dialect) -> Converter | None:
     for base in type(field).__mro__:
         if base in by_class:
             return by_class[base]
+    if not isinstance(field, peewee.BareField):  # each of which may have a conversion of its own
+        UNCONVERTED[dialect].add(type(field))
     return None
 
 

@@ -7,7 +7,12 @@ from typing import Any, Final
 import peewee as _peewee
 
 from sanic_ms.db.builders.peewee_dialects import DialectNode, dialect_database
-from sanic_ms.db.builders.peewee_fields import converter_of, holds_json, target_of
+from sanic_ms.db.builders.peewee_fields import (
+    UNCONVERTED,
+    converter_of,
+    holds_json,
+    target_of,
+)
 from sanic_ms.db.builders.peewee_unbound import install
 from sanic_ms.db.builders.query import BuiltQuery, Conversion, Converter
 from sanic_ms.db.sql.placeholders import Dialect
@@ -43,8 +48,10 @@ def compile_peewee(query: Any, dialect: Dialect, *, mariadb: bool = False) -> Bu
     install()
     database = dialect_database(dialect, mariadb=mariadb)
     try:
-        conversion = _conversion_of(query, dialect)
-        written = _selecting(query, dialect)
+        conversion, written = None, query
+        if not _is_unconverted(query, UNCONVERTED[dialect]):
+            conversion = _conversion_of(query, dialect)
+            written = _selecting(query, dialect)
         text, marked = database.get_sql_context(param=_MARK).parse(written)
     except Exception as exc:
         raise StatementError(f"Peewee cannot write this query for {dialect}: {exc}") from exc
@@ -66,6 +73,14 @@ def _unwrapped(value: Any) -> Any:
 
 
 # --- what is read --------------------------------------------------------------------------------
+
+
+def _is_unconverted(query: Any, classes: set[type]) -> bool:
+    """Whether it selects nothing but fields whose values are left as they are."""
+    selected = getattr(query, "_returning", None)
+    if isinstance(query, peewee.CompoundSelectQuery):
+        return False
+    return not selected or all(type(node) in classes and node._coerce for node in selected)
 
 
 def _conversion_of(query: Any, dialect: Dialect) -> Conversion | None:
