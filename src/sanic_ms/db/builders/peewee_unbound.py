@@ -101,9 +101,9 @@ def install() -> None:
     """Give `UNBOUND` to every model that has no database, and to those that are defined later. A
     model that is bound keeps its database, and one that is bound later gets it. A second call does
     nothing."""
+    if isinstance(vars(peewee.Metadata).get("database"), property):
+        return
     with _lock:
-        if isinstance(vars(peewee.Metadata).get("database"), property):
-            return
         peewee.Metadata.database = property(_database, _set_database)
         for model in _models(peewee.Model):
             if vars(model._meta).get("database") is None:
