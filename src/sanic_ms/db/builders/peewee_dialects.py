@@ -76,9 +76,10 @@ class PoolContext(UUIDContext):
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         """A value, by its field's own conversion; JSON as this package's drivers have it."""
         convert = self.state.converter if converter is None else converter
-        if convert and value is not None and not isinstance(value, peewee.Node):
+        if convert:
             field = _field_of(convert)
-            if _is_by(field, peewee.JSONField):
+            is_plain = value is not None and not isinstance(value, peewee.Node)
+            if is_plain and _is_by(field, peewee.JSONField):
                 value, converter = written_for(self).json.write(field._dumps, value), False
             elif _is_by(field, peewee.UUIDField) and not written_for(self).has_uuid:
                 value, converter = _usual_form(convert(value)), False

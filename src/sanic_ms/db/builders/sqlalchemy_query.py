@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TupleType
 
 from sanic_ms.db.builders.query import BuiltQuery, Conversion, Converter
 from sanic_ms.db.builders.sqlalchemy_types import dialect_of, impl_of
@@ -30,21 +31,31 @@ def compile_sqlalchemy(query: Any, dialect: Dialect) -> BuiltQuery:
         if not isinstance(compiled, SQLCompiler):  # CREATE TABLE and its kin
             return BuiltQuery(str(compiled), ())
         expanded = compiled.construct_expanded_state(escape_names=False)
-        args = [_bound(compiled, expanded, target, name) for name in expanded.positiontup or ()]
+        args = _arguments(compiled, expanded, target)
         conversion = _conversion_of(compiled, target)
     except Exception as exc:
         raise StatementError(f"SQLAlchemy cannot write this for {dialect}: {exc}") from exc
     return BuiltQuery(expanded.statement, args, conversion, _keys_of(query, target))
 
 
-def _bound(compiled: Any, expanded: Any, target: Any, name: str) -> Any:
-    """A value as its column's type wants it."""
-    value = expanded.parameters[name]
-    if name in compiled.binds:
-        process = impl_of(compiled.binds[name].type, target).bind_processor(target)
-    else:  # one of a list, as of IN
-        process = expanded.processors.get(name)
-    return value if process is None else process(value)
+def _arguments(compiled: Any, expanded: Any, target: Any) -> list[Any]:
+    """The values in their order, each as its column's type wants it."""
+    # The values of a list, as of IN, have names of their own.
+    lists = {part: whole for whole, parts in expanded.parameter_expansion.items() for part in parts}
+    processes: dict[str, Any] = {}
+    args = []
+    for name in expanded.positiontup or ():
+        owner = lists.get(name, name)
+        type_ = compiled.binds[owner].type
+        if isinstance(type_, TupleType):
+            process = expanded.processors.get(name)
+        else:
+            if owner not in processes:
+                processes[owner] = impl_of(type_, target).bind_processor(target)
+            process = processes[owner]
+        value = expanded.parameters[name]
+        args.append(value if process is None else process(value))
+    return args
 
 
 def _converter(type_: Any, target: Any) -> Converter | None:
