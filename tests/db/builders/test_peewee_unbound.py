@@ -159,13 +159,21 @@ def test_models_of_before_and_after() -> None:
     """Models are served that were defined before there was a pool, and after."""
     script = """
 import peewee
+from playhouse.shortcuts import ThreadSafeDatabaseMetadata
 class Before(peewee.Model):
     at = peewee.DateTimeField()
     data = peewee.JSONField()
+class Own(peewee.Model):
+    data = peewee.JSONField()
+    class Meta:
+        database = peewee.SqliteDatabase(":memory:")
+        model_metadata_class = ThreadSafeDatabaseMetadata
 assert Before._meta.database is None
 from sanic_ms.db import ConnectionPool
 assert Before._meta.database is None, "importing has changed something"
 pool = ConnectionPool("sqlite://:memory:")
+assert type(Own._meta.database) is peewee.SqliteDatabase
+assert type(Own.data._helper) is peewee.SqliteJSONMethods
 class After(peewee.Model):
     at = peewee.DateTimeField()
     data = peewee.JSONField()

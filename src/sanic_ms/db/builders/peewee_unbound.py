@@ -106,7 +106,7 @@ def install() -> None:
     with _lock:
         peewee.Metadata.database = property(_database, _set_database)
         for model in _models(peewee.Model):
-            if vars(model._meta).get("database") is None:
+            if model._meta.database is UNBOUND:
                 for hook in model._meta._db_hooks:  # JSON and BLOB fields
                     hook(UNBOUND)
 
