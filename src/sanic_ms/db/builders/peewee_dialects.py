@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -248,18 +249,23 @@ for _name in ("extract", "extract_text", "set", "insert", "replace", "append", "
 class _Dialect:
     """What the databases below share."""
 
-    context_class = PoolContext
+    get_context_options: Any  # Peewee's
     json_class: Any = None
     has_uuid = False
 
-    @property
+    @cached_property
     def json(self) -> Any:
         """How it writes JSON."""
         return self.json_class(self)
 
-    def get_context_options(self) -> Any:
-        """Peewee's, and the database itself."""
-        return {**super().get_context_options(), "pool_database": self}  # type: ignore[misc]
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """Peewee's options of a context, which never change here, and the database itself."""
+        return {**self.get_context_options(), "pool_database": self}
+
+    def context(self, param: str) -> PoolContext:
+        """What a query is written into, with a mark in place of each value."""
+        return PoolContext(**{**self.options, "param": param})
 
     def get_binary_type(self) -> Any:
         """The drivers take bytes."""

@@ -52,7 +52,7 @@ def compile_peewee(query: Any, dialect: Dialect, *, mariadb: bool = False) -> Bu
         if not _is_unconverted(query, UNCONVERTED[dialect]):
             conversion = _conversion_of(query, dialect)
             written = _selecting(query, dialect)
-        text, marked = database.get_sql_context(param=_MARK).parse(written)
+        text, marked = database.context(_MARK).parse(written)
     except Exception as exc:
         raise StatementError(f"Peewee cannot write this query for {dialect}: {exc}") from exc
     pieces = text.split(_MARK)
