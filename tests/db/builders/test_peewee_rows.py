@@ -34,8 +34,8 @@ class Event(peewee.Model):
 
     id = peewee.IntegerField(primary_key=True)
     name = peewee.CharField(default="unnamed")
-    at = peewee.DateTimeField(default=utcnow)
-    day = peewee.DateField(null=True)
+    at: Any = peewee.DateTimeField(default=utcnow)
+    day: Any = peewee.DateField(null=True)
     clock = peewee.TimeField(null=True)
     ok = peewee.BooleanField(default=True)
     data = peewee.JSONField(default=dict)

@@ -28,6 +28,7 @@ def prepared() -> None:
 class Town(peewee.Model):
     """A model without a database."""
 
+    id: Any = peewee.AutoField()
     name = peewee.CharField()
     founded = peewee.DateTimeField(null=True)
     data = peewee.JSONField(default=dict)
@@ -41,11 +42,13 @@ EXECUTED: dict[str, Callable[[], Any]] = {
     "get": Town.get,
     "get_by_id": lambda: Town.get_by_id(1),
     "get_or_none": lambda: Town.get_or_none(Town.id == 1),
-    "get_or_create": lambda: Town.get_or_create(name="x"),
+    "get_or_create": lambda: Town.get_or_create(name="x"),  # type: ignore[no-untyped-call]
     "create": lambda: Town.create(name="x"),
     "save": lambda: Town(name="x").save(),
     "bulk_create": lambda: Town.bulk_create([Town(name="x")]),
-    "bulk_update": lambda: Town.bulk_update([Town(id=1, name="x")], [Town.name]),
+    "bulk_update": lambda: Town.bulk_update(  # type: ignore[no-untyped-call]
+        [Town(id=1, name="x")], [Town.name]
+    ),
     "delete_instance": lambda: Town(id=1).delete_instance(),
     "create_table": Town.create_table,
     "table_exists": Town.table_exists,
@@ -142,6 +145,7 @@ def test_a_proxy_is_left_alone() -> None:
     proxy = peewee.DatabaseProxy()
 
     class Later(peewee.Model):
+        id: Any = peewee.AutoField()
         data = peewee.JSONField()
 
         class Meta:

@@ -46,6 +46,11 @@ class Tags(peewee.TextField):
         return None if value is None else value.split(",")
 
 
+def fixed_char(**options: Any) -> Any:
+    """A field of eight characters."""
+    return peewee.FixedCharField(max_length=8, **options)  # type: ignore[call-overload]
+
+
 @dataclass(frozen=True)
 class Case:
     """One type of column.
@@ -76,7 +81,7 @@ CASES: dict[str, Case] = {
     "datetime": Case(peewee.DateTimeField, MOMENT, sa.DateTime(timezone=True)),
     "decimal": Case(peewee.DecimalField, Decimal("-12.50000"), sa.Numeric(10, 5)),
     "double": Case(peewee.DoubleField, 0.1, sa.Double()),
-    "fixed_char": Case(lambda **o: peewee.FixedCharField(max_length=8, **o), "abc", None, "abc"),
+    "fixed_char": Case(fixed_char, "abc", None, "abc"),
     "float": Case(peewee.FloatField, 0.25, sa.Float()),
     "integer": Case(peewee.IntegerField, -5, sa.Integer()),
     "ip": Case(peewee.IPField, "10.0.255.1", None, 167837441),
