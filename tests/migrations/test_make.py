@@ -161,6 +161,21 @@ def test_a_new_database_gets_every_table_of_the_models(
     assert not [table for table in database.get_tables() if table.startswith("mig_")]
 
 
+def test_the_table_name_of_peewee_2(sqlite_url: str, folder: Path, models: Models) -> None:
+    """A model with ``Meta.db_table`` has that table, whatever the class is called."""
+    text = """
+        class Person(Model):
+            name = TextField()
+            class Meta:
+                db_table = "mig_users"
+        """
+    with pytest.warns(DeprecationWarning, match="db_table"):
+        made = make(sqlite_url, folder, [models(text)])
+    assert made is not None
+    assert "mig_users" in made.path.read_text()
+    assert migrate(sqlite_url) == ["0001_initial"]
+
+
 def test_later_changes_are_found_made_and_applied(
     url: str, folder: Path, models: Models, database: Any
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,3 +171,30 @@ def test_values_without_a_place_are_refused(sqlite_url: str) -> None:
     database = peewee_database(sqlite_url)
     with database.connection_context(), pytest.raises(ValueError, match="more values than places"):
         complete(database, "SELECT 1", (2,))
+
+
+def test_a_script_writes_what_the_pool_writes(database: Any) -> None:
+    """UUIDs as text have hyphens, and JSON no spaces, so that SQL text finds both."""
+
+    class Thing(peewee.Model):
+        uid = peewee.UUIDField()
+        data = peewee.JSONField()
+
+        class Meta:
+            table_name = f"t_{uuid.uuid4().hex[:12]}"
+
+    uid = uuid.UUID("0c4f1de8-3b1c-4d3f-8a37-2f5b2d0f7a11")
+    data = {"a": [1, "é"], "b": None}
+    with database.bind_ctx([Thing]):
+        database.create_tables([Thing])
+        try:
+            Thing.create(uid=uid, data=data)
+            table = Thing._meta.table_name
+            row = database.execute_sql(f"SELECT uid, data FROM {table}").fetchone()
+            assert str(row[0]) == str(uid)
+            assert row[1] == data or row[1] == '{"a":[1,"é"],"b":null}'
+            assert Thing.get(Thing.uid == uid, Thing.data == data).data == data
+            assert Thing.get(Thing.uid == uid.hex).uid == uid
+            assert Thing.get(Thing.uid.in_([str(uid)])).uid == uid
+        finally:
+            database.drop_tables([Thing])

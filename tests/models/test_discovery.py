@@ -159,3 +159,22 @@ def test_one_text_is_not_a_list_of_letters() -> None:
     """MODELS = "models" is refused with what to write."""
     with pytest.raises(ConfigError, match=r"write a list of modules, \['models'\]"):
         find_models("models")
+
+
+def test_the_table_name_of_peewee_2(write_module: WriteModule) -> None:
+    """``Meta.db_table`` names the table, and makes a table of a class, as ``table_name`` does."""
+    module = write_module(
+        """
+        from peewee import *
+        class Person(Model):
+            name = TextField()
+            class Meta:
+                db_table = "users"
+        class Empty(Model):
+            class Meta:
+                db_table = "log"
+        """
+    )
+    with pytest.warns(DeprecationWarning, match="db_table"):
+        found = find_models([module])
+    assert sorted(model._meta.table_name for model in found) == ["log", "users"]

@@ -110,13 +110,16 @@ EVERYTHING: dict[str, tuple[Any, Any]] = {
     "hstore": ({"a": None}, {"a": None}),
     "integer": (1, 1),
     "interval": ("P1D", datetime.timedelta(days=1)),
-    "ip": (1, 1),
+    "ip": ("10.0.255.1", "10.0.255.1"),
     "json": ({"a": [1]}, {"a": [1]}),
     "sqlite_json": ({"a": [1]}, {"a": [1]}),
     "small": (1, 1),
     "text": ("long", "long"),
     "time": ("10:00:00", datetime.time(10)),
-    "timestamp": (1, 1),
+    "timestamp": (
+        "2024-05-17T10:00:00Z",
+        datetime.datetime(2024, 5, 17, 10, tzinfo=datetime.UTC),
+    ),
     "tsvector": (None, None),
     "uuid": (str(uuid.UUID(int=1)), uuid.UUID(int=1)),
 }
@@ -290,9 +293,20 @@ def test_a_subclass_has_the_fields_of_its_base() -> None:
         decode(Derived, {"secret": "abcde", "more": 1})
 
 
-def test_a_timestamp_defaults_to_the_number_that_its_column_holds() -> None:
-    """Data of a timestamp is a number, and so is what stands in for it."""
-    assert isinstance(defaults_of(ALL)["timestamp"](), int)
+def test_a_timestamp_defaults_to_a_moment_in_utc() -> None:
+    """Data of a timestamp is a moment, as rows have it, and so is what stands in for it."""
+    moment = defaults_of(ALL)["timestamp"]()
+    assert moment.tzinfo is datetime.UTC
+    assert abs(moment - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("address", ["1.2.3", "1.2.3.4.", "256.0.0.1", "a.b.c.d", "1.2.3.4/8", ""])
+def test_an_address_is_one(address: str) -> None:
+    """An `IPField` takes an IPv4 address; the column holds its number."""
+    ip = select(Everything, only=["ip"])
+    assert decode(ip, {"ip": "255.0.10.1"}) == {"ip": "255.0.10.1"}
+    with pytest.raises(msgspec.ValidationError):
+        decode(ip, {"ip": address})
 
 
 def test_choices_that_have_no_literal_are_shown() -> None:

@@ -344,6 +344,7 @@ class Driver(ABC):
         pipelines: Its sessions can do plain reads of several callers at once.
         has_settings: Its sessions have settings that end with a transaction.
         keeps_data: The data live in the session, which is therefore never closed for its age.
+        is_mariadb: It is MariaDB, as the first session tells.
     """
 
     dialect: Dialect
@@ -351,6 +352,7 @@ class Driver(ABC):
     pipelines: bool = False
     has_settings: bool = False
     keeps_data: bool = False
+    is_mariadb: bool = False
     _deadlines: Deadlines | None = None
 
     @property

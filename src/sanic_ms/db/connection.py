@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -67,6 +67,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
         """The first row as a dict, None if there is none."""
+        if type(statement) is not str:
+            return await self._run(calls.fetchrow, statement, args, timeout)
         # What `_run` does, without its coroutine: this is the statement of most requests.
         session, known, values = self._prepare(statement, args)
         pool = self._pool
@@ -96,13 +98,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         Raises:
             StatementError: the row has no such column.
         """
-
-        def fetchval(
-            session: Session, known: Statement, args: Arguments, limit: float | None
-        ) -> Work[Any]:
-            return session.fetchval(known, args, column, limit)
-
-        return await self._run(fetchval, statement, args, timeout)
+        return await self._run(calls.FetchValue(column), statement, args, timeout)
 
     async def execute(self, statement: object, *args: Any, timeout: float | None = None) -> int:
         """Run it and give the number of rows inserted, updated or deleted; 0 for anything else.
@@ -126,8 +122,9 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         Raises:
             StatementError: it is no INSERT.
         """
-        text, values = self._pool.statements.inserting(statement, args, key)
-        return await self._run(calls.insert, text, values, timeout)
+        query = self._pool.build(statement, args)
+        text, values = self._pool.statements.inserting(query.text, query.args, key)
+        return query.key(await self._run(calls.insert, text, values, timeout), key)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
@@ -309,7 +306,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         self, statement: object, args: Arguments, timeout: float | None
     ) -> OpenRows:
         """Open a cursor, which is then one of this connection's."""
-        session, known, args = self._prepare(statement, args)
+        query = self._pool.build(statement, args)
+        session, known, args = self._prepare(query.text, query.args)
         pool = self._pool
         if self._cursors:
             await self._settle_cursors()
@@ -328,7 +326,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             raise
         finally:
             self._busy = self._fresh = False
-        cursor = OpenRows(rows, known)
+        cursor = OpenRows(rows, known, query)
         self._cursors.append(cursor)
         return cursor
 
@@ -343,7 +341,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             raise LifecycleError("this iterate() ended with the transaction that it ran in")
         self._busy = True
         try:
-            return await cursor.rows.fetch(count)
+            return cursor.query.rows(await cursor.rows.fetch(count))
         except BaseException as exc:
             note_statement(exc, cursor.statement)
             raise
@@ -415,6 +413,10 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
     async def _run(
         self, call: Call[Result], statement: object, args: Arguments, timeout: float | None
     ) -> Result:
+        if type(statement) is not str:
+            query = self._pool.build(statement, args)
+            result = await self._run(call, query.text, query.args, timeout)
+            return cast(Result, calls.converted(query, call, result))
         session, known, args = self._prepare(statement, args)
         pool = self._pool
         limit = pool.statement_timeout if timeout is None else pool.limit(timeout)
@@ -454,7 +456,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             lambda session: watch.statement(known, call(session, known, args, limit)), session, exc
         )
 
-    def _prepare(self, statement: object, args: Arguments) -> tuple[Session, Statement, Arguments]:
+    def _prepare(self, statement: str, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session
         if session is None or self._busy or session.aborted:
             session = self._usable()

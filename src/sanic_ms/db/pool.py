@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from sanic_ms.context import RequestContext
 from sanic_ms.db.acquire import Acquiring, PoolTransaction
-from sanic_ms.db.base import Arguments, Reads, Row, Session
+from sanic_ms.db.base import Arguments, Driver, Reads, Row, Session
+from sanic_ms.db.builders import BuiltQuery, build, prepare_peewee
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.instrumentation import StatementInstrumentation
@@ -129,6 +130,8 @@ class ConnectionPool(Component):
         self._sharing: ReadScheduler | None = None
         self._reads: Reads | None = None
         self._pid = 0
+        self._driver: Driver | None = None
+        prepare_peewee()
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -161,8 +164,9 @@ class ConnectionPool(Component):
             )
         self.state = State.STARTING
         self._pid = os.getpid()
+        prepare_peewee()
         try:
-            driver = driver_for(self.url)
+            driver = self._driver = driver_for(self.url)
             if self.settings_of is not None and not driver.has_settings:
                 raise ConfigError(
                     f"SESSION_SETTINGS needs PostgreSQL: the database {self.name!r} is "
@@ -309,6 +313,9 @@ class ConnectionPool(Component):
     async def fetch(self, statement: object, *args: Any, timeout: float | None = None) -> list[Row]:
         """`Connection.fetch` by itself: on a connection of its own, or, where it is a plain read,
         behind those of other callers."""
+        if type(statement) is not str:
+            query = self.build(statement, args)
+            return query.rows(await self.fetch(query.text, *query.args, timeout=timeout))
         if (
             timeout is None
             and (reads := self._reads) is not None
@@ -333,6 +340,9 @@ class ConnectionPool(Component):
         self, statement: object, *args: Any, timeout: float | None = None
     ) -> Row | None:
         """`Connection.fetchrow` by itself, like `fetch`."""
+        if type(statement) is not str:
+            query = self.build(statement, args)
+            return query.row(await self.fetchrow(query.text, *query.args, timeout=timeout))
         if (
             timeout is None
             and (reads := self._reads) is not None
@@ -357,6 +367,10 @@ class ConnectionPool(Component):
         self, statement: object, *args: Any, column: int = 0, timeout: float | None = None
     ) -> Any:
         """`Connection.fetchval` by itself, like `fetch`."""
+        if type(statement) is not str:
+            query = self.build(statement, args)
+            value = await self.fetchval(query.text, *query.args, column=column, timeout=timeout)
+            return query.value(value, column)
         if (
             timeout is None
             and (reads := self._reads) is not None
@@ -405,7 +419,7 @@ class ConnectionPool(Component):
         """`Connection.iterate` on a connection of its own, which it keeps until it ends."""
         return RowIterator(None, statement, args, prefetch, timeout, pool=self)
 
-    def _plain_read(self, statement: object, args: Arguments) -> PlainRead | None:
+    def _plain_read(self, statement: str, args: Arguments) -> PlainRead | None:
         """What may be done together with others, None for anything else."""
         sharing = self._sharing
         if sharing is None or asyncio.get_running_loop() is not sharing.loop:
@@ -414,6 +428,15 @@ class ConnectionPool(Component):
         return None if known.slow or not known.plain else (known, args, sharing)
 
     # --- for other modules of the package -------------------------------------------------------
+
+    def build(self, statement: object, args: Arguments) -> BuiltQuery:
+        """A statement of any kind as SQL text, with the conversion of its rows.
+
+        Raises:
+            StatementError: it is of no kind, or cannot be written for this database.
+        """
+        mariadb = self._driver is not None and self._driver.is_mariadb
+        return build(statement, args, self.statements.dialect, mariadb=mariadb)
 
     async def checkout(self, timeout: float | None) -> Session:
         """A session for the caller alone, waited for if need be."""

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from sanic_ms.db.base import Arguments, Row, Rows
+from sanic_ms.db.builders import BuiltQuery
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import LifecycleError
 
@@ -24,11 +25,12 @@ class OpenRows:
     ``abandoned`` is how the connection learns of that.
     """
 
-    __slots__ = ("abandoned", "rows", "statement")
+    __slots__ = ("abandoned", "query", "rows", "statement")
 
-    def __init__(self, rows: Rows, statement: Statement) -> None:
+    def __init__(self, rows: Rows, statement: Statement, query: BuiltQuery) -> None:
         self.rows = rows
         self.statement = statement
+        self.query = query
         self.abandoned = False
 
 

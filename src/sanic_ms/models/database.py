@@ -28,6 +28,18 @@ _POSTGRESQL_TYPES = {"DATETIME": "TIMESTAMPTZ"}
 _MYSQL_TYPES = {"DATETIME": "DATETIME(6)", "TIME": "TIME(6)"}
 
 
+class _ScriptSqlite(peewee.SqliteDatabase):
+    @property
+    def context_class(self) -> Any:
+        """Writes UUIDs as the pool does."""
+        return _dialects().UUIDContext
+
+    @property
+    def json_methods(self) -> Any:
+        """Writes JSON as the pool does."""
+        return _dialects().SqliteJSON
+
+
 class _Postgresql(peewee.PostgresqlDatabase):
     def _initialize_connection(self, conn: Any) -> None:
         # A datetime without a zone means UTC here as in the other two databases.
@@ -35,19 +47,41 @@ class _Postgresql(peewee.PostgresqlDatabase):
 
 
 class _MySQL(peewee.MySQLDatabase):
+    @property
+    def context_class(self) -> Any:
+        """Writes UUIDs as the pool does."""
+        return _dialects().UUIDContext
+
+    @property
+    def json_methods(self) -> Any:
+        """Writes JSON as the pool does."""
+        return _dialects().MySQLJSON
+
+    def execute(self, query: Any, **context_options: Any) -> Any:
+        """Connect before the query is written: MySQL and MariaDB write JSON differently."""
+        self.connection()  # type: ignore[no-untyped-call]
+        return super().execute(query, **context_options)  # type: ignore[no-untyped-call]
+
     def _initialize_connection(self, conn: Any) -> None:
         self.mariadb = "mariadb" in conn.get_server_info().lower()
         with conn.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
 
 
+def _dialects() -> Any:
+    from sanic_ms.db.builders import peewee_dialects  # imports the pool as well
+
+    return peewee_dialects
+
+
 def peewee_database(url: str | DatabaseURL) -> peewee.Database:
     """A Peewee database for a URL; it connects when it is first used.
 
-    Three things differ from Peewee's own defaults, so that one model means the same everywhere:
+    Four things differ from Peewee's own defaults, so that one model means the same everywhere:
     a ``DateTimeField`` keeps its zone on PostgreSQL (``TIMESTAMPTZ``) and its microseconds on MySQL
     (``DATETIME(6)``, ``TIME(6)`` alike), the session's time zone is UTC, and transactions on SQLite
-    begin ``IMMEDIATE``.
+    begin ``IMMEDIATE``. A UUID that the database keeps as text is written with its hyphens, as the
+    pool does.
 
     Options of the URL that the synchronous driver does not know, such as those of the pool's
     driver, are left out.
@@ -62,7 +96,7 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
     """
     parsed = DatabaseURL.parse(url)
     if parsed.scheme == "sqlite":
-        return peewee.SqliteDatabase(
+        return _ScriptSqlite(
             parsed.database, timeout=BUSY_TIMEOUT, lock_type="IMMEDIATE", pragmas=()
         )
     if parsed.scheme == "postgresql":

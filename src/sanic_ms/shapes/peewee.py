@@ -31,11 +31,12 @@ _BY_CLASS: dict[str, Any] = {
     "DecimalField": decimal.Decimal,
     "FloatField": float,
     "HStoreField": dict[str, str | None],
-    "IPField": int,
+    "IPField": str,
     "IntegerField": int,
     "IntervalField": datetime.timedelta,
     "JSONField": Any,
     "TimeField": datetime.time,
+    "TimestampField": datetime.datetime,
     "UUIDField": uuid.UUID,
     "_StringField": str,
 }
@@ -72,6 +73,9 @@ _RANGES: dict[str, tuple[int, int]] = {
     "BIGAUTO": (-(2**63), 2**63 - 1),
     "BIGINT": (-(2**63), 2**63 - 1),
 }
+
+
+_IPV4 = r"^((25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(?!$)|$)){4}$"
 
 
 def is_model(obj: object) -> bool:
@@ -162,11 +166,11 @@ def _column(model: Any, field: Any) -> tuple[Any, dict[str, Any], dict[str, Any]
     constraints: dict[str, Any] = {}
     schema: dict[str, Any] = {}
     if type_ is int:
-        if "IPField" in bases:
-            low, high = 0, 2**32 - 1
-        else:
-            low, high = _RANGES.get(column, (-(2**63), 2**63 - 1))
+        low, high = _RANGES.get(column, (-(2**63), 2**63 - 1))
         constraints.update(ge=low, le=high)
+    elif "IPField" in bases:
+        constraints["pattern"] = _IPV4
+        schema["format"] = "ipv4"
     elif type_ is str and isinstance(getattr(field, "max_length", None), int):
         constraints["max_length"] = field.max_length
     elif type_ is datetime.datetime:
@@ -222,9 +226,15 @@ def _default(field: Any) -> Any:
     if default is None:
         return NODEFAULT
     if "TimestampField" in _bases(field):
-        # The column holds a number, and so does the data; the default is a datetime.
-        made: Callable[[], Any] = lambda: field.db_value(  # noqa: E731
-            default() if callable(default) else default
+        zone = datetime.UTC if field.utc else None  # None: that of the machine
+        made: Callable[[], Any] = lambda: _in_utc(  # noqa: E731
+            default() if callable(default) else default, zone
         )
         return made
     return default
+
+
+def _in_utc(moment: Any, zone: datetime.tzinfo | None) -> Any:
+    if not isinstance(moment, datetime.datetime):
+        return moment
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(datetime.UTC)

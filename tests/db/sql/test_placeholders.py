@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sanic_ms.db.builders import build
 from sanic_ms.db.sql.placeholders import Dialect, scan
 from sanic_ms.db.sql.statement import Statement, StatementCache
 from sanic_ms.exception import StatementError
@@ -147,7 +148,7 @@ def test_the_cache_is_bounded() -> None:
 def test_other_objects_are_refused(statement: object) -> None:
     """The message says what a statement may be."""
     with pytest.raises(StatementError, match="SQL text, a Peewee query"):
-        StatementCache("sqlite").get(statement, ())
+        build(statement, (), "sqlite")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """From what the caller gave to what a driver sends: SQL text of its dialect, and arguments.
 
-A statement is SQL text with ``$1`` placeholders, a Peewee query or a SQLAlchemy Core statement.
-The last two are recognised by their classes without importing either library; they are only ever
-compiled here, never executed by their makers. Nothing here does I/O.
+A statement is SQL text with ``$1`` placeholders. What a query builder has made becomes such a text
+before (`sanic_ms.db.builders`). Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sanic_ms.db.sql import query_builders
 from sanic_ms.db.sql.classification import Mentions, classify
 from sanic_ms.db.sql.placeholders import Dialect, scan
 from sanic_ms.db.sql.targets import Targets, find_targets
@@ -178,16 +176,15 @@ class StatementCache:
         # By what was mentioned: texts that differ in their values alone share a proof.
         self._proofs: dict[Mentions, bool] = {}
 
-    def get(self, statement: object, args: Arguments) -> tuple[Statement, Arguments]:
+    def get(self, statement: str, args: Arguments) -> tuple[Statement, Arguments]:
         """The statement for the driver, and its arguments, checked for their number.
 
         Raises:
-            StatementError: the number of arguments is wrong, a query builder's statement came with
-                arguments of its own, or it is none of the three kinds.
+            StatementError: the number of arguments is wrong.
         """
-        known = self._known.get(statement) if type(statement) is str else None
+        known = self._known.get(statement)
         if known is None:
-            known, args = self._compile(statement, args)
+            known = self._remember(statement)
         if len(args) != known.count:
             known.check(args)
         return known, args
@@ -197,7 +194,7 @@ class StatementCache:
         known = self._known.get(sql)
         return known if known is not None else self._remember(sql)
 
-    def inserting(self, statement: object, args: Arguments, key: str) -> tuple[str, Arguments]:
+    def inserting(self, statement: str, args: Arguments, key: str) -> tuple[str, Arguments]:
         """The text of an INSERT that gives the key of its row, and its arguments.
 
         MySQL tells the key by itself, and one with RETURNING gives what it says.
@@ -233,21 +230,6 @@ class StatementCache:
         for statement in self._known.values():
             if statement.mentions is not None and not statement.mentions.is_empty:
                 statement.confirm(False)
-
-    def _compile(self, statement: object, args: Arguments) -> tuple[Statement, Arguments]:
-        if not isinstance(statement, str):
-            built = query_builders.compile_query(statement, self.dialect)
-            if built is None:
-                raise StatementError(
-                    "a statement is SQL text, a Peewee query or a SQLAlchemy Core statement, not "
-                    f"{type(statement).__module__}.{type(statement).__qualname__}"
-                )
-            if args:
-                raise StatementError(
-                    "a query brings its own values: give no arguments beside it, or write SQL text"
-                )
-            statement, args = built
-        return self.find(statement), args
 
     def _remember(self, sql: str) -> Statement:
         statement = Statement(sql, self.dialect, prove=self._prove)

@@ -71,7 +71,9 @@ class MySQLDriver(Driver):
 
     async def connect(self, timeout: float) -> MySQLSession:
         """Open a session."""
-        session = MySQLSession(self, await self._connect(timeout), self._url.database)
+        raw = await self._connect(timeout)
+        self.is_mariadb = "MariaDB" in raw.server_version
+        session = MySQLSession(self, raw, self._url.database)
         if not self._role_is_known:
             self.role = await session.current_role()
             self._role_is_known = True

@@ -412,7 +412,7 @@ class MySQLSession(Session):
 
     async def _shape_of(self, fields: list[Any]) -> _ResultShape:
         decoders = [values.decoder_for(field) for field in fields]
-        if "MariaDB" in self._raw.server_version:
+        if self._driver.is_mariadb:
             for position, field in enumerate(fields):
                 if values.may_be_json(field):
                     table = values.table_of(field)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sanic_ms.db.base import Driver
 from sanic_ms.db.drivers.sqlite.errors import translate
+from sanic_ms.db.drivers.sqlite.functions import add_functions
 from sanic_ms.db.drivers.sqlite.session import SQLiteSession
 from sanic_ms.db.drivers.sqlite.thread import WorkerThread
 from sanic_ms.db.drivers.sqlite.values import register_converters
@@ -100,6 +101,7 @@ class SQLiteDriver(Driver):
             detect_types=sqlite3.PARSE_DECLTYPES,
         )
         try:
+            add_functions(raw)
             raw.execute(f"PRAGMA busy_timeout = {int(self.busy_timeout * 1000)}")
             raw.execute("PRAGMA foreign_keys = ON")
             if not self.memory and not self.readonly:

@@ -144,6 +144,18 @@ async def test_sqlalchemy_json(pool: ConnectionPool, make_table: Any) -> None:
     assert await pool.fetchval(f"SELECT j FROM {table}") == {"a": [1]}
 
 
+async def test_lists_and_tuples_of_sqlalchemy(pool: ConnectionPool, table: str) -> None:
+    """Each value of a list is of its column's type, however long; tuples, and a list of nothing."""
+    things = sa.table(table, sa.column("id", sa.Integer), sa.column("name", Upper))
+    await pool.execute(sa.insert(things).values([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]))
+    names = ["a", *(f"n{number}" for number in range(2000))]
+    found = sa.select(things.c.id).where(things.c.name.in_(names))
+    assert await pool.fetch(found) == [{"id": 1}]
+    assert await pool.fetch(sa.select(things.c.id).where(things.c.name.in_([]))) == []
+    pairs = sa.tuple_(things.c.id, things.c.name).in_([(1, "a"), (2, "x")])
+    assert await pool.fetch(sa.select(things.c.id).where(pairs)) == [{"id": 1}]
+
+
 async def test_a_query_takes_no_further_arguments(pool: ConnectionPool, model: Any) -> None:
     """It brings its own; what cannot be compiled is refused with the reason."""
     with pytest.raises(StatementError, match="brings its own values"):
