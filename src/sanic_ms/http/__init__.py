@@ -1,5 +1,6 @@
 """HTTP: the request, the envelope, validation, and handlers compiled into endpoints."""
 
+from sanic_ms.http.declarations import sanic_handler
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
 from sanic_ms.http.request import Request
@@ -17,4 +18,5 @@ __all__ = [
     "RouteEntry",
     "list_routes",
     "routes_without_policy",
+    "sanic_handler",
 ]

@@ -9,7 +9,8 @@ from urllib.parse import quote
 from sanic import Blueprint, Sanic
 from sanic_routing.route import Route
 
-from sanic_ms.values.route import RouteSpec, route_spec
+from sanic_ms.http.routes import operations_of
+from sanic_ms.values.route import RouteSpec
 
 __all__ = ["Handler", "find_handler"]
 
@@ -69,10 +70,10 @@ class Handler(NamedTuple):
         raw = str(self.route.raw_path)
         return bool(self.route.parts) and bool(self.route.strict) and raw.endswith("/")
 
-    @property
-    def spec(self) -> RouteSpec:
-        """What the handler declares of itself."""
-        return route_spec(self.route.handler)
+    def spec(self, method: str) -> RouteSpec:
+        """What the handler of one of its methods declares."""
+        spec: RouteSpec = operations_of(self.route)[method].spec
+        return spec
 
 
 def find_handler(
