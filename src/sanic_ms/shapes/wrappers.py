@@ -40,7 +40,8 @@ class Layers(NamedTuple):
     Attributes:
         function: The innermost function.
         first: The position of its first parameter after the request.
-        around: The decorators around it, the outermost first.
+        around: The decorators around it, the outermost first; without those of the framework, which
+            hand in nothing.
     """
 
     function: Callable[..., Any]
@@ -58,7 +59,7 @@ def peel(handler: Callable[..., Any], first: int = 1) -> Layers:
     around = []
     for outer, inner, taken in _steps(handler):
         first += taken
-        if isinstance(outer, functools.partial) or not _binds(outer):
+        if isinstance(outer, functools.partial) or not (_binds(outer) or _is_known(outer)):
             around.append(Layer(outer, inner, first))
         handler = inner
     return Layers(handler, first, tuple(around))
@@ -97,6 +98,12 @@ def _steps(
 def _binds(handler: Callable[..., Any]) -> bool:
     """Whether it passes itself, or what it is bound to, and nothing else."""
     return isinstance(handler, MethodType) or not hasattr(handler, "__wrapped__")
+
+
+def _is_known(handler: Callable[..., Any]) -> bool:
+    """Whether it is a decorator of the framework (``@logger``)."""
+    scope = getattr(handler, "__globals__", {})
+    return str(scope.get("__name__", "")).startswith("sanic_ms.")
 
 
 def _is_object(handler: Callable[..., Any]) -> bool:
