@@ -188,7 +188,7 @@ def validate(model: type) -> Callable[[Handler], Handler]:
     def decorator(function: Handler) -> Handler:
         @functools.wraps(function)
         async def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
-            body = msgspec.convert(request.json, model)
+            body: Any = msgspec.convert(request.json, model)
             return await function(request, *args, body=body, **kwargs)
 
         return wrapper
@@ -229,7 +229,7 @@ def add_injector(name: str, injector: Any) -> None:
 
     def build(app: App) -> None:
         @app.get("/<id:int>")
-        @injector
+        @injector  # type: ignore[untyped-decorator]
         async def handler(request: SanicRequest, user: dict[str, Any], id: int) -> HTTPResponse:
             return json({"user": user, "id": id})
 
@@ -394,7 +394,8 @@ def callables(app: App) -> None:
     app.add_route(Callee.of_class, "/class/<id:int>", name="class")
     partial = functools.partial(bound, prefix="a", suffix="z")
     app.add_route(partial, "/partial/<id:int>", name="partial")
-    app.add_route(lambda request, id: text(f"lambda {id}"), "/lambda/<id:int>", name="lambda")
+    function: Any = lambda request, id: text(f"lambda {id}")  # noqa: E731
+    app.add_route(function, "/lambda/<id:int>", name="lambda")
 
 
 @case("GET /", "GET /?prefix=stolen")
@@ -460,7 +461,7 @@ def streams(app: App) -> None:
         return text(body.decode())
 
     class View(HTTPMethodView):
-        @stream
+        @stream  # type: ignore[untyped-decorator]
         async def post(self, request: Any) -> Any:
             body = b""
             while (part := await request.stream.read()) is not None:
@@ -528,9 +529,11 @@ def test_every_route_keeps_the_applications_handler(tmp_path: Path) -> None:
     service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
     (tmp_path / "page.txt").write_text("page")
 
-    async def handler(request: Any, id: int) -> Item: ...  # type: ignore[empty-body]
+    async def handler(request: Any, id: int) -> Any:
+        return Item("lamp")
 
-    async def decoded(request: Any, name: str) -> Item: ...  # type: ignore[empty-body]
+    async def decoded(request: Any, name: str) -> Any:
+        return Item(name)
 
     async def socket(request: Any, ws: Any, id: int) -> None: ...
 
@@ -554,13 +557,13 @@ def test_every_route_keeps_the_applications_handler(tmp_path: Path) -> None:
 
 
 async def test_what_a_library_puts_around_a_handler_is_called() -> None:
-    """Also after the routes were compiled: it is asked first, and the handler gets its arguments."""
+    """Also after the routes were compiled: it comes first, and the handler gets its arguments."""
     service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
 
-    @service.post("/")
-    async def handler(request: Any, body: Item) -> str:
+    async def handler(request: Any, body: Item) -> Any:
         return body.name
 
+    service.add_route(handler, "/", methods=["POST"])
     service.compile()
     (route,) = (route for route in service.router.routes if route.handler is handler)
     route.handler = timed(handler)

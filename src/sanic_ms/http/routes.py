@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from types import FunctionType, MethodType
 from typing import Any
 from urllib.parse import unquote
 
@@ -186,6 +187,9 @@ class _RouteCompiler:
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
             endpoint = _decoded(endpoint)
+        if endpoint is not handler and not isinstance(handler, FunctionType | MethodType):
+            # Else they are looked up where the handler stands, which is nowhere.
+            endpoint.__annotations__ = {}
         return CompiledRoute(handler, endpoint, operations, self.compile_again)
 
     def _endpoint(
