@@ -242,9 +242,10 @@ def _problems(routes: list[Route], operations: list[dict[str, RouteOperation]]) 
     Raises:
         UnfilledParameter: a handler can be called nowhere.
     """
-    by_handler: dict[Any, list[tuple[Route, str, RouteOperation]]] = {}
+    by_handler: dict[int, list[tuple[Route, str, RouteOperation]]] = {}
     for route, found in zip(routes, operations, strict=True):
         handler = getattr(route.handler, "view_class", route.handler)
+        handler = getattr(handler, "__func__", handler)  # a bound method is another one each time
         entries = by_handler.setdefault(id(handler), [])
         entries += [(route, method, operation) for method, operation in found.items()]
     lines = []

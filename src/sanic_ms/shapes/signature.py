@@ -336,7 +336,7 @@ class _SignatureReader:
         filled = [entry.name for entry in found if entry.source != "path"]
         if not self._is_decorated or not (filled or self._left):
             return ""
-        lines = [f"{where(self._function)} stands in a decorator."]
+        lines = [f"{where(self._function)} stands below a decorator."]
         if self._left:
             lines.append(f"{_listed(self._left)} left to the decorator.")
         if filled:

@@ -72,8 +72,8 @@ class Handler(NamedTuple):
 
     def spec(self, method: str) -> RouteSpec:
         """What the handler of one of its methods declares."""
-        spec: RouteSpec = operations_of(self.route)[method].spec
-        return spec
+        operation = operations_of(self.route).get(method)
+        return RouteSpec() if operation is None else operation.spec
 
 
 def find_handler(
