@@ -285,6 +285,36 @@ async def test_a_class_in_a_view_is_a_shape() -> None:
         assert (await client.post("/", json={"name": "lamp"})).json["data"] == "lamp"
 
 
+async def test_web_sockets_have_decorators_too() -> None:
+    """What they hand in is left to them; the rest is there before the handshake."""
+    app = make()
+
+    def inject(function: Handler) -> Handler:
+        @functools.wraps(function)
+        async def wrapper(request: Any, ws: Any, *args: Any, **kwargs: Any) -> Any:
+            return await function(request, ws, {"name": "ann"}, *args, **kwargs)
+
+        return wrapper
+
+    @app.websocket("/read/<id:int>")  # type: ignore[untyped-decorator]
+    @inject
+    async def read(request: Any, ws: Any, user: dict[str, Any], id: int, low: int = 0) -> None:
+        await ws.send(f"{user['name']} {id} {low}")
+
+    @app.websocket("/left/<id:int>")  # type: ignore[untyped-decorator]
+    @sanic_handler
+    async def left(request: Any, ws: Any, id: Item, low: int = 0) -> None:
+        await ws.send(f"{id} {low}")
+
+    before = {route.name: route.handler for route in app.router.routes}
+    async with TestClient(app) as client:
+        for path, text in (("/read/7?low=2", "ann 7 2"), ("/left/7?low=2", "7 0")):
+            async with client.websocket(path) as socket:
+                assert await socket.receive_str() == text
+    after = {route.name: route.handler for route in app.router.routes}
+    assert {name: after[name] for name in before} == before
+
+
 # --- declarations ---------------------------------------------------------------------------------
 
 
