@@ -21,6 +21,7 @@ import msgspec
 import pytest
 from sanic import Blueprint, Sanic
 from sanic.response import json, text
+from sanic.router import Router
 from sanic.views import HTTPMethodView, stream
 
 from sanic_ms import Service
@@ -571,3 +572,55 @@ async def test_what_a_library_puts_around_a_handler_is_called() -> None:
         answer = await client.post("/", json={"name": "lamp"})
         assert answer.json == {"code": 0, "data": "lamp"}
         assert (await client.post("/", json={"name": 1})).status == 422
+
+
+class OwnRouter(Router):
+    """A router of the application's own, that finds routes in its own way."""
+
+    def get(self, path: str, method: str, host: str | None) -> Any:  # type: ignore[override]
+        return self._get(path.lower(), method, host)
+
+
+@pytest.mark.parametrize("full_path", [False, True], ids=["fast", "full"])
+async def test_a_router_of_the_applications_own_leads_to_endpoints(full_path: bool) -> None:
+    """Handlers get their arguments, and what they return is enveloped."""
+    router: Any = OwnRouter()
+    service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False, router=router)
+    if full_path:
+        service.register_middleware(lambda request: None, "request")
+
+    async def handler(request: Any, low: int = 0) -> Any:
+        return [low, request.route.handler is handler]
+
+    service.add_route(handler, "/path")
+    async with TestClient(service) as client:
+        assert (await client.get("/PATH?low=2")).json == {"code": 0, "data": [2, True]}
+
+
+async def test_what_a_library_puts_around_files_and_web_sockets_is_called(tmp_path: Path) -> None:
+    """Before the start; what the framework does for them is still done."""
+    service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
+    (tmp_path / "page.txt").write_text("page")
+    calls = []
+
+    def counted(function: Handler) -> Handler:
+        @functools.wraps(function)
+        async def wrapper(request: Any, *args: Any, **kwargs: Any) -> Any:
+            calls.append(request.path)
+            return await function(request, *args, **kwargs)
+
+        return wrapper
+
+    async def socket(request: Any, ws: Any, low: int = 0) -> None:
+        await ws.send(str(low))
+
+    service.static("/files", tmp_path, name="files")
+    service.add_websocket_route(socket, "/ws", name="ws")
+    for route in service.router.routes:
+        route.handler = counted(route.handler)
+    async with TestClient(service) as client:
+        assert (await client.get("/files/page.txt")).body == b"page"
+        assert (await client.get("/files/page.txt/x")).status == 404
+        async with client.websocket("/ws?low=3") as opened:
+            assert await opened.receive_str() == "3"
+    assert calls == ["/files/page.txt", "/ws"]

@@ -123,6 +123,45 @@ def nothing_elsewhere(f: Handler) -> Handler:
     return wrapper
 
 
+def nothing_changed(f: Handler) -> Handler:
+    """It changes what it was given."""
+
+    def wrapper(request: Any, **kwargs: Any) -> Any:
+        kwargs["a"] = str(kwargs["a"])
+        return f(request, b=kwargs.pop("b") + 1, **kwargs)
+
+    return wrapper
+
+
+def nothing_changed_itself(f: Handler) -> Handler:
+    """It changes parameters of its own."""
+
+    def wrapper(request: Any, a: int, *, b: int, **kwargs: Any) -> Any:
+        return f(request, a + 1, b=b + 1, **kwargs)
+
+    return wrapper
+
+
+def a_read_afterwards(f: Handler) -> Handler:
+    """It reads what it has put there."""
+
+    def wrapper(request: Any, **kwargs: Any) -> Any:
+        kwargs["a"] = 1
+        request.log(kwargs["a"])
+        return f(request, **kwargs)
+
+    return wrapper
+
+
+def a_optional(f: Handler) -> Handler:
+    """It may be given, and need not be."""
+
+    def wrapper(request: Any, *, a: int = 0, **kwargs: Any) -> Any:
+        return f(request, a=a or 1, **kwargs)
+
+    return wrapper
+
+
 def a_keyword(f: Handler) -> Handler:
     """By its name."""
 
@@ -342,7 +381,8 @@ def test_what_a_decorator_hands_in(name: str) -> None:
 def test_decorators_that_hand_in_nothing_change_nothing(name: str) -> None:
     """Neither around another one nor in it."""
     alone = read(DECORATORS[name])
-    assert read(nothing_passed_on, DECORATORS[name], nothing_positional_alone) == alone
+    around = read(nothing_passed_on, DECORATORS[name], nothing_positional_alone)
+    assert around == alone
 
 
 def test_positions_of_several_decorators_add_up() -> None:

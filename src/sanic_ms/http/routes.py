@@ -31,6 +31,7 @@ from sanic_ms.http.static import compile_static
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.shapes import exposed_columns
+from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
     Parameter,
     Signature,
@@ -38,7 +39,6 @@ from sanic_ms.shapes.signature import (
     read_signature,
     where,
 )
-from sanic_ms.shapes.wrappers import forget_sources
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
 from sanic_ms.values.route import (
@@ -51,7 +51,14 @@ from sanic_ms.values.route import (
     template_of,
 )
 
-__all__ = ["compile_routes", "describe_routes", "limit_integers", "operations_of", "whole_number"]
+__all__ = [
+    "RouteOperation",
+    "compile_routes",
+    "describe_routes",
+    "limit_integers",
+    "operations_of",
+    "whole_number",
+]
 
 
 log = logging.getLogger("sanic_ms.http")
