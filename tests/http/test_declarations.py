@@ -122,8 +122,11 @@ async def test_a_marker_says_that_a_parameter_is_the_requests() -> None:
         assert answer.json["data"] == ["lamp", 2, "ann"]
 
 
-async def test_a_decorator_without_source_leaves_all_to_the_request() -> None:
-    """As it hands in nothing, as far as can be seen; `@sanic_handler` says otherwise."""
+async def test_a_decorator_without_source_leaves_all_to_the_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As it hands in nothing, as far as can be seen; `@sanic_handler` says otherwise, and a line of
+    the log names it, where a parameter is in question."""
     app = make()
     source = (
         "def inject(function):\n"
@@ -139,6 +142,13 @@ async def test_a_decorator_without_source_leaves_all_to_the_request() -> None:
     async def handler(request: Any, id: int, user: str) -> Any:
         return [id, user]
 
+    async def path_alone(request: Any, id: int) -> Any: ...
+
+    async def marked(request: Any, low: Annotated[int, Query()]) -> Any: ...
+
+    caplog.set_level(logging.INFO)
+    app.add_route(inject(path_alone), "/path/<id:int>", name="path_alone")
+    app.add_route(inject(marked), "/marked", name="marked")
     app.add_route(inject(handler), "/read/<id:int>", name="read")
     app.add_route(sanic_handler(inject(handler)), "/left/<id:int>", name="left")
     app.add_route(inject(sanic_handler(functools.partial(handler))), "/below/<id:int>", name="b")
@@ -146,6 +156,9 @@ async def test_a_decorator_without_source_leaves_all_to_the_request() -> None:
         assert (await client.get("/read/7")).status == 422
         assert (await client.get("/left/7")).json["data"] == [7, "ann"]
         assert (await client.get("/below/7")).json["data"] == [7, "ann"]
+    lines = [record.getMessage() for record in caplog.records]
+    (line,) = (line for line in lines if "sanic_handler" in line)
+    assert "'user' is filled from the request" in line
 
 
 @pytest.mark.parametrize("is_async", [True, False])
@@ -176,7 +189,7 @@ async def test_the_error_of_a_wrong_call_says_what_to_do(
     async with TestClient(app) as client:
         assert (await client.get("/?low=1&other=2")).status == 500
     assert "test_declarations.py" in caplog.text
-    assert "@sanic_handler" in caplog.text
+    assert "@sanic_ms.http.sanic_handler" in caplog.text
     assert re.search("'low' (is|are) filled from the request", caplog.text)
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import chain
 from types import FunctionType, MethodType
 from typing import Any
 from urllib.parse import unquote
@@ -148,6 +149,9 @@ class _RouteCompiler:
             keep_compiled(route, self._compile(route, found))
         for line in dict.fromkeys(warnings):
             log.warning("%s", line)
+        notes = (entry.signature.notes for found in operations for entry in found.values())
+        for line in dict.fromkeys(chain.from_iterable(notes)):
+            log.info("%s", line)
 
     def compile_again(self, route: Route) -> CompiledRoute:
         """A route that has another handler now."""

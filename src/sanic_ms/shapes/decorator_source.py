@@ -30,6 +30,7 @@ class DecoratorCall:
         accepts: The names that it takes, None for any.
         requires: The names without which it cannot work: it passes them on, changed perhaps.
         others: It adds further ones.
+        is_known: Its source shows a call of the handler.
     """
 
     names: set[str]
@@ -37,6 +38,7 @@ class DecoratorCall:
     accepts: frozenset[str] | None = None
     requires: frozenset[str] = frozenset()
     others: bool = False
+    is_known: bool = False
 
 
 def read_decorator(
@@ -108,6 +110,7 @@ class _DecoratorReader:
         """What the decorator calls the handler with."""
         nodes = list(ast.walk(root))
         calls = [found for node in nodes if (found := self._handler_call(node)) is not None]
+        self._call.is_known = bool(calls)
         for _, keywords in calls:
             values = (entry.value for entry in keywords if entry.arg is None)
             self._mappings |= {

@@ -11,7 +11,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -155,6 +155,7 @@ class Signature:
         path_names: The names of the path's parameters.
         path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
         warnings: What a developer should know of the handler, a line each.
+        notes: The same of what is right most of the time.
         shared: Says which parameters are left to the decorators around the handler and which are
             not, for the error of a call that fails; empty where that cannot be in doubt.
     """
@@ -165,6 +166,7 @@ class Signature:
     path_names: frozenset[str] = field(default_factory=frozenset)
     path_is_encoded: bool = False
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     shared: str = ""
 
 
@@ -230,6 +232,7 @@ class _SignatureReader:
         self._hints = {name: hint for name, hint in hints.items() if not is_no_type(hint)}
         self._warnings: list[str] = []
         self._left: list[str] = []  # to decorators
+        self._filled: list[str] = []  # as no decorator is known to hand them in
 
     def read(self) -> Signature:
         found = [
@@ -243,7 +246,7 @@ class _SignatureReader:
             raise TypeError(
                 f"{where(self._function)}: a request has one body, and {' and '.join(bodies)} are "
                 "both bodies (provide() the type if it is a service, mark one with Query(), or "
-                "say @sanic_handler if a decorator hands one in)"
+                f"say {_SAY_SO} if a decorator hands one in)"
             )
         returns, paginated = read_returns(self._hints.get("return"))
         self._warn_of_returns()
@@ -253,6 +256,7 @@ class _SignatureReader:
             paginated,
             self._path_names,
             warnings=tuple(self._warnings),
+            notes=tuple(self._notes()),
             shared=self._shared(found),
         )
 
@@ -280,6 +284,8 @@ class _SignatureReader:
                     "stands before the / of the signature"
                 )
             return None
+        if entry is not None:
+            self._filled.append(name)
         return entry
 
     def _is_handed_in(self, name: str, entry: Parameter | None) -> bool:
@@ -308,6 +314,14 @@ class _SignatureReader:
             f"{where(self._function)}: nothing gives the parameter {name!r}: it is not in the path "
             f"and {why}"
         )
+
+    def _notes(self) -> Iterator[str]:
+        if self._filled and self._is_decorated and not self._handed_in.is_known:
+            yield (
+                f"{where(self._function)}: the source of a decorator around it does not show what "
+                f"it hands in; {_listed(self._filled)} filled from the request (if a decorator "
+                f"hands in something of that, say so with {_SAY_SO})"
+            )
 
     def _warn_of_returns(self) -> None:
         text = self._unresolved.get("return")
@@ -343,9 +357,12 @@ class _SignatureReader:
             lines.append(f"{_listed(filled)} filled from the request.")
         lines.append(
             "Annotated[…, Query()], Header() or Body() says that a parameter is the request's, "
-            "@sanic_handler that none is (see docs/handlers.md)"
+            f"{_SAY_SO} that none is"
         )
         return " ".join(lines)
+
+
+_SAY_SO = "@sanic_ms.http.sanic_handler"
 
 
 def _listed(names: list[str]) -> str:

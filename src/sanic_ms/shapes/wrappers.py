@@ -117,10 +117,12 @@ class HandedIn:
     Attributes:
         names: Their names.
         others: Decorators hand in further ones, whose names their source does not show.
+        is_known: The source of all decorators shows what they do.
     """
 
     names: frozenset[str] = frozenset()
     others: bool = False
+    is_known: bool = True
 
 
 def handed_in(layers: Iterable[Layer], parameters: list[inspect.Parameter]) -> HandedIn:
@@ -138,7 +140,7 @@ def handed_in(layers: Iterable[Layer], parameters: list[inspect.Parameter]) -> H
         if entry.kind in (entry.POSITIONAL_ONLY, entry.POSITIONAL_OR_KEYWORD)
     ]
     found: set[str] = set()
-    others = False
+    others, is_known = False, True
     for layer in reversed(list(layers)):
         said = _read_layer(layer)
         # The innermost decorator's arguments come first, those of decorators around it follow.
@@ -149,15 +151,16 @@ def handed_in(layers: Iterable[Layer], parameters: list[inspect.Parameter]) -> H
         if said.accepts is not None:
             found |= names - said.accepts
         others = others or said.others
+        is_known = is_known and said.is_known
         positions = positions[len(said.positional) :]
-    return HandedIn(frozenset(found), others)
+    return HandedIn(frozenset(found), others, is_known)
 
 
 def _read_layer(layer: Layer) -> DecoratorCall:
     call = layer.call
     if isinstance(call, functools.partial):
         # Those by position are no longer counted: they precede the first.
-        return DecoratorCall(set(call.keywords), [])
+        return DecoratorCall(set(call.keywords), [], is_known=True)
     is_object = _is_object(call)
     function = type(call).__call__ if is_object else call
     if not isinstance(function, FunctionType):
