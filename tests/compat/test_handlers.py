@@ -450,6 +450,77 @@ def view_with_methods_of_every_kind(app: App) -> None:
     app.add_route(View.as_view(), "/")
 
 
+@case("GET /ok", "GET /generator", "GET /asynchronous", "GET /number")
+def results_that_are_none(app: App) -> None:
+    """Generators are no responses; a path that is too short is no route."""
+
+    @app.get("/ok")
+    async def ok(request: Any) -> Any:
+        return text("ok")
+
+    @app.get("/generator")
+    def generator(request: Any) -> Any:
+        yield text("never")
+
+    @app.get("/asynchronous")
+    async def asynchronous(request: Any) -> Any:
+        yield text("never")
+
+    @app.get("/number/<id:int>")
+    def number(request: Any, id: int) -> Any:
+        return text(str(id))
+
+
+@case("GET /attached/7", "POST /attached/7", "GET /dispatched/7", "PUT /dispatched/7", "GET /set")
+def views_of_every_kind(app: App) -> None:
+    """Attached, with methods of the route, with a way of their own to find methods."""
+
+    class Attached(HTTPMethodView, attach=app, uri="/attached/<id:int>", methods=["GET", "POST"]):
+        async def get(self, request, id):  # type: ignore[no-untyped-def]
+            return text(f"get {id}")
+
+    class Dispatched(HTTPMethodView):
+        def dispatch_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+            return text(f"{request.method} {kwargs}")
+
+        async def get(self, request: Any, **kwargs: Any) -> Any: ...
+
+        async def put(self, request: Any, **kwargs: Any) -> Any: ...
+
+    class ByName(HTTPMethodView):
+        def __init__(self, word: str) -> None:
+            self.word = word
+
+        @property
+        def loud(self) -> str:
+            """Not a handler."""
+            return self.word.upper()
+
+        def get(self, request: Any) -> Any:
+            return text(self.loud)
+
+    app.add_route(Dispatched.as_view(), "/dispatched/<id:int>")
+    app.add_route(ByName.as_view("word"), "/set", methods=["GET", "PATCH"])
+
+
+@case("GET /v1/a/x/7", "GET /v2/a/x/7", "GET /b/y/z")
+def groups_and_versions(app: App) -> None:
+    """The same function on routes with different parameters."""
+
+    async def handler(request, id=None, **kwargs):  # type: ignore[no-untyped-def]
+        return json([id, kwargs])
+
+    first = Blueprint("first", url_prefix="/<kind>")
+    first.add_route(inject_user(handler), "/<id:int>", name="one")
+    second = Blueprint("second", url_prefix="/<kind>")
+    second.add_route(timed(inject_user(handler)), "/<other>", name="two")
+    app.blueprint(Blueprint.group(first, url_prefix="/a", version=1))
+    again = Blueprint("again", url_prefix="/<kind>")
+    again.add_route(inject_user(handler), "/<id:int>", name="one")
+    app.blueprint(Blueprint.group(again, url_prefix="/a", version=2))
+    app.blueprint(Blueprint.group(second, url_prefix="/b"))
+
+
 @case(("POST /", {"content": b"abc"}), ("POST /view", {"content": b"abc"}))
 def streams(app: App) -> None:
     """Handlers that read the body by themselves."""
