@@ -100,10 +100,7 @@ def compile_routes(app: Sanic[Any, Any], *, envelope: Envelope, container: Conta
         share = getattr(route.ctx, "trace_sample", None)
         if share is not None and not is_share(share):
             raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
-    try:
-        compiler.compile(routes)
-    finally:
-        forget_sources()
+    compiler.compile(routes)
     _give_endpoints(app.router)
 
 
@@ -142,7 +139,10 @@ class _RouteCompiler:
         Raises:
             TypeError: one cannot be served.
         """
-        operations = [self._operations(route) for route in routes]
+        try:
+            operations = [self._operations(route) for route in routes]
+        finally:
+            forget_sources()
         warnings = _problems(routes, operations)
         for route, found in zip(routes, operations, strict=True):
             warnings += _warnings(route.handler, found)
