@@ -93,7 +93,9 @@ def test_a_wrong_setting_shows_where_the_configuration_is_asked(tmp_path: Path) 
 )
 def test_a_configuration_of_ones_own_stays(options: dict[str, Any]) -> None:
     """As in Sanic."""
-    assert type(make(**options).config) is Config
+    config = make(**options).config
+    assert isinstance(config, Config)
+    assert config is options.get("config", config)
 
 
 TAGS = """

@@ -201,14 +201,15 @@ def test_a_path_parameter_that_the_handler_does_not_take_is_an_error() -> None:
 
 
 def test_partials_and_objects_are_read_like_functions() -> None:
-    """Their annotations stand on what is behind them."""
+    """Their annotations stand on what is behind them. What a partial binds is no parameter of the
+    request, as it is on Sanic."""
 
     async def base(request: Any, k: int, low: int = 3) -> None: ...
 
     class Handler:
         async def __call__(self, request: Any, low: int = 3) -> None: ...
 
-    assert sources(functools.partial(base, k=5)) == {"k": "query", "low": "query"}
+    assert sources(functools.partial(base, k=5)) == {"low": "query"}
     assert sources(Handler()) == {"low": "query"}
 
 

@@ -272,9 +272,16 @@ def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
 def _spec_of(handler: Callable[..., Any], name: str) -> RouteSpec:
     if inspect.isclass(handler):
         raise TypeError(f"@doc.{name} on the class {handler.__name__}: decorate its methods")
+    if isinstance(handler, staticmethod | classmethod):
+        handler = handler.__func__
     if not callable(handler):
         raise TypeError(f"@doc.{name} decorates a handler, not {handler!r}")
-    return route_spec(handler)
+    try:
+        return route_spec(handler)
+    except AttributeError as exc:
+        raise TypeError(
+            f"@doc.{name} cannot be kept on {handler!r}: decorate the function where it is written"
+        ) from exc
 
 
 def _name(handler: Callable[..., Any]) -> str:

@@ -1,5 +1,6 @@
 """HTTP: the request, the envelope, validation, and handlers compiled into endpoints."""
 
+from sanic_ms.http.declarations import sanic_handler
 from sanic_ms.http.envelope import Envelope, PlainEnvelope, ProblemEnvelope
 from sanic_ms.http.enveloped import failure, success
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
@@ -21,5 +22,6 @@ __all__ = [
     "failure",
     "list_routes",
     "routes_without_policy",
+    "sanic_handler",
     "success",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ from sanic_ms.http.parameters import Reader, compile_parameter
 from sanic_ms.http.request import Request
 from sanic_ms.shapes.signature import Signature
 
-__all__ = ["ArgumentReader", "compile_arguments", "service_types"]
+__all__ = ["ArgumentReader", "compile_arguments", "explained", "service_types"]
 
 ArgumentReader = Callable[[Request, dict[str, Any]], dict[str, Any]]
 """Takes the request and the values of the path; gives the arguments of the handler."""
@@ -57,6 +59,37 @@ def service_types(signature: Signature) -> dict[str, Any]:
     return {
         entry.name: entry.annotation for entry in signature.parameters if entry.source == "service"
     }
+
+
+def explained(call: Callable[..., Any], text: str) -> Callable[..., Any]:
+    """A handler in a decorator that is called with too much or too little: the error says who was
+    to give what."""
+
+    def explain(exc: TypeError) -> None:
+        if "argument" in str(exc):
+            exc.add_note(text)
+
+    if not inspect.iscoroutinefunction(call):
+
+        @functools.wraps(call)
+        def call_explained(*args: Any, **keywords: Any) -> Any:
+            try:
+                return call(*args, **keywords)
+            except TypeError as exc:
+                explain(exc)
+                raise
+
+        return call_explained
+
+    @functools.wraps(call)
+    async def await_explained(*args: Any, **keywords: Any) -> Any:
+        try:
+            return await call(*args, **keywords)
+        except TypeError as exc:
+            explain(exc)
+            raise
+
+    return await_explained
 
 
 def _readers(signature: Signature) -> list[tuple[str, Reader]]:

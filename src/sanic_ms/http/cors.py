@@ -36,7 +36,7 @@ def mount_preflights(app: Sanic[Any, Any], cors: Cors) -> None:
         for route in own:
             if not hasattr(route.ctx, "preflight"):
                 route.ctx.preflight = False
-                route.handler = _before(route.handler, cors, methods)
+                route.extra.around = functools.partial(_before, cors=cors, methods=methods)
         if not own:
             first = routes[0]
             app.add_route(

@@ -16,8 +16,7 @@ from sanic import Sanic
 from sanic_routing.route import Route
 
 from sanic_ms.exception import LifecycleError
-from sanic_ms.http.routes import handlers_of
-from sanic_ms.values.route import spec_of
+from sanic_ms.http.routes import RouteOperation, operations_of
 
 __all__ = [
     "RouteEntry",
@@ -66,9 +65,8 @@ def routes_without_policy(app: Sanic[Any, Any]) -> list[RouteEntry]:
 def requirements_of(app: Sanic[Any, Any]) -> Iterator[tuple[str, dict[str, list[str]]]]:
     """Each requirement of `doc.security`, behind the method and path that it belongs to."""
     for route in app.router.routes:
-        for method, handler in handlers_of(route).items():
-            spec = spec_of(_declared(handler))
-            for requirement in () if spec is None else spec.security or ():
+        for method, operation in operations_of(route).items():
+            for requirement in operation.spec.security or ():
                 yield f"{method} {route.uri}", requirement
 
 
@@ -90,16 +88,16 @@ def require_policies(app: Sanic[Any, Any]) -> None:
 
 def _entries(route: Route) -> Iterator[RouteEntry]:
     host = route.requirements.get("host", "")
-    by_handler: dict[Any, list[str]] = {}
-    for method, handler in handlers_of(route).items():
-        by_handler.setdefault(_declared(handler), []).append(method)
-    for handler, methods in by_handler.items():
-        spec = spec_of(handler)
-        policy = None if spec is None or spec.security is None else _policy(spec.security)
+    by_handler: dict[Any, list[tuple[str, RouteOperation]]] = {}
+    for method, operation in operations_of(route).items():
+        by_handler.setdefault(_declared(operation.handler), []).append((method, operation))
+    for handler, operations in by_handler.items():
+        security = operations[0][1].spec.security
+        policy = None if security is None else _policy(security)
         if getattr(route.extra, "static", False):
             policy = "open"
         yield RouteEntry(
-            methods=tuple(sorted(methods)),
+            methods=tuple(sorted(method for method, _ in operations)),
             path=f"{host}{route.uri}",
             handler=_name(handler),
             source=_source(handler),
@@ -108,9 +106,7 @@ def _entries(route: Route) -> Iterator[RouteEntry]:
 
 
 def _declared(handler: Any) -> Any:
-    """The function that was written, below what Sanic and decorators put around it."""
-    if hasattr(handler, "is_websocket") and isinstance(handler, partial):
-        handler = handler.args[0]
+    """The function that was written, below what Sanic and partials put around it."""
     while isinstance(handler, partial):
         handler = handler.func
     return getattr(handler, "__func__", handler)

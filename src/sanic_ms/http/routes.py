@@ -7,44 +7,75 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
+from types import FunctionType, MethodType
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from sanic import Sanic
+from sanic.router import Router
 from sanic_routing.route import Route
 
 from sanic_ms.container import Container
+from sanic_ms.http.arguments import explained
 from sanic_ms.http.cast_values import comes_cast
+from sanic_ms.http.declarations import (
+    declared_spec,
+    is_sanic_handler,
+    unseen_declarations,
+)
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
+from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.shapes import exposed_columns
-from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
+from sanic_ms.shapes.decorator_source import forget_sources
+from sanic_ms.shapes.signature import (
+    Parameter,
+    Signature,
+    UnfilledParameter,
+    read_signature,
+    where,
+)
 from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
 from sanic_ms.values.path import PathParameter, path_parameters
-from sanic_ms.values.route import DocumentedRoute, RouteSpec, origin_of, route_spec, template_of
+from sanic_ms.values.route import (
+    CompiledRoute,
+    DocumentedRoute,
+    RouteSpec,
+    compiled_route,
+    endpoint_of,
+    keep_compiled,
+    origin_of,
+    template_of,
+)
 
-__all__ = ["compile_routes", "describe_routes", "handlers_of"]
+__all__ = ["RouteOperation", "compile_routes", "describe_routes", "operations_of"]
 
 
 log = logging.getLogger("sanic_ms.http")
 
-_OPERATIONS = "__sanic_ms_operations__"
-_ORIGINAL = "__sanic_ms_original__"  # of a handler that stands in its place
-
 
 @dataclass(frozen=True, slots=True)
-class _RouteOperation:
-    """One method of one route, as its handler declares it."""
+class RouteOperation:
+    """One method of one route, as its handler declares it.
+
+    Attributes:
+        handler: As the application wrote it.
+        signature: What it takes and gives.
+        spec: What its decorators declare.
+        problem: Why it cannot be called on this route; empty where it can.
+    """
 
     handler: Callable[..., Any]
     signature: Signature
     spec: RouteSpec
+    problem: str = ""
 
 
 def compile_routes(
@@ -54,120 +85,297 @@ def compile_routes(
     container: Container,
     checks: ResponseChecks | None = None,
 ) -> None:
-    """Replace the handler of each route by its compiled endpoint. Doing it again changes nothing.
+    """Compile the handler of each route to an endpoint, which the router then gives in its place.
+    Doing it again changes nothing.
 
-    Web sockets get their arguments and services. Static files and streaming handlers answer by
-    themselves: they are called as they are, but for what Sanic gets wrong about their paths.
+    ``route.handler`` stays the application's. Web sockets get their arguments and services. Static
+    files and streaming handlers answer by themselves: they are called as they are, but for what
+    Sanic gets wrong about their paths.
 
     Raises:
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace.
     """
-    checks = ResponseChecks() if checks is None else checks
-    warnings: dict[str, None] = {}
-    for route in app.router.routes:
+    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks())
+    routes = [route for route in app.router.routes if compiled_route(route) is None]
+    for route in routes:
         share = getattr(route.ctx, "trace_sample", None)
         if share is not None and not is_share(share):
             raise TypeError(f"/{route.path}: ctx_trace_sample={share!r}: give a number from 0 to 1")
+    compiler.compile(routes)
+    _give_endpoints(app.router)
+
+
+def _give_endpoints(router: Any) -> None:
+    """Let a router find endpoints where it would find handlers."""
+    # Sanic's own router remembers what this one of its methods has found.
+    name = "_get" if type(router).get is Router.get else "get"
+    find = getattr(router, name)
+    if hasattr(find, "gives_endpoints"):
+        return
+
+    @functools.wraps(find)
+    def find_endpoint(*args: Any, **keywords: Any) -> tuple[Route, Any, dict[str, Any]]:
+        route, handler, params = find(*args, **keywords)
+        return route, handler if handler is None else endpoint_of(route), params
+
+    find_endpoint.gives_endpoints = True  # type: ignore[attr-defined]
+    setattr(router, name, find_endpoint)
+
+
+class _RouteCompiler:
+    """Compiles routes.
+
+    Args:
+        envelope: The form of answers.
+        container: Where services come from.
+        checks: What is done about answers that are not as declared.
+    """
+
+    def __init__(self, envelope: Envelope, container: Container, checks: ResponseChecks) -> None:
+        self._envelope = envelope
+        self._container = container
+        self._checks = checks
+
+    def compile(self, routes: list[Route]) -> None:
+        """Compile them and remember what comes out.
+
+        Raises:
+            TypeError: one cannot be served.
+        """
+        try:
+            operations = [self._operations(route) for route in routes]
+        finally:
+            forget_sources()
+        warnings = _problems(routes, operations)
+        for route, found in zip(routes, operations, strict=True):
+            warnings += _warnings(route.handler, found)
+            keep_compiled(route, self._compile(route, found))
+        for line in dict.fromkeys(warnings):
+            log.warning("%s", line)
+        notes = (entry.signature.notes for found in operations for entry in found.values())
+        for line in dict.fromkeys(chain.from_iterable(notes)):
+            log.info("%s", line)
+
+    def compile_again(self, route: Route) -> CompiledRoute:
+        """A route that has another handler now."""
+        self.compile([route])
+        compiled = compiled_route(route)
+        assert compiled is not None
+        return compiled
+
+    def _operations(self, route: Route) -> dict[str, RouteOperation]:
+        """What a handler declares for each method; nothing for one that answers by itself."""
+        if not _is_ours(route):
+            return {}
         handler = route.handler
-        if _is_ours(route):
-            route.handler = _compile(route, envelope, container, checks.route(template_of(route)))
-            warnings.update(dict.fromkeys(_exposures(route)))
-        elif hasattr(handler, _ORIGINAL):
-            pass
-        elif hasattr(handler, "is_websocket"):
-            route.handler = _compile_websocket(route, container)
-        elif getattr(route.extra, "static", False):
-            route.handler = compile_static(handler)
-        if route.unquote:
-            # Sanic would decode paths of other routes as well, by the order of all of them.
-            route.unquote = False
-            route.handler = _decoded(route.handler)
-        if route.handler is not handler:
-            setattr(route.handler, _ORIGINAL, getattr(handler, _ORIGINAL, handler))
-    for line in warnings:
-        log.warning("%s", line)
-
-
-def _exposures(route: Route) -> Iterator[str]:
-    """A line for each body that takes columns of a model which look like the server's own."""
-    for operation in getattr(route.handler, _OPERATIONS).values():
-        bodies = [e.annotation for e in operation.signature.parameters if e.source == "body"]
-        for shape in (operation.spec.body, *bodies):
-            for model, columns in exposed_columns(shape).items():
-                yield (
-                    f"{where(operation.handler)}: the body {model} takes {', '.join(columns)} from "
-                    "the client: leave out what is the server's (exclude=), or name what is taken "
-                    "(only=, include=)"
+        view = getattr(handler, "view_class", None)
+        if view is None:
+            operation = _read(handler, route, self._container)
+            return dict.fromkeys(sorted(route.methods), operation)
+        operations = {}
+        for method in sorted(route.methods):
+            declared = view_method(view, method)
+            if declared is not None:
+                operations[method] = _read(
+                    declared.function,
+                    route,
+                    self._container,
+                    is_method=declared.takes_self,
+                    method=method,
                 )
+        return operations
+
+    def _compile(self, route: Route, operations: dict[str, RouteOperation]) -> CompiledRoute:
+        handler = route.handler
+        endpoint: Callable[..., Any] = handler
+        if _is_ours(route):
+            checks = self._checks.route(template_of(route))
+            endpoint = self._endpoint(handler, operations, checks)
+        elif hasattr(handler, "is_websocket"):
+            endpoint = _compile_websocket(route, self._container)
+        elif getattr(route.extra, "static", False):
+            endpoint = compile_static(handler)
+        around = getattr(route.extra, "around", None)
+        if around is not None:
+            endpoint = around(endpoint)
+        if route.unquote or getattr(route.extra, "unquotes", False):
+            # Sanic would decode paths of other routes as well, by the order of all of them.
+            route.unquote, route.extra.unquotes = False, True
+            endpoint = _decoded(endpoint)
+        if endpoint is not handler and not isinstance(handler, FunctionType | MethodType):
+            # Else they are looked up where the handler stands, which is nowhere.
+            endpoint.__annotations__ = {}
+        return CompiledRoute(handler, endpoint, operations, self.compile_again)
+
+    def _endpoint(
+        self,
+        handler: Callable[..., Any],
+        operations: dict[str, RouteOperation],
+        checks: RouteChecks,
+    ) -> Endpoint:
+        if hasattr(handler, "view_class"):
+            endpoint = self._view_endpoint(handler, operations, checks)
+        else:
+            endpoint = self._compile_one(handler, next(iter(operations.values())), checks)
+        return functools.update_wrapper(endpoint, handler)
+
+    def _view_endpoint(
+        self,
+        view: Callable[..., Any],
+        operations: dict[str, RouteOperation],
+        checks: RouteChecks,
+    ) -> Endpoint:
+        """A class view has a handler for each method; the view makes the instance and calls it."""
+        endpoints = {
+            method: self._compile_one(view, operation, checks)
+            for method, operation in operations.items()
+        }
+        # A view may answer further methods in ways of its own.
+        undeclared = RouteOperation(view, Signature(), declared_spec(view))
+        other = self._compile_one(view, undeclared, checks)
+
+        async def endpoint(request: Request, **path: Any) -> Any:
+            return await endpoints.get(request.method, other)(request, **path)
+
+        return endpoint
+
+    def _compile_one(
+        self, call: Callable[..., Any], operation: RouteOperation, checks: RouteChecks
+    ) -> Endpoint:
+        signature = operation.signature
+        if signature.shared:
+            call = explained(call, signature.shared)
+        try:
+            return compile_endpoint(
+                call,
+                signature,
+                operation.spec,
+                envelope=self._envelope,
+                container=self._container,
+                checks=checks,
+            )
+        except TypeError as exc:
+            raise TypeError(
+                f"{where(operation.handler)}: {exc} (a type that is a service is made known with "
+                "service.provide)"
+            ) from exc
+
+
+def _problems(routes: list[Route], operations: list[dict[str, RouteOperation]]) -> list[str]:
+    """A line for each method of a route that cannot be called there, while the same handler or
+    class view serves another one.
+
+    Raises:
+        UnfilledParameter: a handler can be called nowhere.
+    """
+    by_handler: dict[int, list[tuple[Route, str, RouteOperation]]] = {}
+    for route, found in zip(routes, operations, strict=True):
+        handler = getattr(route.handler, "view_class", route.handler)
+        handler = getattr(handler, "__func__", handler)  # a bound method is another one each time
+        entries = by_handler.setdefault(id(handler), [])
+        entries += [(route, method, operation) for method, operation in found.items()]
+    lines = []
+    for entries in by_handler.values():
+        failing = [entry for entry in entries if entry[2].problem]
+        if failing and len(failing) == len(entries):
+            raise UnfilledParameter(failing[0][2].problem)
+        lines += [
+            f"{operation.problem}: {method} /{route.path} will fail with 500"
+            for route, method, operation in failing
+        ]
+    return lines
+
+
+def _warnings(handler: Callable[..., Any], operations: dict[str, RouteOperation]) -> list[str]:
+    lines = [*unseen_declarations(handler)] if operations else []
+    for operation in operations.values():
+        lines += operation.signature.warnings
+        lines += _exposures(operation)
+    return lines
+
+
+def _exposures(operation: RouteOperation) -> Iterator[str]:
+    """A line for each body that takes columns of a model which look like the server's own."""
+    bodies = [e.annotation for e in operation.signature.parameters if e.source == "body"]
+    for shape in (operation.spec.body, *bodies):
+        for model, columns in exposed_columns(shape).items():
+            yield (
+                f"{where(operation.handler)}: the body {model} takes {', '.join(columns)} from "
+                "the client: leave out what is the server's (exclude=), or name what is taken "
+                "(only=, include=)"
+            )
 
 
 def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:
     """The compiled routes, one for each path and method, for the OpenAPI document."""
     for route in app.router.routes:
-        operations = getattr(route.handler, _OPERATIONS, None)
-        if operations is None:
+        compiled = compiled_route(route)
+        if compiled is None:
             continue
-        for method, operation in sorted(operations.items()):
-            if not operation.spec.hidden and method not in ("OPTIONS", "HEAD"):
+        for method, operation in sorted(compiled.operations.items()):
+            if operation.problem or operation.spec.hidden:
+                continue
+            if method not in ("OPTIONS", "HEAD"):
                 yield _describe(app, route, method, operation)
 
 
-def handlers_of(route: Route) -> dict[str, Callable[..., Any]]:
-    """The handler of each method of a route, as the application wrote it."""
-    operations = getattr(route.handler, _OPERATIONS, None)
-    if operations is None:
-        handler = getattr(route.handler, _ORIGINAL, route.handler)
-        return dict.fromkeys(sorted(route.methods), handler)
-    return {method: operation.handler for method, operation in sorted(operations.items())}
+def operations_of(route: Route) -> dict[str, RouteOperation]:
+    """What each method of a route has for a handler, and what that declares. A class view is taken
+    apart when it is compiled."""
+    compiled = compiled_route(route)
+    if compiled is not None and compiled.operations:
+        return dict(compiled.operations)
+    handler = route.handler
+    if hasattr(handler, "is_websocket"):
+        handler = websocket_handler(handler) or handler
+    operation = RouteOperation(handler, Signature(), declared_spec(handler))
+    return dict.fromkeys(sorted(route.methods), operation)
 
 
 def _is_ours(route: Route) -> bool:
     handler = route.handler
     return not (
-        hasattr(handler, _OPERATIONS)
-        or hasattr(handler, "is_websocket")
+        hasattr(handler, "is_websocket")
         or hasattr(handler, "is_stream")
         or getattr(route.extra, "static", False)
         or getattr(route.extra, "stream", False)
     )
 
 
-def _compile(
-    route: Route, envelope: Envelope, container: Container, checks: RouteChecks
-) -> Endpoint:
-    handler = route.handler
-    view = getattr(handler, "view_class", None)
-    operations = {}
-    for method in sorted(route.methods):
-        declared = handler if view is None else _view_method(view, method)
-        if declared is not None:
-            operations[method] = _read(declared, route, container, is_method=view is not None)
-    if view is None:
-        operation = next(iter(operations.values()))
-        endpoint = _compile_one(handler, operation, envelope, container, checks)
-    else:
-        endpoint = _compile_view(handler, operations, envelope, container, checks)
-    endpoint = functools.update_wrapper(endpoint, handler)
-    setattr(endpoint, _OPERATIONS, operations)
-    return endpoint
-
-
 def _read(
-    declared: Callable[..., Any], route: Route, container: Container, *, is_method: bool
-) -> _RouteOperation:
+    declared: Callable[..., Any],
+    route: Route,
+    container: Container,
+    *,
+    is_method: bool = False,
+    method: str = "",
+) -> RouteOperation:
     path = path_parameters(route)
-    signature = read_signature(
-        declared, frozenset(path), is_service=container.__contains__, is_method=is_method
-    )
+    path_names = frozenset(path)
+    view = getattr(route.handler, "view_class", None)
+    around = None if view is None else route.handler
+    spec = declared_spec(declared, around, method)
+    if is_sanic_handler(declared, around):
+        return RouteOperation(declared, Signature(path_names=path_names), spec)
+    try:
+        signature = read_signature(
+            declared,
+            path_names,
+            is_service=container.__contains__,
+            is_method=is_method,
+            around=around,
+            scope={} if view is None else types_in(view),
+        )
+    except UnfilledParameter as exc:
+        return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))
     is_encoded = not route.unquote  # else `_decoded` has done it
     parameters = tuple(
         _placed(entry, is_encoded, path[entry.wire_name].gives) if entry.source == "path" else entry
         for entry in signature.parameters
     )
-    spec = route_spec(_function_of(declared))
     signature = replace(signature, parameters=parameters, path_is_encoded=is_encoded)
-    return _RouteOperation(declared, signature, spec)
+    return RouteOperation(declared, signature, spec)
 
 
 def _placed(entry: Parameter, is_encoded: bool, gives: type | None) -> Parameter:
@@ -196,67 +404,15 @@ def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]
         return handler
     # The request and the web socket are passed by position, as `self` and the request of a view.
     operation = _read(declared, route, container, is_method=True)
+    if operation.problem:
+        raise UnfilledParameter(operation.problem)
+    for line in operation.signature.warnings:
+        log.warning("%s", line)
     return compile_websocket(handler, operation.signature, container)
 
 
-def _function_of(declared: Callable[..., Any]) -> Callable[..., Any]:
-    """What can carry a `RouteSpec`: a bound method or a partial cannot, what is behind it can."""
-    while isinstance(declared, functools.partial):
-        declared = declared.func
-    return getattr(declared, "__func__", declared)
-
-
-def _compile_one(
-    call: Callable[..., Any],
-    operation: _RouteOperation,
-    envelope: Envelope,
-    container: Container,
-    checks: RouteChecks,
-) -> Endpoint:
-    try:
-        return compile_endpoint(
-            call,
-            operation.signature,
-            operation.spec,
-            envelope=envelope,
-            container=container,
-            checks=checks,
-        )
-    except TypeError as exc:
-        raise TypeError(
-            f"{where(operation.handler)}: {exc} (a type that is a service is made known with "
-            "service.provide)"
-        ) from exc
-
-
-def _compile_view(
-    view: Callable[..., Any],
-    operations: dict[str, _RouteOperation],
-    envelope: Envelope,
-    container: Container,
-    checks: RouteChecks,
-) -> Endpoint:
-    """A class view has a handler for each method; the view makes the instance and calls it."""
-    endpoints = {
-        method: _compile_one(view, operation, envelope, container, checks)
-        for method, operation in operations.items()
-    }
-
-    async def endpoint(request: Request, **path: Any) -> Any:
-        return await endpoints[request.method](request, **path)
-
-    return endpoint
-
-
-def _view_method(view: type, method: str) -> Callable[..., Any] | None:
-    handler = getattr(view, method.lower(), None)
-    if handler is None and method == "HEAD":
-        handler = getattr(view, "get", None)
-    return handler
-
-
 def _describe(
-    app: Sanic[Any, Any], route: Route, method: str, operation: _RouteOperation
+    app: Sanic[Any, Any], route: Route, method: str, operation: RouteOperation
 ) -> DocumentedRoute:
     spec, signature = operation.spec, operation.signature
     by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}

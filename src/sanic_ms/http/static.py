@@ -13,8 +13,11 @@ from urllib.parse import unquote
 from sanic.exceptions import FileNotFound
 
 from sanic_ms.http.request import Request
+from sanic_ms.shapes.wrappers import objects_of
 
 __all__ = ["compile_static"]
+
+_FOLDER = "file_or_directory"
 
 
 def compile_static(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,10 +28,14 @@ def compile_static(handler: Callable[..., Any]) -> Callable[..., Any]:
     for a folder that it is not told to show.
 
     Args:
-        handler: As Sanic has registered it; it knows the folder.
+        handler: As Sanic has registered it, a partial that knows the folder; or what a library has
+            put around that. Anything else is given back.
     """
-    known: dict[str, Any] = handler.keywords  # type: ignore[attr-defined]
-    root, folders = Path(known["file_or_directory"]), known["directory_handler"]
+    partials = (entry for entry in objects_of(handler) if isinstance(entry, functools.partial))
+    known = next((entry.keywords for entry in partials if _FOLDER in entry.keywords), None)
+    if known is None:
+        return handler
+    root, folders = Path(known[_FOLDER]), known["directory_handler"]
     shows_folders = bool(folders.directory_view or folders.index)
 
     def not_found(uri: str) -> FileNotFound:

@@ -11,17 +11,19 @@ from sanic_ms.container import Container
 from sanic_ms.http.arguments import compile_arguments, service_types
 from sanic_ms.http.request import Request
 from sanic_ms.shapes.signature import Signature, where
+from sanic_ms.shapes.wrappers import objects_of
 from sanic_ms.values.handlers import guard_websocket
 
 __all__ = ["compile_websocket", "websocket_handler"]
 
 
 def websocket_handler(handler: Callable[..., Any]) -> Callable[..., Any] | None:
-    """The handler as the application wrote it, of one that Sanic has registered for a web socket;
-    None where it is another's."""
-    if isinstance(handler, functools.partial) and handler.args:
-        inner: Callable[..., Any] = handler.args[0]
-        return inner
+    """The handler as the application wrote it, of one that Sanic has registered for a web socket,
+    or of what a library has put around that; None where it is another's."""
+    for entry in objects_of(handler):
+        if isinstance(entry, functools.partial) and entry.args:
+            inner: Callable[..., Any] = entry.args[0]
+            return inner
     return None
 
 

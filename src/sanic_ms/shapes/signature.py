@@ -1,18 +1,17 @@
 """Reading a handler's signature: where each of its parameters comes from.
 
 Done once for each route when the service starts. What cannot be filled is an error then, with the
-handler's name and line, and never a surprise at a request.
+handler's name and line, and never a surprise at a request. Parameters that a decorator hands in
+(`sanic_ms.shapes.wrappers`) are left to it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,8 +19,16 @@ from enum import Enum
 from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
+from sanic_ms.shapes.annotations import (
+    is_no_type,
+    names_response,
+    read_returns,
+    resolve,
+    where,
+)
 from sanic_ms.shapes.selection import select
-from sanic_ms.values.page import Page, Pagination
+from sanic_ms.shapes.wrappers import HandedIn, Layers, handed_in, peel
+from sanic_ms.values.page import Page
 
 __all__ = [
     "REQUIRED",
@@ -32,6 +39,7 @@ __all__ = [
     "Query",
     "Signature",
     "Source",
+    "UnfilledParameter",
     "read_signature",
     "where",
 ]
@@ -134,6 +142,10 @@ class Parameter:
         return self.default is REQUIRED
 
 
+class UnfilledParameter(TypeError):
+    """The path and the handler do not fit: calling it on this route would fail."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """What a handler takes and gives.
@@ -145,6 +157,10 @@ class Signature:
         paginated: It returns ``(rows, pagination)``.
         path_names: The names of the path's parameters.
         path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
+        warnings: What a developer should know of the handler, a line each.
+        notes: The same of what is right most of the time.
+        shared: Says which parameters are left to the decorators around the handler and which are
+            not, for the error of a call that fails; empty where that cannot be in doubt.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -152,6 +168,9 @@ class Signature:
     paginated: bool = False
     path_names: frozenset[str] = field(default_factory=frozenset)
     path_is_encoded: bool = False
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    shared: str = ""
 
 
 def read_signature(
@@ -160,115 +179,204 @@ def read_signature(
     *,
     is_service: Callable[[Any], bool] = lambda annotation: False,
     is_method: bool = False,
+    around: Callable[..., Any] | None = None,
+    scope: Mapping[str, Any] | None = None,
 ) -> Signature:
     """Read a handler's signature.
 
     A parameter named in the path comes from the path; one whose type the container knows is a
     service; `Page` is the page; a number, text, date, enum or a list of those is a query
     parameter; an object is the body. `Query`, `Header`, `Path` and `Body` in an ``Annotated`` say
-    otherwise.
+    otherwise. A parameter that a decorator hands in is left to it, unless it has such a marker.
 
     Args:
-        handler: The function as the user wrote it; decorators that keep ``__wrapped__`` are seen
-            through.
+        handler: The function as the user wrote it, with its decorators.
         path_names: The names of the path's parameters.
         is_service: Whether the container gives values of a type.
         is_method: The first argument is ``self``.
+        around: Of a class view: what the router calls, with the decorators of the whole view.
+        scope: Names that annotations may use beside those that the function sees: those of the
+            class that it stands in.
 
     Raises:
-        TypeError: a parameter has no annotation and nothing gives it, two are bodies, or an
-            annotation cannot be resolved. The text names the handler and where it stands.
+        UnfilledParameter: nothing gives a parameter, or the path has one that is not taken.
+        TypeError: two parameters are bodies, or an annotation is wrong. The text names the handler
+            and where it stands.
     """
-    function = inspect.unwrap(handler)
-    parameters = list(inspect.signature(function).parameters.values())
-    # `self` of a class view, then the request: both are passed by position.
-    first = 2 if is_method else 1
-    taken = parameters[first:]
-    hints = _hints(function, frozenset(entry.name for entry in parameters[:first]))
-    decorated = hasattr(handler, "__wrapped__")
-    found = []
-    for parameter in taken:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        name = parameter.name
-        annotation = hints.get(name, REQUIRED)
-        if annotation is REQUIRED:
-            if name in path_names or parameter.default is not REQUIRED or decorated:
-                continue
-            raise TypeError(
-                f"{where(function)}: nothing gives the parameter {name!r}: it is not in the path "
-                "and has no annotation that says where it comes from"
-            )
-        found.append(_classify(parameter, annotation, path_names, is_service, function))
-    _check_path(function, parameters, path_names, found, decorated=decorated)
-    bodies = [entry.name for entry in found if entry.source == "body"]
-    if len(bodies) > 1:
-        raise TypeError(
-            f"{where(function)}: a request has one body, and {' and '.join(bodies)} are both "
-            "bodies (provide() the type if it is a service, or mark one with Query())"
+    layers = peel(handler, 2 if is_method else 1)
+    outer = () if around is None else peel(around).around
+    return _SignatureReader(layers, outer, frozenset(path_names), is_service, scope or {}).read()
+
+
+class _SignatureReader:
+    """Reads one signature; see `read_signature`."""
+
+    def __init__(
+        self,
+        layers: Layers,
+        outer: Sequence[Any],
+        path_names: frozenset[str],
+        is_service: Callable[[Any], bool],
+        scope: Mapping[str, Any],
+    ) -> None:
+        self._function = layers.function
+        self._path_names = path_names
+        self._is_service = is_service
+        self._decorators = (*outer, *layers.around)
+        # A partial says all that it hands in.
+        self._is_decorated = any(
+            not isinstance(entry.call, functools.partial) for entry in self._decorators
         )
-    returns, paginated = _read_returns(hints.get("return"))
-    return Signature(tuple(found), returns, paginated, frozenset(path_names))
+        parameters = _parameters(self._function)
+        before, self._taken = parameters[: layers.first], parameters[layers.first :]
+        hints, self._unresolved = resolve(
+            self._function, frozenset(entry.name for entry in before), scope
+        )
+        self._hints = {name: hint for name, hint in hints.items() if not is_no_type(hint)}
+        self._warnings: list[str] = []
+        self._left: list[str] = []  # to decorators
+        self._filled: list[str] = []  # as no decorator is known to hand them in
+
+    def read(self) -> Signature:
+        found = [
+            entry
+            for parameter in self._taken
+            if (entry := self._read_parameter(parameter)) is not None
+        ]
+        self._check_path(found)
+        bodies = [entry.name for entry in found if entry.source == "body"]
+        if len(bodies) > 1:
+            raise TypeError(
+                f"{where(self._function)}: a request has one body, and {' and '.join(bodies)} are "
+                "both bodies (provide() the type if it is a service, mark one with Query(), or "
+                f"say {_SAY_SO} if a decorator hands one in)"
+            )
+        returns, paginated = read_returns(self._hints.get("return"))
+        self._warn_of_returns()
+        return Signature(
+            tuple(found),
+            returns,
+            paginated,
+            self._path_names,
+            warnings=tuple(self._warnings),
+            notes=tuple(self._notes()),
+            shared=self._shared(found),
+        )
+
+    def _read_parameter(self, parameter: inspect.Parameter) -> Parameter | None:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            return None
+        name = parameter.name
+        annotation = self._hints.get(name, REQUIRED)
+        entry = None
+        if annotation is not REQUIRED:
+            entry = _classify(
+                parameter, annotation, self._path_names, self._is_service, self._function
+            )
+        if entry is not None and (entry.source == "path" or _split_marker(annotation)[1]):
+            return entry
+        if name not in self._path_names and self._is_handed_in(name, entry):
+            self._left.append(name)
+            return None
+        if entry is None:
+            self._require_filled(parameter)
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            if parameter.default is REQUIRED:
+                raise UnfilledParameter(
+                    f"{where(self._function)}: the parameter {name!r} is passed by its name, and "
+                    "stands before the / of the signature"
+                )
+            return None
+        if entry is not None:
+            self._filled.append(name)
+        return entry
+
+    def _is_handed_in(self, name: str, entry: Parameter | None) -> bool:
+        said = self._handed_in
+        if name in said.names:
+            return True
+        return said.others and (entry is None or entry.source not in ("service", "page"))
+
+    @functools.cached_property
+    def _handed_in(self) -> HandedIn:
+        """Read when a parameter needs it: it opens the source of the decorators."""
+        return handed_in(self._decorators, self._taken)
+
+    def _require_filled(self, parameter: inspect.Parameter) -> None:
+        """Of a parameter without an annotation: the path, its default or a decorator gives it."""
+        name = parameter.name
+        text = self._unresolved.get(name)
+        if name in self._path_names or parameter.default is not REQUIRED or self._is_decorated:
+            if text is not None:
+                self._warnings.append(
+                    f"{where(self._function)}: {text}; it is passed as without an annotation"
+                )
+            return
+        why = "has no annotation that says where it comes from" if text is None else text
+        raise UnfilledParameter(
+            f"{where(self._function)}: nothing gives the parameter {name!r}: it is not in the path "
+            f"and {why}"
+        )
+
+    def _notes(self) -> Iterator[str]:
+        if self._filled and self._is_decorated and not self._handed_in.is_known:
+            yield (
+                f"{where(self._function)}: the source of a decorator around it does not show what "
+                f"it hands in; {_listed(self._filled)} filled from the request (if a decorator "
+                f"hands in something of that, say so with {_SAY_SO})"
+            )
+
+    def _warn_of_returns(self) -> None:
+        text = self._unresolved.get("return")
+        if text is not None and not names_response(self._function):
+            self._warnings.append(
+                f"{where(self._function)}: {text}; the data that it returns is not cut down to it"
+            )
+
+    def _check_path(self, found: list[Parameter]) -> None:
+        """Each parameter of the path is passed by its name, so the handler must take it."""
+        taken = self._taken
+        if self._is_decorated or any(entry.kind is entry.VAR_KEYWORD for entry in taken):
+            return
+        names = {entry.name for entry in taken if entry.kind is not entry.POSITIONAL_ONLY}
+        renamed = {
+            entry.wire_name for entry in found if entry.name in names and entry.source == "path"
+        }
+        missing = self._path_names - (names | renamed)
+        if missing:
+            shown = " and ".join(map(repr, sorted(missing)))
+            raise UnfilledParameter(
+                f"{where(self._function)}: the path has {shown}, which the handler does not take"
+            )
+
+    def _shared(self, found: list[Parameter]) -> str:
+        filled = [entry.name for entry in found if entry.source != "path"]
+        if not self._is_decorated or not (filled or self._left):
+            return ""
+        lines = [f"{where(self._function)} stands below a decorator."]
+        if self._left:
+            lines.append(f"{_listed(self._left)} left to the decorator.")
+        if filled:
+            lines.append(f"{_listed(filled)} filled from the request.")
+        lines.append(
+            "Annotated[…, Query()], Header() or Body() says that a parameter is the request's, "
+            f"{_SAY_SO} that none is"
+        )
+        return " ".join(lines)
 
 
-def _annotated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What carries the annotations: behind a partial its function, of an object its call."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    if not isinstance(function, type) and not hasattr(function, "__code__"):
-        function = getattr(function, "__func__", None) or type(function).__call__
-    return function
+_SAY_SO = "@sanic_ms.http.sanic_handler"
 
 
-def _check_path(
-    function: Callable[..., Any],
-    parameters: list[inspect.Parameter],
-    path_names: frozenset[str] | set[str],
-    found: list[Parameter],
-    *,
-    decorated: bool,
-) -> None:
-    """Each parameter of the path is passed by its name, so the handler must take it."""
-    if decorated or any(entry.kind is entry.VAR_KEYWORD for entry in parameters):
-        return
-    taken = {entry.name for entry in parameters if entry.kind is not entry.POSITIONAL_ONLY}
-    renamed = {entry.wire_name for entry in found if entry.name in taken and entry.source == "path"}
-    missing = path_names - (taken | renamed)
-    if missing:
-        names = " and ".join(map(repr, sorted(missing)))
-        raise TypeError(f"{where(function)}: the path has {names}, which the handler does not take")
+def _listed(names: list[str]) -> str:
+    return f"{' and '.join(map(repr, names))} {'is' if len(names) == 1 else 'are'}"
 
 
-def where(function: Callable[..., Any]) -> str:
-    """``name (file.py:12)``: how messages point at a handler."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    name = getattr(function, "__qualname__", repr(function))
-    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
-
-
-def _hints(function: Callable[..., Any], skip: frozenset[str]) -> dict[str, Any]:
-    """The annotations as objects. Those of ``skip`` are left alone: a request may well be annotated
-    with a name that only type checkers see."""
-    names = dict(getattr(function, "__globals__", {}))
-    closure = getattr(function, "__closure__", None) or ()
-    code = getattr(function, "__code__", None)
-    for name, cell in zip(code.co_freevars if code else (), closure, strict=True):
-        with contextlib.suppress(ValueError):  # a cell that is still empty
-            names[name] = cell.cell_contents
-    hints = {}
-    for name, annotation in inspect.get_annotations(_annotated(function)).items():
-        if name in skip:
-            continue
-        if isinstance(annotation, str):
-            try:
-                annotation = eval(annotation, names)
-            except Exception as exc:
-                raise TypeError(
-                    f"{where(function)}: the annotation {annotation!r} of {name!r} cannot be "
-                    f"resolved: {exc}"
-                ) from exc
-        hints[name] = annotation
-    return hints
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:  # one that is written in C, and does not say
+        return []
 
 
 def _classify(
@@ -346,29 +454,3 @@ def _is_scalar(annotation: Any) -> bool:
     if annotation in _LISTS:
         return True  # without a word about its items, which are text then
     return isinstance(annotation, type) and issubclass(annotation, (*_SCALARS, Enum))
-
-
-def _read_returns(annotation: Any) -> tuple[Any, bool]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        # `City | HTTPResponse`: what is no response still has its shape.
-        kept = [entry for entry in typing.get_args(annotation) if not _is_response(entry)]
-        annotation = Union[tuple(kept)] if kept else None  # noqa: UP007
-    if annotation in (None, type(None), Any) or _is_response(annotation):
-        return None, False
-    arguments = typing.get_args(annotation)
-    if (
-        typing.get_origin(annotation) is tuple
-        and len(arguments) == 2
-        and arguments[1] is Pagination
-    ):
-        return arguments[0], True
-    return annotation, False
-
-
-def _is_response(annotation: Any) -> bool:
-    # Sanic is not imported here: whoever annotates with its classes has.
-    sanic_response = sys.modules.get("sanic.response.types")
-    if sanic_response is None:
-        return False
-    responses = (sanic_response.BaseHTTPResponse, sanic_response.ResponseStream)
-    return isinstance(annotation, type) and issubclass(annotation, responses)

@@ -284,15 +284,17 @@ class TestClient:
         values: dict[str, Any],
     ) -> TestResponse:
         handler = find_handler(self.app, name, self.blueprint)
+        verb = handler.method(method)
+        content_type = handler.spec(verb).content_type
         options: dict[str, Any] = {"params": params, "headers": dict(headers or {})}
         if isinstance(data, (bytes, str)):
             options["data"] = data
             if not any(key.lower() == "content-type" for key in options["headers"]):
-                options["headers"]["Content-Type"] = handler.spec.content_type
+                options["headers"]["Content-Type"] = content_type
         elif data is not None:
-            is_json = "json" in handler.spec.content_type
+            is_json = "json" in content_type
             options["json" if is_json else "data"] = data
-        return await self._request(handler.method(method), handler.path(values), options)
+        return await self._request(verb, handler.path(values), options)
 
     # --- below -----------------------------------------------------------------------------------
 

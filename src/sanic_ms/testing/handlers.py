@@ -11,8 +11,9 @@ from urllib.parse import quote
 from sanic import Blueprint, Sanic
 from sanic_routing.route import Route
 
+from sanic_ms.http.routes import operations_of
 from sanic_ms.values.path import path_parameters
-from sanic_ms.values.route import RouteOrigin, RouteSpec, origin_of, route_spec, template_of
+from sanic_ms.values.route import RouteOrigin, RouteSpec, origin_of, template_of
 
 __all__ = ["Handler", "find_handler"]
 
@@ -68,10 +69,10 @@ class Handler(NamedTuple):
 
         return re.sub(r"\{(\w+)\}", written, template_of(self.route))
 
-    @property
-    def spec(self) -> RouteSpec:
-        """What the handler declares of itself."""
-        return route_spec(self.route.handler)
+    def spec(self, method: str) -> RouteSpec:
+        """What the handler of one of its methods declares."""
+        operation = operations_of(self.route).get(method)
+        return RouteSpec() if operation is None else operation.spec
 
 
 def find_handler(

@@ -6,7 +6,7 @@ it. Shapes stand in it as the user gave them; `sanic_ms.shapes` says what they m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -15,12 +15,16 @@ from sanic_ms.values.path import segment_of
 
 __all__ = [
     "DIRECT",
+    "CompiledRoute",
     "Direct",
     "DocumentedRoute",
     "EnvelopeSchema",
     "ResponseSpec",
     "RouteOrigin",
     "RouteSpec",
+    "compiled_route",
+    "endpoint_of",
+    "keep_compiled",
     "origin_of",
     "route_spec",
     "set_origin",
@@ -57,6 +61,51 @@ class Direct(NamedTuple):
     at_once: Callable[[Any, dict[str, Any]], Any] | None = None
     status: int = 200
     content_type: str | None = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRoute:
+    """What stands behind a route of Sanic's router, whose ``handler`` stays the application's.
+
+    Attributes:
+        handler: The handler that was compiled.
+        endpoint: What is called in its place.
+        operations: What was read of the handler, by method; empty where nothing was.
+        compile: Compiles the route anew.
+    """
+
+    handler: Callable[..., Any]
+    endpoint: Callable[..., Any]
+    operations: Mapping[str, Any]
+    compile: Callable[[Any], CompiledRoute]
+
+
+_COMPILED = "sanic_ms_compiled"  # on ``route.extra``, which Sanic has for such things
+
+
+def keep_compiled(route: Any, compiled: CompiledRoute) -> None:
+    """Remember what was compiled of a route."""
+    setattr(route.extra, _COMPILED, compiled)
+
+
+def compiled_route(route: Any) -> CompiledRoute | None:
+    """What was compiled of a route, None where nothing was or where it has another handler now."""
+    compiled: CompiledRoute | None = getattr(route.extra, _COMPILED, None)
+    return compiled if compiled is not None and compiled.handler is route.handler else None
+
+
+def endpoint_of(route: Any) -> Callable[..., Any]:
+    """What is called for a route.
+
+    A library may have put something around the handler of a compiled route; it is compiled again
+    then, so that the library's code is called and the handler still gets its arguments.
+    """
+    compiled: CompiledRoute | None = getattr(route.extra, _COMPILED, None)
+    if compiled is None:
+        return route.handler  # type: ignore[no-any-return]
+    if compiled.handler is not route.handler:
+        compiled = compiled.compile(route)
+    return compiled.endpoint
 
 
 @dataclass(slots=True)

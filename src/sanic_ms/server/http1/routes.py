@@ -14,7 +14,7 @@ from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
 from sanic_ms.values.handlers import guard_websocket
-from sanic_ms.values.route import DIRECT, Direct, template_of
+from sanic_ms.values.route import DIRECT, Direct, compiled_route, endpoint_of, template_of
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -196,7 +196,8 @@ class Routes:
             self._router_source, self._signal_source = router, signals
             self.plans.clear()
             for route in self._app.router.routes:
-                route.handler = guard_websocket(route.handler)
+                if compiled_route(route) is None:  # else it is guarded already
+                    route.handler = guard_websocket(route.handler)
             self._patterns = Patterns(self._app.router.routes)
             self.heard = listeners(self._app)
             by_host = any(route.requirements for route in self._app.router.routes)
@@ -238,7 +239,7 @@ class Routes:
         plan: Plan | None = pattern.plan
         if plan is None:
             route = pattern.route
-            plan = pattern.plan = self._make(pattern.method, route, route.handler, {})
+            plan = pattern.plan = self._make(pattern.method, route, endpoint_of(route), {})
             if plan is None:
                 return None
         return plan, params
