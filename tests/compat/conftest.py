@@ -34,6 +34,7 @@ def service_maker(variant: str) -> Callable[..., Service]:
 
     def make(name: str, **keywords: Any) -> Service:
         app: Service = _quiet(Service(name, configure_logging=False, **keywords))
+        app.configure(response_headers={})  # an intended difference, which has a test of its own
         if variant == "full-path":
             app.add_signal(_nothing, "http.lifecycle.begin")
         elif variant == "sanic-protocol":

@@ -14,7 +14,6 @@ from sanic.exceptions import (
     SanicException,
     ServerError,
     Unauthorized,
-    abort,
 )
 from sanic.handlers import ErrorHandler
 from tests.compat.comparison import Ask, Comparison, Differs, ask
@@ -82,10 +81,10 @@ async def test_middleware_that_answers(compare: Comparison) -> None:
 
     await compare(
         build,
-        ask("GET", "/?early"),
-        ask("GET", "/?sync"),
+        ask("GET", "/?early=1"),
+        ask("GET", "/?sync=1"),
         ask("GET", "/"),
-        ask("GET", "/nowhere?early"),
+        ask("GET", "/nowhere?early=1"),
     )
 
 
@@ -161,8 +160,9 @@ async def test_errors_in_middleware(compare: Comparison) -> None:
 
     await compare(
         build,
-        ask("GET", "/?before", differs=Differs.ERROR),
-        ask("GET", "/?bug"),
+        ask("GET", "/?before=1", differs=Differs.ERROR),
+        ask("GET", "/?bug=1"),
+        ask("GET", "/?after=1"),
         ask("GET", "/"),
     )
 
@@ -303,7 +303,7 @@ async def test_errors_in_exception_handlers(compare: Comparison) -> None:
 
     await compare(
         build,
-        ask("GET", "/fails", differs=Differs.ERROR),
+        ask("GET", "/fails"),
         ask("GET", "/none", differs=Differs.ERROR),
     )
 
@@ -361,8 +361,6 @@ async def test_sanics_exceptions(compare: Comparison) -> None:
                 "coded": SanicException("coded", status_code=451, headers={"x-law": "yes"}),
                 "server": ServerError("text"),
             }
-            if kind == "abort":
-                abort(409, "taken")
             raise kinds[kind]
 
     kinds = ("unauthorized", "teapot", "coded", "server")

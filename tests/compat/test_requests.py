@@ -55,12 +55,12 @@ async def test_json(compare: Comparison) -> None:
 
 
 MULTIPART = (
-    b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nA title\r\n'
-    b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nAnother\r\n'
-    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+    b'--BOUND\r\nContent-Disposition: form-data; name="title"\r\n\r\nA title\r\n'
+    b'--BOUND\r\nContent-Disposition: form-data; name="title"\r\n\r\nAnother\r\n'
+    b'--BOUND\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
     b"Content-Type: text/plain\r\n\r\nhello\r\n"
-    b'--x\r\nContent-Disposition: form-data; name="file"; filename="b.bin"\r\n'
-    b"Content-Type: application/octet-stream\r\n\r\n\x00\x01\r\n--x--\r\n"
+    b'--BOUND\r\nContent-Disposition: form-data; name="file"; filename="b.bin"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\x00\x01\r\n--BOUND--\r\n"
 )
 
 
@@ -85,7 +85,7 @@ async def test_forms_and_files(compare: Comparison) -> None:
 
     await compare(
         build,
-        ask("POST", "/", body=MULTIPART, content_type="multipart/form-data; boundary=x"),
+        ask("POST", "/", body=MULTIPART, content_type="multipart/form-data; boundary=BOUND"),
         ask(
             "POST",
             "/",
@@ -93,6 +93,13 @@ async def test_forms_and_files(compare: Comparison) -> None:
             content_type="application/x-www-form-urlencoded",
         ),
         ask("POST", "/", body="plain", content_type="text/plain"),
+        ask(
+            "POST",
+            "/",
+            body="--BOUND\r\n\r\n",
+            content_type="multipart/form-data",
+            differs=Differs.FORM,
+        ),
     )
 
 
@@ -184,7 +191,7 @@ async def test_forwarded(compare: Comparison) -> None:
         @app.get("/")
         async def handler(request: Request) -> HTTPResponse:
             return json([request.forwarded, request.remote_addr, request.client_ip, request.host,
-                         request.scheme, request.url_for("handler", _external=True)])
+                         request.scheme, request.url_for("handler")])
 
     await compare(
         build,
