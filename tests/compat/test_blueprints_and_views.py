@@ -176,8 +176,12 @@ async def test_nested_groups_and_copies(compare: Comparison) -> None:
         app.blueprint(Blueprint.group(Blueprint.group(inner, url_prefix="/b"), url_prefix="/a"))
         app.blueprint(copy)
 
-    await compare(build, ask("GET", "/a/b/inner/"), ask("GET", "/v2/copy/"), ask("GET", "/copy/",
-        differs=Differs.ERROR))
+    await compare(
+        build,
+        ask("GET", "/a/b/inner/"),
+        ask("GET", "/v2/copy/"),
+        ask("GET", "/copy/", differs=Differs.ERROR),
+    )
 
 
 async def test_blueprints_with_arguments_of_registration(compare: Comparison) -> None:
@@ -266,8 +270,10 @@ async def test_path_parameters(compare: Comparison) -> None:
     values = ("a b", "", "-7", "1.5", "abc", "a-slug", "a/b/c", day, some)
     await compare(
         build,
-        *(ask("GET", f"/{kind}/{str(value).replace(' ', '%20')}")
-          for kind, value in zip(kinds, values, strict=True)),
+        *(
+            ask("GET", f"/{kind}/{str(value).replace(' ', '%20')}")
+            for kind, value in zip(kinds, values, strict=True)
+        ),
         ask("GET", "/int/x", differs=Differs.ERROR),
         ask("GET", "/pattern/abc"),
         ask("GET", "/pattern/abd", differs=Differs.ERROR),

@@ -123,7 +123,9 @@ async def test_headers(compare: Comparison) -> None:
                 }
             )
 
-    request = b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nX-Thing: a\r\nX-thing: b, c"
+    request = (
+        b"GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nX-Thing: a\r\nX-thing: b, c"
+    )
     await compare(build, Ask(request + b"\r\n\r\n"))
 
 
@@ -190,13 +192,26 @@ async def test_forwarded(compare: Comparison) -> None:
 
         @app.get("/")
         async def handler(request: Request) -> HTTPResponse:
-            return json([request.forwarded, request.remote_addr, request.client_ip, request.host,
-                         request.scheme, request.url_for("handler")])
+            return json(
+                [
+                    request.forwarded,
+                    request.remote_addr,
+                    request.client_ip,
+                    request.host,
+                    request.scheme,
+                    request.url_for("handler"),
+                ]
+            )
 
     await compare(
         build,
-        ask("GET", "/", x_forwarded_for="1.2.3.4, 5.6.7.8", x_forwarded_proto="https",
-            x_forwarded_host="outside.test"),
+        ask(
+            "GET",
+            "/",
+            x_forwarded_for="1.2.3.4, 5.6.7.8",
+            x_forwarded_proto="https",
+            x_forwarded_host="outside.test",
+        ),
         ask("GET", "/", x_real_ip="9.9.9.9"),
         ask("GET", "/", forwarded='for=1.1.1.1;proto=https;secret=our-proxy;host="in.test"'),
         ask("GET", "/", forwarded="for=1.1.1.1;secret=another"),

@@ -238,9 +238,7 @@ async def test_static_folders(compare: Comparison, folder: Path) -> None:
     """A folder of static files: types, HEAD, 304, ranges, what is not there, escapes."""
 
     def build(app: Any) -> None:
-        app.static(
-            "/files", folder, use_content_range=True, use_modified_since=True, name="files"
-        )
+        app.static("/files", folder, use_content_range=True, use_modified_since=True, name="files")
 
     await compare(
         build,
@@ -349,7 +347,9 @@ async def test_cookies(compare: Comparison) -> None:
             response.headers["x-same"] = str(cookie is found)
             return response
 
-    replies = await compare(build, *(ask("GET", f"/{p}") for p in ("all", "several", "delete", "seen")))
+    replies = await compare(
+        build, *(ask("GET", f"/{p}") for p in ("all", "several", "delete", "seen"))
+    )
     assert len([pair for pair in replies[1][0].headers if pair[0] == "set-cookie"]) == 6
 
 

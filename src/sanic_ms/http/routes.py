@@ -21,6 +21,7 @@ from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.request import Request
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
+from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.signature import Parameter, Signature, read_signature, where
 from sanic_ms.telemetry.tracing import is_share
@@ -155,7 +156,7 @@ def _compile(route: Route, envelope: Envelope, container: Container) -> Endpoint
         endpoint = _compile_one(handler, operation, envelope, container)
     else:
         endpoint = _compile_view(handler, operations, envelope, container)
-    endpoint = functools.update_wrapper(endpoint, handler)
+    endpoint = stand_for(endpoint, handler)
     setattr(endpoint, _OPERATIONS, operations)
     return endpoint
 
@@ -193,7 +194,7 @@ def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
         request._match_info = path.copy()
         return handler(request, **path)
 
-    return functools.update_wrapper(decoded, handler)
+    return stand_for(decoded, handler)
 
 
 def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import stat
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 
 from sanic_ms.exception import NotFound
 from sanic_ms.http.request import Request
+from sanic_ms.http.wrapping import stand_for
 
 __all__ = ["compile_static"]
 
@@ -45,4 +45,4 @@ def compile_static(handler: Callable[..., Any]) -> Callable[..., Any]:
         except IsADirectoryError as exc:  # so it says of a file that may not be read, too
             raise NotFound(error="no such file") from exc
 
-    return functools.update_wrapper(endpoint, handler)
+    return stand_for(endpoint, handler)

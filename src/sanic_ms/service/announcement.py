@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sanic_ms.config import Loaded
@@ -24,13 +24,14 @@ __all__ = ["announce", "say", "summarize"]
 log = logging.getLogger("sanic_ms.service")
 
 
-def announce(service: Service, endpoints: AdminEndpoints) -> None:
+def announce(service: Service, endpoints: AdminEndpoints, hints: Iterable[str] = ()) -> None:
     """Log how a service runs, which of its endpoints are open and which migrations it lacks; of
     several processes, in one alone.
 
     Args:
         service: A service that serves.
         endpoints: Its endpoints for operators.
+        hints: Further lines.
     """
     if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
         return
@@ -39,6 +40,8 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
     say(service.name, address, {**endpoints.addresses(address), **facts})
     endpoints.warn_of_open()
+    for hint in hints:
+        log.info("%s", hint)
     warn_of_unapplied(service.settings)
 
 

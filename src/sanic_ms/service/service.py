@@ -13,7 +13,6 @@ from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
-from sanic import Sanic
 from sanic.config import DEFAULT_CONFIG
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
@@ -39,6 +38,7 @@ from sanic_ms.service.admin_endpoints import AdminEndpoints, admin_paths, check_
 from sanic_ms.service.announcement import announce
 from sanic_ms.service.components import LateComponents
 from sanic_ms.service.databases import Databases
+from sanic_ms.service.extensions import ExtendableSanic, Extensions
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
@@ -65,7 +65,7 @@ log = logging.getLogger("sanic_ms.service")
 T = TypeVar("T")
 
 
-class Service(Sanic[Any, Any]):
+class Service(ExtendableSanic):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -107,6 +107,7 @@ class Service(Sanic[Any, Any]):
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[Any] | None = None
         self._envelope = envelope
+        self._extensions = Extensions(self, settings)
         self._databases = Databases(lambda: self.loaded, self.metrics)
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
@@ -416,6 +417,8 @@ class Service(Sanic[Any, Any]):
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
         self.lifecycle.add(self.tracing)  # first, so that it stops last
+        if settings.auto_extend and not self._extensions.in_use:
+            self.extend()
         self._metrics.prepare()
         if settings.db_url is not None:
             self.lifecycle.add(self.db)
@@ -492,4 +495,4 @@ class Service(Sanic[Any, Any]):
                 flush_logs()
 
     def _announce(self) -> None:
-        announce(self, self._admin)
+        announce(self, self._admin, self._extensions.hints())
