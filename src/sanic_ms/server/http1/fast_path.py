@@ -105,6 +105,9 @@ class FastPath(Receiver):
             failure = exc
         except BaseException as exc:
             failure = self._failure(request, exc)
+            if response is not None and self.is_gone:
+                # The handler went on when it was cancelled, and there is nobody to answer.
+                failure = asyncio.CancelledError()
         await self._serve_rest(request, plan, span, response, failure)
 
     def _open(self, request: Request, plan: Plan) -> ServerSpan | None:
