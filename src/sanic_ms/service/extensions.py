@@ -3,6 +3,7 @@ has itself."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from sanic import Sanic
 from sanic.application.ext import setup_ext
 from sanic.config import Config
 
-from sanic_ms.config import Settings
+from sanic_ms.config import Loaded, Settings
 
 __all__ = ["ExtendableSanic", "Extensions"]
 
@@ -62,13 +63,29 @@ class Extensions:
         try:
             extension = setup_ext(app, fail=True, **keywords)
         except BaseException:
-            app.__dict__.pop("_ext", None)  # or Sanic takes them for set up
+            with contextlib.suppress(AttributeError):
+                del app._ext  # or Sanic takes them for set up
             raise
         finally:
             app.config = own
         names = {*self._names, *own}
         own.update({name: value for name, value in view.items() if name not in names})
         return extension
+
+    def follow(self, loaded: Loaded[Any]) -> None:
+        """Do what the settings say; before Sanic, which sets them up in its own way."""
+        self._free_names(loaded)
+        if loaded.settings.auto_extend and not self.in_use:
+            self.set_up({})
+
+    def _free_names(self, loaded: Loaded[Any]) -> None:
+        """Take the defaults of ``CORS_…`` out of ``app.config`` where the service has no CORS. The
+        libraries for it (sanic-cors, sanic-ext) read these names, and have other defaults."""
+        if loaded.settings.cors_origins:
+            return
+        for name, source in loaded.sources.items():
+            if name.startswith("CORS_") and source == "default":
+                self._app.config.pop(name, None)
 
     def hints(self) -> list[str]:
         """Lines for the log of a service that has started."""

@@ -303,6 +303,7 @@ class Service(ExtendableSanic):
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
         self._logs.set_up(self)
+        self._extensions.follow(self.loaded)
         super().prepare(*args, **keywords)
         if self.debug and self.settings.environment == "production":
             raise ConfigError("debug mode is refused with ENVIRONMENT=production")
@@ -312,6 +313,7 @@ class Service(ExtendableSanic):
         """As Sanic's, with the framework's own HTTP protocol unless another is given."""
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
+        self._extensions.follow(self.loaded)
         self._asyncio_server = await super().create_server(*args, **keywords)
         self._asyncio_scheme = "https" if keywords.get("ssl") else "http"
         return self._asyncio_server
@@ -417,8 +419,7 @@ class Service(ExtendableSanic):
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
         self.lifecycle.add(self.tracing)  # first, so that it stops last
-        if settings.auto_extend and not self._extensions.in_use:
-            self.extend()
+        self._extensions.follow(self.loaded)
         self._metrics.prepare()
         if settings.db_url is not None:
             self.lifecycle.add(self.db)
