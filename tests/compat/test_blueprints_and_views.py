@@ -134,7 +134,7 @@ async def test_blueprints(compare: Comparison) -> None:
 
 
 async def test_groups(compare: Comparison) -> None:
-    """A group of blueprints gives them its prefix and version; its middleware is for all of them."""
+    """A group of blueprints gives them its prefix and version; its middleware is for them all."""
 
     def build(app: Any) -> None:
         one, two = Blueprint("one", url_prefix="/one"), Blueprint("two", url_prefix="/two")

@@ -1,4 +1,4 @@
-"""sanic-testing and ASGI: the clients of Sanic's users take a service as they take an application."""
+"""sanic-testing and ASGI: the clients of Sanic's users take a service as an application."""
 
 from __future__ import annotations
 

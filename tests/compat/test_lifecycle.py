@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 
 async def test_listeners(compare: Comparison) -> None:
-    """Listeners of servers, by every spelling, of applications and of blueprints, in their order."""
+    """Listeners of servers, by every spelling, of applications and blueprints, in their order."""
 
     def build(app: Any) -> None:
         events = app.ctx.events
@@ -254,8 +254,7 @@ async def test_tasks_at_the_stop(compare: Comparison) -> None:
     def build(app: Any) -> None:
         async def forever(app: Any) -> None:
             try:
-                while True:
-                    await asyncio.sleep(60)
+                await asyncio.Event().wait()
             finally:
                 app.ctx.events.append("ended")
 

@@ -277,7 +277,7 @@ async def test_ids(compare: Comparison) -> None:
 
 
 async def test_contexts(compare: Comparison) -> None:
-    """``request.ctx`` is of one request, ``conn_info.ctx`` of its connection, ``app.ctx`` of all."""
+    """``request.ctx`` is of one request, ``conn_info.ctx`` of a connection, ``app.ctx`` of all."""
 
     def build(app: Any) -> None:
         app.ctx.count = 0

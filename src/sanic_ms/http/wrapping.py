@@ -37,7 +37,7 @@ def _function_of(handler: Any) -> Any:
     while isinstance(handler, functools.partial):
         handler = inspect.unwrap(handler.func)
     if not hasattr(handler, "__globals__"):
-        handler = inspect.unwrap(getattr(type(handler), "__call__", handler))
+        handler = inspect.unwrap(type(handler).__call__)
     return handler
 
 
