@@ -16,7 +16,6 @@ from urllib.parse import unquote_to_bytes
 from sanic import Sanic
 from sanic.application.constants import ServerStage
 from sanic.application.state import ApplicationServerInfo
-from sanic.server.async_server import AsyncioServer
 
 __all__ = [
     "Ask",
@@ -119,9 +118,7 @@ def ask(
 async def serving(app: Any, **keywords: Any) -> Any:
     """Serve an application in this event loop; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server: AsyncioServer | None = await app.create_server(
-            sock=listener, return_asyncio_server=True, **keywords
-        )
+        server: Any = await app.create_server(sock=listener, return_asyncio_server=True, **keywords)
         assert server is not None
         # As under `run`: without it neither knows its event loop.
         serving = ApplicationServerInfo(settings={}, stage=ServerStage.SERVING)

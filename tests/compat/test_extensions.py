@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import Any
 
@@ -83,7 +84,8 @@ class TestSanicExt:
             (live,) = await send(port, ask("GET", "/health/live"))
         assert reply.body == b'{"code":0,"data":{"number":7,"more":"x"}}'
         assert (head.status, head.body) == (200, b"")
-        assert (options.status, options.header("allow")) == (204, "GET,HEAD,OPTIONS")
+        assert options.status == 204
+        assert set((options.header("allow") or "").split(",")) == {"GET", "HEAD", "OPTIONS"}
         assert view.body == b"view a"
         # What both have stays the service's own.
         assert (docs.status, b"redoc" in docs.body.lower()) == (200, False)
@@ -114,9 +116,9 @@ class TestSanicExt:
 
     async def test_a_failure_leaves_nothing_behind(self, app: Service) -> None:
         """An extension that fails leaves the configuration as it was; it can be tried again."""
-        from sanic_ext import Extension
+        base: Any = pytest.importorskip("sanic_ext").Extension
 
-        class Fails(Extension):  # type: ignore[misc, unused-ignore]
+        class Fails(base):  # type: ignore[misc]
             name = "fails"
 
             def startup(self, bootstrap: Any) -> None:
@@ -129,7 +131,7 @@ class TestSanicExt:
             assert app.config is config
             assert app.extend(built_in_extensions=False) is app.ext
         finally:
-            Extension._name_registry.pop("fails")
+            base._name_registry.pop("fails")
 
 
 def test_extend_without_sanic_ext(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,3 +214,32 @@ async def test_cors(app: Service) -> None:
     assert "GET" in (preflight.header("access-control-allow-methods") or "")
     assert known.header("access-control-allow-origin") == "https://a.test"
     assert unknown.header("access-control-allow-origin") is None
+
+
+async def test_jwt(app: Service) -> None:
+    """sanic-jwt: its endpoints, ``protected`` and ``inject_user``."""
+    sanic_jwt = pytest.importorskip("sanic_jwt", reason="sanic-jwt is not installed")
+
+    async def authenticate(request: Request) -> dict[str, int]:
+        return {"user_id": 7}
+
+    async def retrieve_user(request: Request, payload: Any) -> Any:
+        return payload and {"user_id": payload["user_id"]}
+
+    sanic_jwt.initialize(
+        app, authenticate=authenticate, retrieve_user=retrieve_user, secret="s" * 40
+    )
+
+    @app.get("/mine")
+    @sanic_jwt.inject_user()
+    @sanic_jwt.protected()
+    async def mine(request, user):  # type: ignore[no-untyped-def]
+        return text(str(user["user_id"]))
+
+    async with serving(app) as port:
+        (made,) = await send(port, ask("POST", "/auth", body="{}", content_type="application/json"))
+        token = json.loads(made.body)["access_token"]
+        (known,) = await send(port, ask("GET", "/mine", authorization=f"Bearer {token}"))
+        (unknown,) = await send(port, ask("GET", "/mine"))
+    assert known.body == b"7"
+    assert unknown.status == 401

@@ -219,7 +219,7 @@ async def test_background_tasks(compare: Comparison) -> None:
 
         @app.get("/")
         async def handler(request: Request) -> HTTPResponse:
-            task = request.app.add_task(with_app(app), name="named")
+            task = app.add_task(with_app(app), name="named")
             await task
             return text(f"{task.get_name()} {app.get_task('named') is task}")
 
@@ -397,7 +397,7 @@ async def test_websockets(compare: Comparison, kind: str) -> None:
                 await socket.send(message)
             app.ctx.events.append("over")
 
-        async def old(request: Request, socket: Websocket, name: str) -> None:
+        async def old(request: Request, socket: Any, name: str) -> None:
             await socket.send(f"{name} {request.args.get('q')} {socket.subprotocol}")
             while True:
                 message = await socket.recv()

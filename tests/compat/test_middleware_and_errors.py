@@ -315,7 +315,7 @@ async def test_error_handlers(compare: Comparison) -> None:
         def default(self, request: Request, exception: Exception) -> HTTPResponse:
             if isinstance(exception, ZeroDivisionError):
                 return text("infinite", status=418)
-            return super().default(request, exception)  # type: ignore[no-any-return]
+            return super().default(request, exception)
 
     def make() -> Mine:
         handler = Mine()

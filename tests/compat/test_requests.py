@@ -317,7 +317,7 @@ async def test_streamed_requests(compare: Comparison) -> None:
 
         @app.post("/whole", stream=True)
         async def whole(request: Request) -> HTTPResponse:
-            await request.receive_body()
+            await request.receive_body()  # type: ignore[no-untyped-call]
             return text(request.body.decode())
 
         @app.post("/unread", stream=True)

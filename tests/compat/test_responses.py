@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ async def test_kinds_of_responses(compare: Comparison) -> None:
         def __html__(self) -> str:
             return "<p>page</p>"
 
-    answers = {
+    answers: dict[str, Callable[[], HTTPResponse]] = {
         "text": lambda: text("é", status=201, headers={"X-Thing": "a"}),
         "html": lambda: html("<b>é</b>"),
         "object": lambda: html(Page()),  # type: ignore[arg-type]
@@ -362,7 +363,7 @@ async def test_headers_of_responses(compare: Comparison) -> None:
             response = text("abc")
             response.headers.add("x-many", "1")
             response.headers.add("x-many", "2")
-            response.headers["x-number"] = 7  # type: ignore[assignment]
+            response.headers["x-number"] = 7
             response.content_type = "text/x"
             response.status = 418
             return response

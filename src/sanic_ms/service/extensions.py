@@ -115,6 +115,7 @@ class ExtendableSanic(Sanic[Any, Any]):
 
     __slots__ = ()
     _extensions: Extensions
+    _ext: Any
 
     @property
     def ext(self) -> Any:
