@@ -216,6 +216,7 @@ async def test_cors(app: Service) -> None:
     assert unknown.header("access-control-allow-origin") is None
 
 
+@pytest.mark.filterwarnings("ignore:The `verify` argument:DeprecationWarning")
 async def test_jwt(app: Service) -> None:
     """sanic-jwt: its endpoints, ``protected`` and ``inject_user``."""
     sanic_jwt = pytest.importorskip("sanic_jwt", reason="sanic-jwt is not installed")
@@ -223,7 +224,7 @@ async def test_jwt(app: Service) -> None:
     async def authenticate(request: Request) -> dict[str, int]:
         return {"user_id": 7}
 
-    async def retrieve_user(request: Request, payload: Any) -> Any:
+    async def retrieve_user(request: Request, payload: Any, *rest: Any, **more: Any) -> Any:
         return payload and {"user_id": payload["user_id"]}
 
     sanic_jwt.initialize(

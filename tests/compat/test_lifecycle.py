@@ -464,3 +464,37 @@ def test_applications_are_found_by_name() -> None:
     assert Sanic.get_app("shop") is app
     with pytest.raises(SanicException, match="Sanic app name 'other' not found"):
         Sanic.get_app("other")
+
+
+@pytest.mark.parametrize("answer", ["answers", "fails"])
+async def test_a_handler_that_goes_on_when_its_client_has_left(
+    compare: Comparison, answer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that swallows its cancellation and answers leaves no error in the log; one that
+    fails then does."""
+    caplog.set_level("ERROR")
+
+    def build(app: Any) -> None:
+        app.ctx.begun, app.ctx.over = asyncio.Event(), asyncio.Event()
+
+        @app.get("/")
+        async def handler(request: Request) -> HTTPResponse:
+            app.ctx.begun.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                app.ctx.over.set()
+                if answer == "fails":
+                    raise RuntimeError("a bug") from None
+            return text("late")
+
+    async def leave(app: Any, port: int) -> None:
+        caplog.clear()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ask("GET", "/").raw)
+        await asyncio.wait_for(app.ctx.begun.wait(), 60)
+        writer.close()
+        await asyncio.wait_for(app.ctx.over.wait(), 60)
+
+    await compare(build, while_served=leave)
+    assert ("a bug" in caplog.text) == (answer == "fails")

@@ -105,8 +105,8 @@ class FastPath(Receiver):
             failure = exc
         except BaseException as exc:
             failure = self._failure(request, exc)
-            if response is not None and self.is_gone:
-                # The handler went on when it was cancelled, and there is nobody to answer.
+            if self.is_gone and not (response is None or isawaitable(response)):
+                # The handler has ended: it went on when it was cancelled, and the write has failed.
                 failure = asyncio.CancelledError()
         await self._serve_rest(request, plan, span, response, failure)
 
