@@ -78,10 +78,6 @@ class Extensions:
         if loaded.settings.auto_extend and not self.in_use:
             self.set_up({})
 
-    def follow_settings(self) -> None:
-        """As `follow`, with the settings as they are read now."""
-        self.follow(self._app.loaded)
-
     def _free_names(self, loaded: Loaded[Any]) -> None:
         """Take the defaults of ``CORS_…`` out of ``app.config`` where the service has no CORS. The
         libraries for it (sanic-cors, sanic-ext) read these names, and have other defaults."""
@@ -133,9 +129,3 @@ class ExtendableSanic(Sanic[Any, Any]):
             RuntimeError: they are not installed, or are set up already.
         """
         return self._extensions.set_up(keywords)
-
-    def setup_loop(self) -> None:
-        """As Sanic's. Its runners call it before they look at ``AUTO_EXTEND``, which is on until the
-        settings are read."""
-        self._extensions.follow_settings()
-        super().setup_loop()  # type: ignore[no-untyped-call]

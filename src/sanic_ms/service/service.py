@@ -97,6 +97,7 @@ class Service(ExtendableSanic):
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
         super().__init__(name, **keywords)
+        self.config.AUTO_EXTEND = False  # Sanic's runners look at it before settings are read
         limit_integers(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)
@@ -175,7 +176,8 @@ class Service(ExtendableSanic):
         return {
             name.lower(): self.config[name]
             for name in names
-            if name in DEFAULT_CONFIG and self.config[name] != DEFAULT_CONFIG[name]
+            if name in DEFAULT_CONFIG
+            and self.config[name] != (name != "AUTO_EXTEND" and DEFAULT_CONFIG[name])
         }
 
     # --- background tasks ------------------------------------------------------------------------
