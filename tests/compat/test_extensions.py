@@ -25,8 +25,9 @@ def app(request: pytest.FixtureRequest) -> Service:
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The lines of the log that tell of an error."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    """The lines of ours and of Sanic's that tell of an error."""
+    records = [record for record in caplog.records if record.name.startswith("sanic")]
+    return [record.getMessage() for record in records if record.levelno >= logging.ERROR]
 
 
 class TestSanicExt:

@@ -61,7 +61,6 @@ __all__ = ["Service"]
 
 log = logging.getLogger("sanic_ms.service")
 
-
 T = TypeVar("T")
 
 
