@@ -20,6 +20,8 @@ from sanic_ms.values import DatabaseURL
 # Sanic rewrites its own classes at the start of an application, by the signals that this one uses
 # and for the whole process. Here many applications share one.
 DEFAULT_CONFIG["TOUCHUP"] = False
+# It would extend each plain application with sanic-ext, which is installed for a few tests.
+DEFAULT_CONFIG["AUTO_EXTEND"] = False
 
 # A machine that is busy is slow, and nothing is wrong with the code for that. The examples are the
 # same in each run; `--hypothesis-profile=explore` looks for others, and for more of them.

@@ -110,7 +110,10 @@ def test_text_is_for_people(tmp_path: Path, serving: Any) -> None:
     out, _ = run(tmp_path, serving, LOG_FORMAT="text", ACCESS_LOG="false", LOG_LEVEL="WARNING")
     assert "views:" not in out
     assert "sanic.access" not in out
-    assert "ERROR   sanic_ms.http: GET /fail: RuntimeError: token=*** (server.py:16)\n  | Traceback" in out
+    assert (
+        "ERROR   sanic_ms.http: GET /fail: RuntimeError: token=*** (server.py:16)\n  | Traceback"
+        in out
+    )
 
 
 def test_an_application_that_sets_up_logging_itself_is_left_alone(

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from types import FunctionType, MethodType
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,6 +31,7 @@ from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
+from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
@@ -203,9 +203,6 @@ class _RouteCompiler:
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
             endpoint = _decoded(endpoint)
-        if endpoint is not handler and not isinstance(handler, FunctionType | MethodType):
-            # Else they are looked up where the handler stands, which is nowhere.
-            endpoint.__annotations__ = {}
         return CompiledRoute(handler, endpoint, operations, self.compile_again)
 
     def _endpoint(
@@ -218,7 +215,7 @@ class _RouteCompiler:
             endpoint = self._view_endpoint(handler, operations, checks)
         else:
             endpoint = self._compile_one(handler, next(iter(operations.values())), checks)
-        return functools.update_wrapper(endpoint, handler)
+        return stand_for(endpoint, handler)
 
     def _view_endpoint(
         self,
@@ -394,7 +391,7 @@ def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
         request._match_info = path.copy()
         return handler(request, **path)
 
-    return functools.update_wrapper(decoded, handler)
+    return stand_for(decoded, handler)
 
 
 def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]:

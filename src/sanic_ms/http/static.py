@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from sanic.exceptions import FileNotFound
 
 from sanic_ms.http.request import Request
+from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes.wrappers import objects_of
 
 __all__ = ["compile_static"]
@@ -56,4 +57,4 @@ def compile_static(handler: Callable[..., Any]) -> Callable[..., Any]:
         except IsADirectoryError as exc:  # so it says of a file that may not be read, too
             raise not_found(__file_uri__) from exc
 
-    return functools.update_wrapper(endpoint, handler)
+    return stand_for(endpoint, handler)

@@ -10,6 +10,7 @@ from typing import Any
 from sanic_ms.container import Container
 from sanic_ms.http.arguments import compile_arguments, service_types
 from sanic_ms.http.request import Request
+from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes.signature import Signature, where
 from sanic_ms.shapes.wrappers import objects_of
 from sanic_ms.values.handlers import guard_websocket
@@ -63,4 +64,4 @@ def compile_websocket(
             path = {**path, **await container.fill(services, request)}
         return await guarded(request, **path)
 
-    return functools.update_wrapper(endpoint, handler)
+    return stand_for(endpoint, handler, websocket_handler(handler))

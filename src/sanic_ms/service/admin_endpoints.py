@@ -230,7 +230,8 @@ class AdminEndpoints:
         )
         # It is no application of the process: `Sanic.get_app()` means the service.
         Sanic.unregister_app(app)
-        app.config.update({"TOUCHUP": False, "ACCESS_LOG": False, **self._limits()})
+        off = dict.fromkeys(("TOUCHUP", "ACCESS_LOG", "AUTO_EXTEND"), False)
+        app.config.update({**off, **self._limits()})
         app.config.RESPONSE_HEADERS = self._settings.response_headers
         policy = self._settings.health_details
         if policy == "protected" and not self._token:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sanic.log import error_logger
@@ -28,13 +28,14 @@ __all__ = ["announce", "say", "summarize", "without_sanics_mode"]
 log = logging.getLogger("sanic_ms.service")
 
 
-def announce(service: Service, endpoints: AdminEndpoints) -> None:
+def announce(service: Service, endpoints: AdminEndpoints, hints: Iterable[str] = ()) -> None:
     """Log how a service runs, which of its endpoints are open and which migrations it lacks; of
     several processes, in one alone.
 
     Args:
         service: A service that serves.
         endpoints: Its endpoints for operators.
+        hints: Further lines.
     """
     if not os.environ.get("SANIC_WORKER_NAME", "-0-0").endswith("-0-0"):
         return
@@ -45,6 +46,8 @@ def announce(service: Service, endpoints: AdminEndpoints) -> None:
     endpoints.tell_taken()
     endpoints.warn_of_open()
     warn_of_old_settings(service.name, service.loaded)
+    for hint in hints:
+        log.info("%s", hint)
     warn_of_unapplied(service.settings)
 
 

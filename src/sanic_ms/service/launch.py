@@ -30,6 +30,7 @@ from sanic_ms.server.process.supervisor import Supervisor, WorkerTimeouts
 from sanic_ms.server.process.tls import Certificate
 from sanic_ms.server.process.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
+from sanic_ms.service.program import PackageMain, check_may_spawn, end_import, registered
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.stacks import describe
 
@@ -75,6 +76,7 @@ class Launch:
         says why. The exit code is 2 where settings or the application's code are wrong, else 1.
         """
         app = self._app
+        end_import()
         ensure_streams()
         split_off_init()
         compiled = False
@@ -122,7 +124,7 @@ class Launch:
         app = self._app
         supervised = keywords["workers"] != 1 or keywords["auto_reload"]
         if supervised:
-            _check_may_spawn()
+            check_may_spawn()
         app.prepare(**keywords)
         if not _is_ours(app):
             serve = type(app).serve if supervised else type(app).serve_single
@@ -188,7 +190,7 @@ class Launch:
         app = self._app
         settings: Settings = app.settings
         job = Job(
-            load=self.loader or partial(_registered, app.name),
+            load=self.loader or partial(registered, app.name, PackageMain.of_process()),
             place=place,
             settings=app.settings_in_code,
             keywords={**keywords, "workers": 1, "auto_reload": False},
@@ -293,29 +295,6 @@ def _end(line: str, code: int) -> NoReturn:
     flush_logs()  # what led to it stands before it
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the log may not be set up
     sys.exit(code)
-
-
-def _check_may_spawn() -> None:
-    """See that worker processes can be started here.
-
-    Raises:
-        LifecycleError: this is a worker that imports the program, or there is no program that it
-            could import.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise LifecycleError(
-            "app.run() was called while a worker imported the program: "
-            'write it under if __name__ == "__main__":'
-        )
-    main = sys.modules["__main__"]
-    file = Path(getattr(main, "__file__", None) or "")
-    if getattr(main, "__spec__", None) is None and not file.is_file():
-        raise LifecycleError("workers need a program in a file, which they can import")
-
-
-def _registered(name: str) -> Any:
-    """The application of this name, in a worker that has imported the program."""
-    return Sanic.get_app(name)
 
 
 def _forget_prepared() -> None:

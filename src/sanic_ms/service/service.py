@@ -5,14 +5,12 @@ Composition happens here and nowhere else.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 import socket
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sanic import Sanic
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 
@@ -38,19 +36,12 @@ from sanic_ms.service.components import LateComponents
 from sanic_ms.service.configuration import Configuration
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.document import ServiceDocument
+from sanic_ms.service.extensions import ExtendableSanic, Extensions
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
 from sanic_ms.service.registration import Registration
-from sanic_ms.service.tasks import (
-    BackgroundTasks,
-    cancel_all,
-    end_tasks,
-    end_tasks_of_runner,
-    in_running_loop,
-    label_of,
-    run_background,
-)
+from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -61,11 +52,10 @@ __all__ = ["Service"]
 
 log = logging.getLogger("sanic_ms.service")
 
-
 T = TypeVar("T")
 
 
-class Service(Sanic[Any, Any]):
+class Service(ExtendableSanic, TaskKeepingSanic):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -107,6 +97,8 @@ class Service(Sanic[Any, Any]):
         self._json_loads = keywords.get("loads")
         super().__init__(name, **keywords)
         self._configuration = Configuration(self.config, settings, keywords, lambda: self.loaded)
+        with self._configuration.paused():
+            self.config.AUTO_EXTEND = False  # Sanic's runners look at it before settings are read
         self._registration = Registration(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)
@@ -117,12 +109,12 @@ class Service(Sanic[Any, Any]):
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[Any] | None = None
         self._envelope = envelope
+        self._extensions = Extensions(self, settings)
         self._databases = Databases(lambda: self.loaded, self.metrics)
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)
         self._background = BackgroundTasks()
-        self._left_to_runner = False  # the tasks, until it has stopped
         self._asyncio_server: AsyncioServer | None = None
         self._asyncio_scheme = "http"
         self._mounted = False
@@ -187,33 +179,6 @@ class Service(Sanic[Any, Any]):
         routes = super()._apply_route(route, overwrite)
         self._registration.keep(routes, route.name)
         return routes
-
-    # --- background tasks ------------------------------------------------------------------------
-
-    @property
-    def tasks(self) -> Iterator[asyncio.Task[Any]]:
-        """Those of `add_task`, with a name or without."""
-        return iter((*super().tasks, *self._background))
-
-    @classmethod
-    def _prep_task(cls, task: Any, app: Any, loop: Any) -> Coroutine[Any, Any, Any]:
-        return run_background(task, app)
-
-    @classmethod
-    def _loop_add_task(
-        cls, task: Any, app: Any, loop: Any, *, name: str | None = None, register: bool = True
-    ) -> asyncio.Task[Any]:
-        made: asyncio.Task[Any] = super()._loop_add_task(
-            task, app, loop, name=name, register=register
-        )
-        if register:
-            app._background.add(made, "" if name else label_of(task))
-        return made
-
-    @staticmethod
-    async def run_delayed_task(app: Any, loop: Any, task: Any) -> None:
-        """Begin a task that was added before the service ran: one as all others."""
-        app._loop_add_task(task, app, loop)
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -290,30 +255,12 @@ class Service(Sanic[Any, Any]):
             self._left_to_runner = True
             super().stop(*args, **keywords)
 
-    def shutdown_tasks(self, timeout: float | None = None, increment: float = 0.1) -> None:
-        """Cancel the background tasks.
-
-        At the stop of Sanic's runners they may finish first, as under our own; Sanic's function
-        goes round for ever there if one does not end at once.
-
-        Args:
-            timeout: Seconds for them to finish; default ``GRACEFUL_SHUTDOWN_TIMEOUT``.
-            increment: Ignored; Sanic's signature.
-        """
-        grace = self.config.GRACEFUL_SHUTDOWN_TIMEOUT if timeout is None else timeout
-        if in_running_loop():
-            if not self._left_to_runner:
-                cancel_all(self.tasks)
-        else:
-            end_tasks_of_runner(lambda: self.tasks, grace)
-            self._left_to_runner = False
-        self.purge_tasks()
-
     def prepare(self, *args: Any, **keywords: Any) -> None:
         """As Sanic's, with the framework's own HTTP protocol unless another is given."""
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
         self._logs.set_up(self)
+        self._extensions.follow(self.loaded)
         with without_sanics_mode(), self._configuration.paused():
             super().prepare(*args, **keywords)
         if self.debug and self.settings.environment == "production":
@@ -324,6 +271,7 @@ class Service(Sanic[Any, Any]):
         """As Sanic's, with the framework's own HTTP protocol unless another is given."""
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
+        self._extensions.follow(self.loaded)
         self._asyncio_server = await super().create_server(*args, **keywords)
         self._asyncio_scheme = "https" if keywords.get("ssl") else "http"
         return self._asyncio_server
@@ -435,6 +383,7 @@ class Service(Sanic[Any, Any]):
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
         self.lifecycle.add(self.tracing)  # first, so that it stops last
+        self._extensions.follow(self.loaded)
         self._metrics.prepare()
         if settings.db_url is not None:
             self.lifecycle.add(self.db)
@@ -504,4 +453,4 @@ class Service(Sanic[Any, Any]):
                 flush_logs()
 
     def _announce(self) -> None:
-        announce(self, self._admin)
+        announce(self, self._admin, self._extensions.hints())

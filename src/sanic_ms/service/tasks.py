@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from inspect import isawaitable
 from typing import Any
+
+from sanic import Sanic
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
 
 __all__ = [
     "BackgroundTasks",
+    "TaskKeepingSanic",
     "cancel_all",
     "end_tasks",
     "end_tasks_of_runner",
@@ -51,6 +54,58 @@ class BackgroundTasks:
 
     def __iter__(self) -> Iterator[asyncio.Task[Any]]:
         return iter(tuple(self._tasks))
+
+
+class TaskKeepingSanic(Sanic[Any, Any]):
+    """Sanic's background tasks, and what becomes of them at a stop, for a service."""
+
+    __slots__ = ()
+    _background: BackgroundTasks
+    _left_to_runner: bool = False  # the tasks, until it has stopped
+
+    @property
+    def tasks(self) -> Iterator[asyncio.Task[Any]]:
+        """Those of `add_task`, with a name or without."""
+        return iter((*super().tasks, *self._background))
+
+    @classmethod
+    def _prep_task(cls, task: Any, app: Any, loop: Any) -> Coroutine[Any, Any, Any]:
+        return run_background(task, app)
+
+    @classmethod
+    def _loop_add_task(
+        cls, task: Any, app: Any, loop: Any, *, name: str | None = None, register: bool = True
+    ) -> asyncio.Task[Any]:
+        made: asyncio.Task[Any] = super()._loop_add_task(
+            task, app, loop, name=name, register=register
+        )
+        if register:
+            app._background.add(made, "" if name else label_of(task))
+        return made
+
+    @staticmethod
+    async def run_delayed_task(app: Any, loop: Any, task: Any) -> None:
+        """Begin a task that was added before the service ran: one as all others."""
+        app._loop_add_task(task, app, loop)
+
+    def shutdown_tasks(self, timeout: float | None = None, increment: float = 0.1) -> None:
+        """Cancel the background tasks.
+
+        At the stop of Sanic's runners they may finish first, as under our own; Sanic's function
+        goes round for ever there if one does not end at once.
+
+        Args:
+            timeout: Seconds for them to finish; default ``GRACEFUL_SHUTDOWN_TIMEOUT``.
+            increment: Ignored; Sanic's signature.
+        """
+        grace = self.config.GRACEFUL_SHUTDOWN_TIMEOUT if timeout is None else timeout
+        if in_running_loop():
+            if not self._left_to_runner:
+                cancel_all(self.tasks)
+        else:
+            end_tasks_of_runner(lambda: self.tasks, grace)
+            self._left_to_runner = False
+        self.purge_tasks()
 
 
 async def run_background(task: Any, app: Any) -> Any:

@@ -28,6 +28,7 @@ class ServingSection(msgspec.Struct, frozen=True, kw_only=True):
         bool, Meta(description="verbose logs and errors in answers; never in production")
     ] = False
     auto_reload: Annotated[bool, Meta(description="restart when a source file changes")] = False
+    auto_extend: Annotated[bool, Meta(description="use sanic-ext, where it is installed")] = False
     server_protocol: Annotated[
         Literal["strict", "sanic"],
         Meta(description="the HTTP/1.1 protocol: the framework's own, or Sanic's"),

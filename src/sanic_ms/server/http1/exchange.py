@@ -126,8 +126,12 @@ class Exchange(Stream):
         self._clean = True
 
     def __bool__(self) -> bool:
-        """Whether the request is being handled."""
-        return self.stage in (Stage.HANDLER, Stage.RESPONSE)
+        """Whether the request is being handled; Sanic connects no response to it otherwise."""
+        return self.stage in (Stage.HANDLER, Stage.RESPONSE) or self._is_upgraded
+
+    @property
+    def _is_upgraded(self) -> bool:
+        return self.connection.websocket is not None
 
     # --- the request's body ----------------------------------------------------------------------
 
@@ -230,7 +234,7 @@ class Exchange(Stream):
         Raises:
             RuntimeError: the head of another was sent already.
         """
-        if self.stage is not Stage.HANDLER:
+        if self.stage is not Stage.HANDLER and not self._is_upgraded:
             self.stage = Stage.FAILED
             raise RuntimeError("Response already started")
         if self.response is not None:
@@ -362,7 +366,8 @@ class Exchange(Stream):
             await self.fail(exc)
 
     def upgraded(self) -> None:
-        """The connection speaks another protocol from now on: no response can be sent any more."""
+        """The connection speaks another protocol from now on: no response can be sent any more. One
+        that a handler returns after the handshake, which it did itself, is dropped."""
         self.stage = Stage.IDLE
         self._sender = None
 

@@ -105,6 +105,9 @@ class FastPath(Receiver):
             failure = exc
         except BaseException as exc:
             failure = self._failure(request, exc)
+            if self.is_gone and not (response is None or isawaitable(response)):
+                # The handler has ended: it went on when it was cancelled, and the write has failed.
+                failure = asyncio.CancelledError()
         await self._serve_rest(request, plan, span, response, failure)
 
     def _open(self, request: Request, plan: Plan) -> ServerSpan | None:

@@ -21,6 +21,9 @@ __all__ = ["configure_logging", "flush_logs", "lost_lines", "reset_logging"]
 
 log = logging.getLogger("sanic_ms.telemetry")
 
+# Those to which Sanic gives handlers when a plain application is made.
+_OF_SANIC = ("sanic.root", "sanic.access", "sanic.error", "sanic.server", "sanic.websockets")
+
 
 class _Setup:
     """What was set up in this process, and how it was before."""
@@ -31,6 +34,7 @@ class _Setup:
         self.redact: set[str] = set()
         self.levels: dict[str | None, int] = {}
         self.handlers: list[tuple[str | None, logging.Handler]] = []
+        self.removed: list[tuple[str, logging.Handler, int]] = []  # with the logger's level
 
 
 _setup = _Setup()
@@ -89,7 +93,10 @@ def reset_logging() -> None:
             logging.getLogger(name).removeHandler(handler)
         for name, level in _setup.levels.items():
             logging.getLogger(name).setLevel(level)
-        _setup.levels, _setup.handlers, _setup.done = {}, [], False
+        for of_sanic, handler, level in reversed(_setup.removed):
+            logging.getLogger(of_sanic).addHandler(handler)
+            logging.getLogger(of_sanic).setLevel(level)
+        _setup.levels, _setup.handlers, _setup.removed, _setup.done = {}, [], [], False
         _setup.redact = set()
         access_log.use()
         redactor.use(())
@@ -105,6 +112,7 @@ def _set_up(settings: Settings, service: str) -> None:
         return
     names = {name.upper(): value for name, value in msgspec.structs.asdict(settings).items()}
     config = fill_in(read_config(settings.log_config), {**names, "SERVICE": service})
+    _remove_handlers_of_sanic()
     if settings.log_config is None:
         _add(config)
         if settings.debug:
@@ -119,6 +127,18 @@ def _set_up(settings: Settings, service: str) -> None:
             reason = f"{exc}: {exc.__cause__}" if exc.__cause__ else str(exc)
             raise ConfigError(f"LOG_CONFIG={settings.log_config!r}: {reason}") from exc
     _setup.done = True
+
+
+def _remove_handlers_of_sanic() -> None:
+    """Take from Sanic's loggers what a plain Sanic application of this process has set there: each
+    line would come twice, as the root logger's handlers write it too."""
+    for name in _OF_SANIC:
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if type(handler.formatter).__module__.startswith("sanic.logging."):
+                _setup.removed.append((name, handler, logger.level))
+                logger.removeHandler(handler)
+                logger.setLevel(logging.NOTSET)
 
 
 def _add(config: dict[str, Any]) -> None:
