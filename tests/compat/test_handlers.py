@@ -230,7 +230,7 @@ def add_injector(name: str, injector: Any) -> None:
 
     def build(app: App) -> None:
         @app.get("/<id:int>")
-        @injector  # type: ignore[untyped-decorator]
+        @injector
         async def handler(request: SanicRequest, user: dict[str, Any], id: int) -> HTTPResponse:
             return json({"user": user, "id": id})
 
@@ -533,7 +533,7 @@ def streams(app: App) -> None:
         return text(body.decode())
 
     class View(HTTPMethodView):
-        @stream  # type: ignore[untyped-decorator]
+        @stream
         async def post(self, request: Any) -> Any:
             body = b""
             while (part := await request.stream.read()) is not None:
@@ -552,7 +552,7 @@ def route_handler(app: App) -> None:
         hints = typing.get_type_hints(request.route.handler, globals() | {"HTTPResponse": Any})
         return json([request.route.handler is handler, sorted(hints)])
 
-    @app.on_response  # type: ignore[untyped-decorator]
+    @app.on_response
     async def mark(request: Any, response: Any) -> None:
         if request.route is not None:
             response.headers["x-same"] = str(request.route.handler is handler)

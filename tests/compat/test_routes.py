@@ -375,7 +375,7 @@ async def test_web_sockets_and_views_get_what_the_router_gives() -> None:
     app = service()
     with_patterns(app)
 
-    @app.websocket("/ws/<value:point>/<name=int:ext>")  # type: ignore[untyped-decorator]
+    @app.websocket("/ws/<value:point>/<name=int:ext>")
     async def socket(request: Any, ws: Any, value: Point, name: int, ext: str) -> None:
         await ws.send(f"{value.x} {name + 1} {ext}")
 
