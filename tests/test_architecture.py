@@ -29,7 +29,7 @@ class Package(NamedTuple):
 PACKAGES = {
     "awake": Package(0),
     "exception": Package(0),
-    "context": Package(0),
+    "context": Package(0, "exception"),
     "native": Package(0),
     "lifecycle": Package(0, "awake exception"),
     "values": Package(0, "exception"),
