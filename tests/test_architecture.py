@@ -43,6 +43,7 @@ PACKAGES = {
     "loggers": Package(1, "telemetry", "opentelemetry"),
     "utils": Package(1),
     "container": Package(1),
+    "commands": Package(1),
     "resilience": Package(1, "telemetry"),
     # ---
     "db": Package(2, "", "asyncpg"),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, overload
 from sanic_ms.exception import LifecycleError
 from sanic_ms.values.marks import mark, marks_of
 
-__all__ = ["Command", "CommandMark", "CommandSet", "command"]
+__all__ = ["Command", "CommandMark", "CommandSet", "command", "command_name"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -67,8 +67,8 @@ def _import(name: str) -> ModuleType:
     Raises:
         LifecycleError: there is none of this name. What the module itself raises goes through.
     """
-    if name in sys.modules:
-        return sys.modules[name]
+    if (loaded := sys.modules.get(name)) is not None:
+        return loaded
     importlib.invalidate_caches()
     try:
         spec = importlib.util.find_spec(name)  # imports the packages around it

@@ -55,7 +55,7 @@ class Plugins:
         try:
             plugin.setup(self._service)
         except BaseException:
-            self._plugins.remove(plugin)
+            self._plugins = [other for other in self._plugins if other is not plugin]
             raise
 
     def get(self, kind: type[P]) -> P | None:
