@@ -15,6 +15,7 @@ import typer
 
 from sanic_ms.cli import config, db, do, openapi, routes, run, tests, up
 from sanic_ms.cli._errors import CommandError
+from sanic_ms.cli._plugins import VerbGroup
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 from sanic_ms.process import ensure_streams
 
@@ -22,6 +23,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="sanic-ms",
+    cls=VerbGroup,
     help="Run, inspect and operate services made with sanic-ms.",
     no_args_is_help=True,
     add_completion=False,

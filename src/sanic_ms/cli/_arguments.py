@@ -124,7 +124,7 @@ def _option(parameter: inspect.Parameter, annotation: Any, text: str | None) -> 
         further |= {"parser": _PARSERS[kind], "metavar": kind.__name__.upper()}
     required = default is parameter.empty
     if required and parameter.kind is not parameter.KEYWORD_ONLY:
-        info = typer.Argument(..., **further)
+        info = typer.Argument(..., **{"metavar": parameter.name.upper(), **further})
     else:
         info = typer.Option(... if required else default, **further)
     return inspect.Parameter(

@@ -9,8 +9,9 @@ import inspect
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -82,7 +83,7 @@ class CommandExecution:
             service_context(service),
         ):
             self._check()
-            service.setup_loop()  # type: ignore[no-untyped-call]
+            service.setup_loop()
             with asyncio.Runner() as runner:
                 self._loop = runner.get_loop()
                 return runner.run(self._live())
@@ -111,13 +112,9 @@ class CommandExecution:
         )
 
     async def _live(self) -> int:
-        from sanic_ms.service.standalone import standalone
-
         async with AsyncExitStack() as stack:
             try:
-                await self._cancellable(
-                    self._start(stack.enter_async_context(standalone(self._service)))
-                )
+                await self._cancellable(self._start(stack))
                 return await self._cancellable(self._call())
             except asyncio.CancelledError:
                 if self._signal is None:
@@ -126,11 +123,13 @@ class CommandExecution:
                 typer.echo(f"sanic-ms: {self._command.name} was cancelled ({name})", err=True)
                 return _BY_SIGNAL + self._signal
 
-    async def _start(self, starting: Awaitable[None]) -> None:
+    async def _start(self, stack: AsyncExitStack) -> None:
         from sanic.exceptions import SanicException
 
+        from sanic_ms.service.standalone import standalone
+
         try:
-            await starting
+            await stack.enter_async_context(standalone(self._service))
         except SanicMSError:
             raise  # its text says what to do
         except SanicException as exc:
@@ -198,11 +197,13 @@ class CommandExecution:
 
     @contextlib.contextmanager
     def _handled_signals(self) -> Iterator[None]:
-        before = [signal.signal(number, self._on_signal) for number in _SIGNALS]
+        in_main = threading.current_thread() is threading.main_thread()
+        signals = _SIGNALS if in_main else ()
+        before = [signal.signal(number, self._on_signal) for number in signals]
         try:
             yield
         finally:
-            for number, handler in zip(_SIGNALS, before, strict=True):
+            for number, handler in zip(signals, before, strict=True):
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

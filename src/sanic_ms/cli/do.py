@@ -25,10 +25,10 @@ EPILOG = "Example: sanic-ms do import-users users.csv"
 
 def do(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The command; none: list them.")
+        str | None, typer.Argument(metavar="NAME", help="The command; none: list them.")
     ] = None,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[ARGS]...", help="What the command takes.")
+        list[str] | None, typer.Argument(metavar="ARGS", help="What the command takes.")
     ] = None,
     *,
     target: Annotated[
@@ -87,7 +87,7 @@ def _print_list(service: Service, target: str) -> None:
     commands = list(service.commands)
     if not commands:
         typer.echo(
-            f"{target} has no commands (mark functions with @command, and app.include their module)",
+            f"{target} has no commands: mark functions with @command and app.include their module",
             err=True,
         )
         return
