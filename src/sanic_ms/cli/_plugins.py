@@ -50,7 +50,7 @@ def _made(name: str, value: Any) -> Any:
         parser.command(name)(value)
     else:
         raise CommandError(
-            f"{COMMANDS} {name!r} is a {type(value).__name__}; a verb is a function or a typer.Typer"
+            f"{COMMANDS} {name!r} is a {type(value).__name__}: give a function or a typer.Typer"
         )
     try:
         made = typer.main.get_command(parser)

@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 
 from sanic_ms._extras import require
-from sanic_ms.exception import DatabaseUnavailable
+from sanic_ms.exception import ConfigError, DatabaseUnavailable
 from sanic_ms.values import DatabaseURL
 
 __all__ = ["complete", "connect", "peewee_database"]

@@ -19,7 +19,7 @@ DRIVERS = "sanic_ms.drivers"
 def entry_names(group: str) -> list[str]:
     """The names that installed packages have in a group, sorted. Nothing is imported; the
     metadata of every installed package is read, so ask only where it is needed."""
-    return sorted({entry.name for entry in _entries(group=group)})
+    return sorted({entry.name for entry in _entries(group)})
 
 
 def load_entry(group: str, name: str) -> Any:
@@ -29,7 +29,7 @@ def load_entry(group: str, name: str) -> Any:
         ConfigError: it cannot be imported, or two packages offer the name. One line with the
             package.
     """
-    entries = _distinct(_entries(group=group, name=name))
+    entries = _distinct(entry for entry in _entries(group) if entry.name == name)
     if not entries:
         return None
     if len(entries) > 1:
@@ -44,10 +44,10 @@ def load_entry(group: str, name: str) -> Any:
         ) from exc
 
 
-def _entries(**selection: str) -> Iterable[EntryPoint]:
+def _entries(group: str) -> Iterable[EntryPoint]:
     from importlib.metadata import entry_points  # takes long, and is rarely needed
 
-    return entry_points(**selection)
+    return entry_points(group=group)
 
 
 def _distinct(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
