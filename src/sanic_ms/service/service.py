@@ -292,10 +292,10 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         sockets = server.sockets if server is not None else ()
         return (sockets[0], self._asyncio_scheme) if sockets else None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """As Sanic's, for an ASGI server."""
         with service_context(self):
-            await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]
+            return await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
