@@ -74,7 +74,7 @@ def test_what_cannot_be_a_command_is_refused() -> None:
     with pytest.raises(TypeError, match="is no function"):
         command(Command)
     with pytest.raises(TypeError, match="is no function"):
-        command("import-users")  # type: ignore[type-var]
+        command("import-users")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="rows yields; a command returns"):
         command(rows)
     with pytest.raises(TypeError, match="once is marked as a command twice"):
