@@ -29,7 +29,7 @@ class Package(NamedTuple):
 PACKAGES = {
     "awake": Package(0),
     "exception": Package(0),
-    "context": Package(0),
+    "context": Package(0, "exception"),
     "native": Package(0),
     "lifecycle": Package(0, "awake exception"),
     "values": Package(0, "exception"),
@@ -43,6 +43,7 @@ PACKAGES = {
     "loggers": Package(1, "telemetry", "opentelemetry"),
     "utils": Package(1),
     "container": Package(1),
+    "commands": Package(1),
     "resilience": Package(1, "telemetry"),
     # ---
     "db": Package(2, "", "asyncpg"),

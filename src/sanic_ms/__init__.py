@@ -10,11 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sanic_ms.commands import command as command
     from sanic_ms.config import Settings as Settings
     from sanic_ms.config import load_config as load_config
+    from sanic_ms.context import current_service as current_service
     from sanic_ms.http.request import Request as Request
     from sanic_ms.lifecycle import Component as Component
     from sanic_ms.lifecycle import Health as Health
+    from sanic_ms.service import Plugin as Plugin
     from sanic_ms.service import Service as Service
     from sanic_ms.values.page import Page as Page
     from sanic_ms.values.page import Pagination as Pagination
@@ -26,9 +29,12 @@ __all__ = [
     "Health",
     "Page",
     "Pagination",
+    "Plugin",
     "Request",
     "Service",
     "Settings",
+    "command",
+    "current_service",
     "doc",
     "load_config",
 ]
@@ -40,9 +46,12 @@ _HOME = {
     "Health": "sanic_ms.lifecycle",
     "Page": "sanic_ms.values.page",
     "Pagination": "sanic_ms.values.page",
+    "Plugin": "sanic_ms.service",
     "Request": "sanic_ms.http.request",
     "Service": "sanic_ms.service",
     "Settings": "sanic_ms.config",
+    "command": "sanic_ms.commands",
+    "current_service": "sanic_ms.context",
     "load_config": "sanic_ms.config",
 }
 

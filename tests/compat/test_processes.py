@@ -215,3 +215,21 @@ def test_factories(tmp_path: Path, program: Callable[..., Program]) -> None:
     )
     assert server.ask(port) == b"made"
     server.end()  # with Sanic's exit code
+
+
+def test_commands(tmp_path: Path, program: Callable[..., Program]) -> None:
+    """``sanic server:app exec`` runs what ``app.command`` has registered, with texts."""
+    (tmp_path / "server.py").write_text(
+        "from sanic_ms import Service\n"
+        "app = Service('shop')\n"
+        "@app.command\n"
+        "async def greet(name: str):\n    print('hello', name)\n"
+        "@app.command(name='other')\n"
+        "def named():\n    print('named')\n"
+    )
+    server = program("-m", "sanic", "server:app", "exec", "greet", "--name=Ann")
+    assert server.process.wait(LIMIT) == 0, server.output
+    assert "hello Ann" in server.output
+    server = program("-m", "sanic", "server:app", "exec", "other")
+    assert server.process.wait(LIMIT) == 0, server.output
+    assert "named" in server.output

@@ -55,11 +55,12 @@ from urllib.request import urlopen
 
 import pytest
 import models
+from sanic_ms import current_service
 from sanic_ms.exception import LifecycleError
 
 async def test_the_client(client, service):
     assert (await client.get_name()).json["data"] == "{name}!"
-    assert client.app is service
+    assert client.app is current_service() is service
 
 async def test_mocks(client, mock_services):
     mock_services.get("/cities/1", payload=7)

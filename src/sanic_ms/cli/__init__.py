@@ -13,8 +13,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sanic_ms.cli import config, db, openapi, routes, run, tests, up
+from sanic_ms.cli import config, db, do, openapi, routes, run, tests, up
 from sanic_ms.cli._errors import CommandError
+from sanic_ms.cli._plugins import VerbGroup
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 from sanic_ms.process import ensure_streams
 
@@ -22,6 +23,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="sanic-ms",
+    cls=VerbGroup,
     help="Run, inspect and operate services made with sanic-ms.",
     no_args_is_help=True,
     add_completion=False,
@@ -33,6 +35,12 @@ app = typer.Typer(
 
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("up", epilog=up.EPILOG)(up.up)
+app.command(
+    "do",
+    epilog=do.EPILOG,
+    # What stands behind the command's name is the command's, options too.
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
+)(do.do)
 app.command("routes", epilog=routes.EPILOG)(routes.routes)
 app.command("config", epilog=config.EPILOG)(config.config)
 app.command("tests", epilog=tests.EPILOG)(tests.run_tests)

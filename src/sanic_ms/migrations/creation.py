@@ -24,7 +24,7 @@ _EXISTS = {
 
 def server_of(url: DatabaseURL) -> DatabaseURL:
     """The same server, with the database that it always has: not a table of one's own is there."""
-    return replace(url, database=_ALWAYS_THERE[url.scheme])
+    return replace(url, database=_ALWAYS_THERE.get(url.scheme, ""))
 
 
 def create_database(url: str | DatabaseURL) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 
 from sanic_ms._extras import require
-from sanic_ms.exception import DatabaseUnavailable
+from sanic_ms.exception import ConfigError, DatabaseUnavailable
 from sanic_ms.values import DatabaseURL
 
 __all__ = ["complete", "connect", "peewee_database"]
@@ -91,7 +91,8 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
 
     Raises:
         ValueError: it is not a database URL.
-        ConfigError: a file for TLS that it names cannot be used.
+        ConfigError: a file for TLS that it names cannot be used, or its driver is another
+            package's.
         MissingDependency: the driver is not installed; the text names the pip command.
     """
     parsed = DatabaseURL.parse(url)
@@ -101,7 +102,11 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
         )
     if parsed.scheme == "postgresql":
         return _postgresql(parsed)
-    return _mysql(parsed)
+    if parsed.scheme == "mysql":
+        return _mysql(parsed)
+    raise ConfigError(
+        f"{parsed.masked}: migrations and models know postgresql, mysql and sqlite databases"
+    )
 
 
 def connect(database: peewee.Database, url: str | DatabaseURL) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sanic_ms.service.plugins import Plugin
 from sanic_ms.service.service import Service
 
-__all__ = ["Service"]
+__all__ = ["Plugin", "Service"]

@@ -20,6 +20,7 @@ from sanic.http.constants import HTTP
 from sanic.server.events import trigger_events
 
 from sanic_ms.config import Settings
+from sanic_ms.context import service_context
 from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
 from sanic_ms.process import ensure_streams, split_off_init
 from sanic_ms.server.process.cpus import usable_cpus
@@ -84,7 +85,7 @@ class Launch:
             app.compile()
             compiled = True
             keywords = _completed(app.settings, args, keywords)
-            with known_errors_untraced():
+            with known_errors_untraced(), service_context(app):
                 self._serve(keywords)
         except (SanicMSError, SanicException) as exc:
             _end(f"{app.name}: {exc}", exit_code_of(exc) if compiled else WRONG)
@@ -114,7 +115,7 @@ class Launch:
             setattr(app.shared_ctx, name, value)
         self._link = link
         app.compile()
-        with known_errors_untraced():
+        with known_errors_untraced(), service_context(app):
             app.prepare(**{**job.keywords, "sock": job.place.socket})
             self._serve_here(job.place, self._certificate())
 

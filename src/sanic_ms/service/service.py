@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 
+from sanic_ms.commands import CommandSet
 from sanic_ms.config import Loaded, Settings
 from sanic_ms.container import Container, Scope
-from sanic_ms.context import RequestContext
+from sanic_ms.context import RequestContext, service_context
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.http.cors import clear_preflights, mount_preflights
@@ -36,10 +37,13 @@ from sanic_ms.service.components import LateComponents
 from sanic_ms.service.configuration import Configuration
 from sanic_ms.service.databases import Databases
 from sanic_ms.service.document import ServiceDocument
+from sanic_ms.service.extending import PluggableSanic
 from sanic_ms.service.extensions import ExtendableSanic, Extensions
+from sanic_ms.service.inclusion import Inclusion
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
+from sanic_ms.service.plugins import Plugins
 from sanic_ms.service.registration import Registration
 from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
@@ -55,7 +59,7 @@ log = logging.getLogger("sanic_ms.service")
 T = TypeVar("T")
 
 
-class Service(ExtendableSanic, TaskKeepingSanic):
+class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -100,6 +104,9 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         with self._configuration.paused():
             self.config.AUTO_EXTEND = False  # Sanic's runners look at it before settings are read
         self._registration = Registration(self)
+        self.commands = CommandSet()
+        self.plugins = Plugins(self)
+        self._inclusion = Inclusion(self)
         self.lifecycle = Lifecycle()
         self._health = HealthChecks(self.lifecycle)
         self._metrics = ServiceMetrics(self)
@@ -272,7 +279,8 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         if keywords.get("protocol") is None and self.settings.server_protocol == "strict":
             keywords["protocol"] = HttpProtocol
         self._extensions.follow(self.loaded)
-        self._asyncio_server = await super().create_server(*args, **keywords)
+        with service_context(self):  # its connections inherit it
+            self._asyncio_server = await super().create_server(*args, **keywords)
         self._asyncio_scheme = "https" if keywords.get("ssl") else "http"
         return self._asyncio_server
 
@@ -283,6 +291,11 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         server = getattr(self._asyncio_server, "server", None)
         sockets = server.sockets if server is not None else ()
         return (sockets[0], self._asyncio_scheme) if sockets else None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        """As Sanic's, for an ASGI server."""
+        with service_context(self):
+            return await super().__call__(scope, receive, send)  # type: ignore[no-untyped-call]
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; where another protocol than ours serves, it is counted and traced here."""
@@ -370,7 +383,8 @@ class Service(ExtendableSanic, TaskKeepingSanic):
     async def _startup(self) -> None:
         self._logs.set_up(self)
         self._prepare()
-        await super()._startup()  # type: ignore[no-untyped-call]
+        with service_context(self):
+            await super()._startup()  # type: ignore[no-untyped-call]
 
     def _prepare(self) -> None:
         """Everything that wants settings and not yet a connection; doing it again is harmless."""
@@ -420,6 +434,10 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         return self._document.build(self)
 
     async def _server_event(self, concern: str, action: str, loop: Any = None) -> None:
+        with service_context(self):
+            await self._lead_event(concern, action, loop)
+
+    async def _lead_event(self, concern: str, action: str, loop: Any) -> None:
         if (concern, action) == ("init", "before"):
             await self.lifecycle.start()
             try:

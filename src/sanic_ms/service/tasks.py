@@ -12,6 +12,7 @@ from typing import Any
 from sanic import Sanic
 
 from sanic_ms.awake import AwakeClock, wait_awake
+from sanic_ms.context import service_context
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
 
 __all__ = [
@@ -117,17 +118,18 @@ async def run_background(task: Any, app: Any) -> Any:
             argument.
         app: The application.
     """
-    try:
-        if callable(task):
-            try:
-                task = task(app)
-            except TypeError:
-                task = task()
-        if isawaitable(task):
-            return await task
-    except Exception as exc:
-        await app.dispatch("server.exception.report", context={"exception": exc})
-        raise
+    with service_context(app):  # the caller may run in another service, or in none
+        try:
+            if callable(task):
+                try:
+                    task = task(app)
+                except TypeError:
+                    task = task()
+            if isawaitable(task):
+                return await task
+        except Exception as exc:
+            await app.dispatch("server.exception.report", context={"exception": exc})
+            raise
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sanic import Blueprint
 
+from sanic_ms.context import service_context
 from sanic_ms.service import Service
 from sanic_ms.testing.client import TestClient
 from sanic_ms.testing.database import fresh_databases
@@ -119,6 +120,7 @@ class APITestCase(unittest.IsolatedAsyncioTestCase):
         client = TestClient(self.app, mock=self._mock, blueprint=self._blueprint)
         self.client = CaseClient(client, loop)
         loop.run_until_complete(client.start())
+        stack.enter_context(service_context(self.app))
         stack.callback(self._mock.assert_all_answered)
         stack.callback(lambda: loop.run_until_complete(client.close()))
 

@@ -6,8 +6,9 @@ Every request goes as bytes through the service's own protocol, over a connectio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import msgspec
 from aiohttp.client_proto import ResponseHandler
 from sanic import Blueprint
 
+from sanic_ms.context import service_context
 from sanic_ms.exception import LifecycleError
 from sanic_ms.service import Service
 from sanic_ms.testing.exclusive import claim, release
@@ -78,6 +80,7 @@ class TestClient:
         self.running = RunningService(self.app, transport=self.mock)
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
+        self._current: AbstractContextManager[None] = contextlib.nullcontext()
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -127,6 +130,8 @@ class TestClient:
     async def __aenter__(self) -> Self:
         if not self.running.is_running:
             await self.start()
+        self._current = service_context(self.app)  # for what the test calls directly
+        self._current.__enter__()
         return self
 
     async def __aexit__(
@@ -135,6 +140,8 @@ class TestClient:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        with contextlib.suppress(ValueError):  # a fixture may be left in another context
+            self._current.__exit__(None, None, None)
         await self.close()
         if exc is None:
             self.mock.assert_all_answered()

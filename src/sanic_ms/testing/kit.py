@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from typing import Any
 
+from sanic_ms.context import service_context
 from sanic_ms.db import ConnectionPool
 from sanic_ms.db.base import Session
 from sanic_ms.exception import ConfigError, LifecycleError
@@ -134,7 +135,10 @@ class Kit:
             try:
                 if self._client is not None and not self._client.running.is_running:
                     await self._client.start()
-                return await test(*args, **keywords)
+                if self._client is None:
+                    return await test(*args, **keywords)
+                with service_context(self.app):
+                    return await test(*args, **keywords)
             finally:
                 await self.stop()
 

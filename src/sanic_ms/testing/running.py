@@ -20,6 +20,7 @@ from sanic.server.protocols.http_protocol import HttpProtocol as SanicProtocol
 
 from sanic_ms.client.base import Transport
 from sanic_ms.client.transport.aiohttp import network
+from sanic_ms.context import service_context
 from sanic_ms.exception import LifecycleError
 from sanic_ms.server import HttpProtocol
 from sanic_ms.service import Service
@@ -80,7 +81,8 @@ class RunningService:
         if self.is_running:
             raise LifecycleError(f"{self.app.name} runs already")
         try:
-            self.context = copy_context()
+            with service_context(self.app):
+                self.context = copy_context()
             self.context.run(network.set, self.transport)
             self.connections = set()
             self._signal = Signal()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from sanic_ms.values.entry_points import DRIVERS, entry_names
+
 __all__ = ["DatabaseURL"]
 
 _SCHEMES = {
@@ -26,10 +28,10 @@ class DatabaseURL:
     """Where a database is and how to log in.
 
     Attributes:
-        scheme: ``"postgresql"``, ``"mysql"`` or ``"sqlite"``.
+        scheme: ``"postgresql"``, ``"mysql"``, ``"sqlite"``, or that of another package's driver.
         database: The database's name; for SQLite the file's path, or ``":memory:"``.
         host: Name or address; for PostgreSQL and MySQL a leading ``/`` means a unix socket.
-        port: TCP port.
+        port: TCP port; 0 where another package's driver has its default.
         user, password: None where not given.
         options: What stood behind ``?``, for the driver.
     """
@@ -48,7 +50,8 @@ class DatabaseURL:
 
         Forms: ``postgresql://user:password@host:5432/name?option=value``, ``mysql://…`` alike,
         ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://:memory:`` (also
-        ``sqlite://``). User, password and name may be percent-encoded. ``host=/run/dir`` among the
+        ``sqlite://``). The schemes of other packages' drivers are read like the first, with all
+        parts optional. User, password and name may be percent-encoded. ``host=/run/dir`` among the
         options is a unix socket's folder.
 
         Raises:
@@ -65,16 +68,12 @@ class DatabaseURL:
             )
         name, _, rest = value.partition("://")
         # "postgresql+asyncpg://" is what other tools write: the part behind + is theirs.
-        scheme = _SCHEMES.get(name.partition("+")[0].lower())
-        if scheme is None:
-            # What stands before "://" may be anything, a password among it.
-            kind = f" {name!r}" if name.isidentifier() else ""
-            raise ValueError(f"unknown kind of database{kind} (allowed: postgresql, mysql, sqlite)")
+        scheme = _scheme_of(name.partition("+")[0].lower())
         if scheme == "sqlite":
             return cls._parse_sqlite(rest)
         try:
             parts = urlsplit(value)
-            port = parts.port or _PORTS[scheme]
+            port = parts.port or _PORTS.get(scheme, 0)
         except ValueError:
             # The exception's own text may hold what it took for the port: part of a password.
             raise ValueError(
@@ -82,9 +81,10 @@ class DatabaseURL:
                 "name or a password are written %2F, %3F, %23 and %40)"
             ) from None
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        host = options.pop("host", "") or parts.hostname or "127.0.0.1"
+        is_ours = scheme in _PORTS
+        host = options.pop("host", "") or parts.hostname or ("127.0.0.1" if is_ours else "")
         database = unquote(parts.path[1:])
-        if not database:
+        if not database and is_ours:
             raise ValueError(f"the {scheme} URL names no database (…://host:{port}/NAME)")
         return cls(
             scheme,
@@ -161,11 +161,30 @@ class DatabaseURL:
             options["host"] = self.host
         else:
             netloc += f"[{self.host}]" if ":" in self.host else self.host
-        netloc += f":{self.port}"
+        if self.port:
+            netloc += f":{self.port}"
         return f"{self.scheme}://{netloc}/{quote(self.database, safe='')}{_query(options)}"
 
     def __str__(self) -> str:
         return self.masked
+
+
+def _scheme_of(name: str) -> str:
+    """The scheme of what stands before ``://``.
+
+    Raises:
+        ValueError: no driver has it.
+    """
+    scheme = _SCHEMES.get(name)
+    if scheme is not None:
+        return scheme
+    further = entry_names(DRIVERS)
+    if name in further:
+        return name
+    # What stands there may be anything, a password among it.
+    kind = f" {name!r}" if name.isidentifier() else ""
+    allowed = ", ".join(["postgresql", "mysql", "sqlite", *further])
+    raise ValueError(f"unknown kind of database{kind} (allowed: {allowed})")
 
 
 def _query(options: Mapping[str, str]) -> str:

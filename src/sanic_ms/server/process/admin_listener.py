@@ -42,9 +42,13 @@ class AdminListener(Component):
         host, port: Where to listen.
         shared: Several processes listen on the port, and the kernel shares connections out among
             them.
+
+    Attributes:
+        enabled: Whether a start listens; False where the service does not serve.
     """
 
     name = "admin"
+    enabled = True
 
     def __init__(
         self, make_app: Callable[[], Sanic[Any, Any]], host: str, port: int, *, shared: bool = False
@@ -61,6 +65,8 @@ class AdminListener(Component):
         self._address = self._address[0], 0
 
     async def start(self) -> None:
+        if not self.enabled:
+            return
         self._place = _bind(*self._address, reuse_port=self._shared)
         app = self._make_app()
         await app._startup()  # type: ignore[no-untyped-call]
