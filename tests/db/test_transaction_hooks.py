@@ -457,14 +457,14 @@ async def test_what_is_no_function_is_an_error(pool: ConnectionPool, table: str)
     async with pool.transaction() as db:
         for wrong in (after(), None, "name"):
             with pytest.raises(TypeError, match="give the function itself"):
-                db.after_commit(wrong)  # type: ignore[arg-type, type-var]
+                db.after_commit(wrong)  # type: ignore[type-var]
         with pytest.raises(TypeError, match="give the function itself"):
             db.before_commit(None)  # type: ignore[type-var]
 
     async def work() -> None:
         async with pool.transaction() as db:
             await inserting(table, 1)(db)
-            db.before_commit(lambda db: 7)  # type: ignore[arg-type, return-value]
+            db.before_commit(lambda db: 7)  # type: ignore[type-var]
 
     with pytest.raises(TypeError, match=r"takes an async function, and .*<lambda> \(.*gave 7"):
         await work()
