@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -588,3 +589,51 @@ async def test_many_transactions_at_once_keep_their_functions_apart(
     expected = [number for number in range(20) if number % 3]
     assert await ids(pool, table) == expected
     assert sorted(map(int, seen)) == expected
+
+
+async def test_many_savepoints_and_functions_take_linear_time(pool: ConnectionPool) -> None:
+    """A savepoint looks at what was registered in it, and not at all that was before."""
+    looked_at = 0
+
+    class Counting(list[Any]):
+        def __getitem__(self, key: Any) -> Any:
+            nonlocal looked_at
+            found = super().__getitem__(key)
+            looked_at += len(found) if isinstance(key, slice) else 0
+            return found
+
+    seen: list[str] = []
+    async with pool.transaction() as db:
+        db.after_commit(noting(seen, "first"))
+        hooks = db.transactions[0]._hooks
+        assert hooks is not None
+        hooks.after = Counting(hooks.after)
+        for number in range(60):
+            with contextlib.suppress(KeyError):
+                async with db.transaction():
+                    db.after_commit(noting(seen, str(number)))
+                    if number % 2:
+                        raise KeyError
+    assert seen == ["first", *map(str, range(0, 60, 2))]
+    assert looked_at == 60
+
+
+async def test_savepoints_in_functions_before_the_commit(pool: ConnectionPool, table: str) -> None:
+    """What is registered there is dropped with them as anywhere, and nothing runs twice."""
+    seen: list[str] = []
+
+    async def work(db: Connection) -> None:
+        seen.append("work")
+        with contextlib.suppress(KeyError):
+            async with db.transaction():
+                db.before_commit(noting_before(seen, "dropped"))
+                db.after_commit(noting(seen, "dropped"))
+                raise KeyError
+        async with db.transaction():
+            db.before_commit(noting_before(seen, "inner"))
+            db.after_commit(noting(seen, "after"))
+
+    async with pool.transaction() as db:
+        db.before_commit(work)
+        db.before_commit(noting_before(seen, "next"))
+    assert seen == ["work", "next", "inner", "after"]

@@ -13,6 +13,7 @@ from sanic_ms.db.base import Isolation, TransactionOptions
 from sanic_ms.db.transaction_hooks import (
     AfterCommit,
     BeforeCommit,
+    Mark,
     TransactionHooks,
     checked_hook,
 )
@@ -69,13 +70,14 @@ class Transaction:
     the database has answered, so that a transaction is never in doubt because of it.
     """
 
-    __slots__ = ("_connection", "_hooks", "_name", "_options", "state")
+    __slots__ = ("_connection", "_hooks", "_mark", "_name", "_options", "state")
 
     def __init__(self, connection: Connection, options: TransactionOptions | None) -> None:
         self._connection = connection
         self._options = options
         self._name = ""
         self._hooks: TransactionHooks | None = None  # of the outermost alone, once there are any
+        self._mark: Mark = (0, 0)  # where it begins among them
         self.state = TransactionState.NEW
 
     async def __aenter__(self) -> Connection:
@@ -199,6 +201,8 @@ class Transaction:
                 )
             self._name = f"sp_{len(stack)}"
             await connection.command(f"SAVEPOINT {self._name}")
+            if (hooks := stack[0]._hooks) is not None:
+                self._mark = hooks.mark()
         else:
             await connection.begin(self._options or TransactionOptions())
         stack.append(self)
@@ -241,7 +245,7 @@ class Transaction:
             if hooks is not None and len(stack) == 1 and not connection.session.aborted:
                 await self._before_commit(hooks)
         elif hooks is not None:
-            hooks.drop(stack[stack.index(self) :])
+            hooks.drop(stack[stack.index(self) :], self._mark)
         while stack[-1] is not self:
             stack.pop().state = TransactionState.ROLLED_BACK
         self.state = TransactionState.FAILED
@@ -251,9 +255,9 @@ class Transaction:
             stack.pop()
             if hooks is not None and stack:
                 if self.state is TransactionState.COMMITTED:
-                    hooks.hand_over(self, stack[-1])
+                    hooks.hand_over(self, stack[-1], self._mark)
                 else:
-                    hooks.drop((self,))
+                    hooks.drop((self,), self._mark)
 
     def _check_innermost(self, stack: list[Transaction]) -> None:
         if stack[-1] is not self:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from sanic_ms.db.connection import Connection
     from sanic_ms.db.transaction import Transaction
 
-__all__ = ["AfterCommit", "BeforeCommit", "TransactionHooks", "checked_hook"]
+__all__ = ["AfterCommit", "BeforeCommit", "Mark", "TransactionHooks", "checked_hook"]
 
 log = logging.getLogger("sanic_ms.db")
 
 BeforeCommit = Callable[["Connection"], Awaitable[object]]
 AfterCommit = Callable[[], object]
+Mark = tuple[int, int]
 Hook = TypeVar("Hook", bound=Callable[..., object])
 
 _MOST = 1000
@@ -55,10 +56,11 @@ class TransactionHooks:
         after: The functions of `after_commit`, each with its owner.
     """
 
-    __slots__ = ("_before", "after", "are_running")
+    __slots__ = ("_before", "_done", "after", "are_running")
 
     def __init__(self) -> None:
         self._before: list[tuple[Transaction, BeforeCommit]] = []
+        self._done = 0
         self.after: list[tuple[Transaction, AfterCommit]] = []
         self.are_running = False
 
@@ -70,15 +72,24 @@ class TransactionHooks:
         """Register a function to run after the commit."""
         self.after.append((owner, function))
 
-    def hand_over(self, owner: Transaction, heir: Transaction) -> None:
-        """A savepoint was released."""
-        self._before = [(heir if who is owner else who, hook) for who, hook in self._before]
-        self.after = [(heir if who is owner else who, hook) for who, hook in self.after]
+    def mark(self) -> Mark:
+        """Where a savepoint begins: what is registered in it stands behind that."""
+        return len(self._before), len(self.after)
 
-    def drop(self, owners: Container[Transaction]) -> None:
-        """Transactions were rolled back."""
-        self._before = [entry for entry in self._before if entry[0] not in owners]
-        self.after = [entry for entry in self.after if entry[0] not in owners]
+    def hand_over(self, owner: Transaction, heir: Transaction, mark: Mark) -> None:
+        """A savepoint, which began at a mark, was released."""
+        for entries, start in self._since(mark):
+            entries[start:] = [
+                (heir if who is owner else who, function) for who, function in entries[start:]
+            ]
+
+    def drop(self, owners: Container[Transaction], mark: Mark) -> None:
+        """Transactions, the outermost of which began at a mark, were rolled back."""
+        for entries, start in self._since(mark):
+            entries[start:] = [entry for entry in entries[start:] if entry[0] not in owners]
+
+    def _since(self, mark: Mark) -> tuple[tuple[list[Any], int], tuple[list[Any], int]]:
+        return (self._before, mark[0]), (self.after, mark[1])
 
     async def run_before(self, connection: Connection) -> None:
         """Call what was registered, and what that registers, one after the other.
@@ -88,18 +99,18 @@ class TransactionHooks:
             LifecycleError: they register functions without end.
             BaseException: the first that a function raises; the rest does not run.
         """
-        left = len(self._before) + _MOST
+        most = len(self._before) + _MOST
         self.are_running = True
         try:
-            while self._before:
-                _, function = self._before.pop(0)
-                if not left:
+            while self._done < len(self._before):
+                _, function = self._before[self._done]
+                if self._done == most:
                     raise LifecycleError(
                         f"functions of before_commit have registered more than {_MOST} in turn: "
                         f"the next is {_described(function)}; register work once, and let one "
                         "function do all of it"
                     )
-                left -= 1
+                self._done += 1
                 work: Any = function(connection)
                 if not inspect.isawaitable(work):
                     raise TypeError(
