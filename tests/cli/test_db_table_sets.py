@@ -15,7 +15,7 @@ SERVER = """\
 from pathlib import Path
 
 from sanic_ms import Service
-from sanic_ms.values.table_sets import TableSet
+from sanic_ms.values import TableSet
 
 app = Service("shop")
 app.framework_tables.use(TableSet("acme.audit", Path(__file__).parent / "audit"))
@@ -130,6 +130,13 @@ def test_check_names_the_command(command: Command, folder: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "all of acme.audit, migrations are applied" in done.stdout
     assert "all of acme.audit are applied" in done.stdout
+
+
+def test_check_of_a_database_in_memory(command: Command, folder: Path) -> None:
+    """A mistake in the settings: no command can make tables there."""
+    done = command("run", "--check", DB_URL="sqlite://:memory:")
+    assert done.returncode == 2
+    assert "default is in memory: name a file" in done.stdout
 
 
 def test_a_start_without_them_is_one_line(

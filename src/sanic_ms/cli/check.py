@@ -211,14 +211,18 @@ async def _database(service: Service, name: str) -> CheckFinding:
 
 def _migrations(service: Service, name: str) -> CheckFinding:
     from sanic_ms.migrations.pending import describe, folder_of, unapplied
-    from sanic_ms.service.required_tables import up_command
+    from sanic_ms.service.required_tables import lasting_database, up_command
 
     label = f"migrations {name}"
     folder, sets = folder_of(service.settings, name), service.framework_tables.of(name)
     if not folder.is_dir() and not sets:
         return CheckFinding(label, f"there is no folder {folder}")
     try:
+        if sets:
+            lasting_database(service, name)
         left = unapplied(service.settings, name, sets)
+    except ConfigError as exc:
+        return CheckFinding(label, str(exc), _WRONG)
     except SanicMSError as exc:
         return CheckFinding(label, str(exc), _FAILED)
     if left:

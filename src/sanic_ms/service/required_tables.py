@@ -15,7 +15,7 @@ from sanic_ms.values.table_sets import RECORD_TABLE
 if TYPE_CHECKING:
     from sanic_ms.service.service import Service
 
-__all__ = ["RequiredTables", "up_command"]
+__all__ = ["RequiredTables", "lasting_database", "up_command"]
 
 
 class RequiredTables(Component):
@@ -46,21 +46,33 @@ class RequiredTables(Component):
 
     async def _check(self, database: str) -> None:
         sets = self._service.framework_tables.of(database)
-        packages = ", ".join(tables.name for tables in sets)
-        url = self._service.database(database).url
-        if url is None or url.database == ":memory:":
-            raise ConfigError(
-                f"{packages}: the tables must be in a database that stays, and {database} is in "
-                "memory: name a file, such as DB_URL=sqlite:///app.db"
-            )
+        url = lasting_database(self._service, database)
         applied = await _applied(url, database)
         missing = [name for tables in sets for name in tables.migrations() if name not in applied]
         if missing:
+            packages = ", ".join(tables.name for tables in sets)
             shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
             raise LifecycleError(
                 f"the database {database} lacks tables of {packages} ({shown}): run "
                 f"{up_command(self._service, database)}"
             )
+
+
+def lasting_database(service: Service, database: str) -> DatabaseURL:
+    """The URL of a database that is to have tables of packages.
+
+    Raises:
+        ConfigError: the settings name no such database, or it is in memory, where no command can
+            make tables.
+    """
+    url = service.database(database).url
+    if url is None or url.database == ":memory:":
+        packages = ", ".join(tables.name for tables in service.framework_tables.of(database))
+        raise ConfigError(
+            f"{packages}: the tables must be in a database that stays, and {database} is in "
+            "memory: name a file, such as DB_URL=sqlite:///app.db"
+        )
+    return url
 
 
 def up_command(service: Service, database: str = "default") -> str:
