@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from sanic_ms import Service
-from sanic_ms.exception import ConfigError, LifecycleError, MigrationError
+from sanic_ms.exception import ConfigError, LifecycleError, MigrationError, StatementError
 from sanic_ms.migrations.runner import opened
 from sanic_ms.testing import TestClient, fresh_databases
 from sanic_ms.values import DatabaseURL
+from sanic_ms.values.table_sets import TableSet
 
 Make = Callable[..., Service]
 
@@ -194,3 +195,28 @@ def test_one_database_is_not_used_by_two_threads(make: Make, migrations: Path) -
     for thread in threads:
         thread.join(60)
     assert counts == [2] * 9
+
+
+async def test_tables_of_packages_are_made_first(
+    make: Make, migrations: Path, tmp_path: Path, any_database_url: str
+) -> None:
+    """With the service's migrations, and, where it has none, with its models."""
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    (folder / "0001_entries.py").write_text(MIGRATION.replace("things", "acme_audit_entries"))
+    tables = TableSet("acme.audit", folder)
+    app = make(db_url="sqlite:///development.db", databases={"reports": "sqlite:///reports.db"})
+    app.framework_tables.use(tables)
+    app.framework_tables.use(tables, "reports")
+    for _ in range(2):
+        with fresh_databases(app, any_database_url):
+            async with TestClient(app):
+                for pool in (app.db, app.database("reports")):
+                    assert await pool.fetchval("SELECT count(*) FROM acme_audit_entries") == 1
+                    await pool.execute("DELETE FROM acme_audit_entries")
+                assert await app.db.fetchval("SELECT count(*) FROM things") == 1
+    without = make(db_url="sqlite:///development.db")
+    with fresh_databases(without, any_database_url):
+        async with TestClient(without):
+            with pytest.raises(StatementError):
+                await without.db.fetchval("SELECT count(*) FROM acme_audit_entries")

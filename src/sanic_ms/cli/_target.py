@@ -16,9 +16,13 @@ from sanic_ms.exception import SanicMSError
 if TYPE_CHECKING:
     from sanic_ms.service import Service
 
-__all__ = ["DEFAULT_TARGET", "enter", "load_service"]
+__all__ = ["DEFAULT_TARGET", "NoServiceError", "enter", "load_service"]
 
 DEFAULT_TARGET = "server:app"
+
+
+class NoServiceError(CommandError):
+    """The module is there, and holds no service."""
 
 
 def enter(directory: Path | None) -> None:
@@ -99,7 +103,7 @@ def _only_service(module: ModuleType, name: str) -> Service:
     if len(services) == 1:
         return next(iter(services.values()))
     if not services:
-        raise CommandError(f"{_file(module)} holds no Service (write app = Service('name'))")
+        raise NoServiceError(f"{_file(module)} holds no Service (write app = Service('name'))")
     choices = ", ".join(f"{name}:{key}" for key in sorted(found))
     raise CommandError(f"{_file(module)} holds several services; choose one of {choices}")
 
@@ -117,7 +121,7 @@ def _checked(value: Any, target: str) -> Service:
     from sanic_ms.service import Service
 
     if not isinstance(value, Service):
-        raise CommandError(f"{target} is a {type(value).__name__}, not a sanic_ms.Service")
+        raise NoServiceError(f"{target} is a {type(value).__name__}, not a sanic_ms.Service")
     return value
 
 

@@ -211,15 +211,22 @@ async def _database(service: Service, name: str) -> CheckFinding:
 
 def _migrations(service: Service, name: str) -> CheckFinding:
     from sanic_ms.migrations.pending import describe, folder_of, unapplied
+    from sanic_ms.service.required_tables import lasting_database, up_command
 
     label = f"migrations {name}"
-    folder = folder_of(service.settings, name)
-    if not folder.is_dir():
+    folder, sets = folder_of(service.settings, name), service.framework_tables.of(name)
+    if not folder.is_dir() and not sets:
         return CheckFinding(label, f"there is no folder {folder}")
     try:
-        left = unapplied(service.settings, name)
+        if sets:
+            lasting_database(service, name)
+        left = unapplied(service.settings, name, sets)
+    except ConfigError as exc:
+        return CheckFinding(label, str(exc), _WRONG)
     except SanicMSError as exc:
         return CheckFinding(label, str(exc), _FAILED)
     if left:
-        return CheckFinding(label, describe(left, name), _FAILED)
-    return CheckFinding(label, f"all of {folder} are applied")
+        command = up_command(service, name) if sets else None
+        return CheckFinding(label, describe(left, name, command), _FAILED)
+    places = [tables.name for tables in sets] + ([str(folder)] if folder.is_dir() else [])
+    return CheckFinding(label, f"all of {', '.join(places)} are applied")

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sanic_ms.cli._errors import CommandError
-from sanic_ms.cli._target import enter
+from sanic_ms.cli._target import DEFAULT_TARGET, NoServiceError, enter, load_service
 from sanic_ms.exception import DatabaseUnavailable, MigrationFailed, SanicMSError
 
 if TYPE_CHECKING:
     from sanic_ms.config import Loaded
+    from sanic_ms.values.table_sets import TableSet
 
 __all__ = ["app", "create", "diff", "down", "make", "sql", "status", "up"]
 
@@ -56,6 +59,21 @@ Models = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        metavar="TARGET",
+        help="The service, as module:attribute, whose packages need tables too; default "
+        f"{DEFAULT_TARGET}, where there is one.",
+    ),
+]
+NoService = Annotated[
+    bool,
+    typer.Option(
+        "--no-service", help="Load no service: leave out the tables of the framework's packages."
+    ),
+]
 Wait = Annotated[
     float, typer.Option("--wait", min=0, help="Seconds to wait for another process that migrates.")
 ]
@@ -147,9 +165,12 @@ def up(
     database: Database = None,
     migrations: Migrations = None,
     directory: Folder = None,
+    service: Target = None,
+    no_service: NoService = False,
     as_json: Json = False,
 ) -> None:
-    """Apply the pending migrations.
+    """Apply the pending migrations: first those of the framework's packages that the service uses,
+    then its own.
 
     Many may run at once: one applies, the others wait for it. Exit codes: 0 done, or nothing to do;
     1 a migration failed; 2 not possible, and nothing was changed.
@@ -158,6 +179,7 @@ def up(
         from sanic_ms.migrations import migrate
 
         place = _place(directory, url, database, migrations)
+        sets = _sets(service, database, load=not no_service)
         names = migrate(
             place.url,
             place.migrations,
@@ -166,6 +188,7 @@ def up(
             lock_timeout=wait,
             out_of_order=out_of_order,
             fake=fake,
+            sets=sets,
         )
     _print_names("recorded" if fake else "applied", names, as_json, "nothing to do: up to date")
 
@@ -205,6 +228,8 @@ def status(
     database: Database = None,
     migrations: Migrations = None,
     directory: Folder = None,
+    service: Target = None,
+    no_service: NoService = False,
     as_json: Json = False,
 ) -> None:
     """List every migration, applied or not.
@@ -215,7 +240,8 @@ def status(
         from sanic_ms.migrations import status as read_status
 
         place = _place(directory, url, database, migrations)
-        entries = read_status(place.url, place.migrations, table=place.table)
+        sets = _sets(service, database, load=not no_service)
+        entries = read_status(place.url, place.migrations, table=place.table, sets=sets)
     if as_json:
         _print_json(
             [
@@ -290,6 +316,8 @@ def sql(
     database: Database = None,
     migrations: Migrations = None,
     directory: Folder = None,
+    service: Target = None,
+    no_service: NoService = False,
     as_json: Json = False,
 ) -> None:
     """Print the SQL that up would run, and run none of it.
@@ -301,7 +329,10 @@ def sql(
         from sanic_ms.migrations.dryrun import planned_sql
 
         place = _place(directory, url, database, migrations)
-        planned = planned_sql(place.url, place.migrations, target=target, table=place.table)
+        sets = _sets(service, database, load=not no_service)
+        planned = planned_sql(
+            place.url, place.migrations, target=target, table=place.table, sets=sets
+        )
     if as_json:
         _print_json(
             [
@@ -362,6 +393,33 @@ def _place(
         models or settings.models,
         settings.migrations_table,
     )
+
+
+def _sets(target: str | None, database: str | None, *, load: bool) -> tuple[TableSet, ...]:
+    """The tables of the framework's packages that the service in the folder needs.
+
+    Raises:
+        CommandError: the service cannot be loaded.
+    """
+    if target is not None and not load:
+        raise CommandError("--service and --no-service: give one of them")
+    module = DEFAULT_TARGET.partition(":")[0]
+    here = PathFinder.find_spec(module, [str(Path.cwd())])
+    if not load or (target is None and (here is None or here.origin is None)):
+        return ()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            service = load_service(target or DEFAULT_TARGET)
+    except NoServiceError:
+        if target is None:  # a module that only has the name
+            return ()
+        raise
+    except (CommandError, SanicMSError) as exc:
+        raise CommandError(
+            f"{exc} (the service is loaded because its packages may need tables; --no-service "
+            "leaves them out)"
+        ) from exc
+    return service.framework_tables.of(database or "default")
 
 
 def _url(url: str | None, name: str | None, loaded: Loaded[Any]) -> str:

@@ -93,12 +93,15 @@ class PoolTransaction(Acquiring, eq=False):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        transaction = self._transaction
         try:
-            if self._transaction is not None:
-                await self._transaction.__aexit__(kind, exc, traceback)
+            if transaction is not None:
+                await transaction.leave(exc)
         finally:
             if self._connection is not None:
                 self._connection.give_back()
+            if transaction is not None and transaction.has_hooks:
+                await transaction.run_after_commit()
 
     def __await__(self) -> Generator[Any, None, Connection]:
         raise LifecycleError(

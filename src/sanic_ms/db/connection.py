@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any, TypeVar, cast
 
-import msgspec
-
-from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db import calls
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.calls import Call, Work
 from sanic_ms.db.failures import note_statement
+from sanic_ms.db.lent_session import LentSession
 from sanic_ms.db.rows import OpenRows, RowIterator, still_iterating
 from sanic_ms.db.sql.statement import Statement
-from sanic_ms.db.transaction import Transaction, transaction_options
+from sanic_ms.db.transaction import After, Before, Transaction, transaction_options
 from sanic_ms.exception import (
     DatabaseError,
     DatabaseUnavailable,
     LifecycleError,
+    QueryTimeout,
     StatementError,
-    TransactionConflict,
 )
-from sanic_ms.lifecycle import State
-
-if TYPE_CHECKING:
-    from sanic_ms.db.pool import ConnectionPool
 
 __all__ = ["Connection"]
 
 Result = TypeVar("Result")
 
 
-class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one for each acquire()
+class Connection(LentSession, eq=False):
     """A connection lent by a pool, by its `acquire` and its `transaction`.
 
     A statement is SQL text with ``$1``, ``$2`` …, on every database; or a Peewee query, or a
@@ -46,16 +40,6 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
     `DatabaseUnavailable` when the connection is lost, and the other errors of
     `sanic_ms.exception.DatabaseError` as the database answers.
     """
-
-    _pool: ConnectionPool
-    _session: Session | None
-    _request: RequestContext | None
-    _busy: bool = False
-    _fresh: bool = True
-    _cursors: list[OpenRows] = []
-    transactions: list[Transaction] = []
-
-    __repr__ = object.__repr__
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -196,6 +180,31 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         """
         return Transaction(self, transaction_options(isolation, readonly, deferrable))
 
+    def before_commit(self, function: Before) -> Before:
+        """`Transaction.before_commit` of the innermost transaction that is open here.
+
+        Raises:
+            LifecycleError: none is open.
+        """
+        return self._innermost("before_commit").before_commit(function)
+
+    def after_commit(self, function: After) -> After:
+        """`Transaction.after_commit` of the innermost transaction that is open here.
+
+        Raises:
+            LifecycleError: none is open.
+        """
+        return self._innermost("after_commit").after_commit(function)
+
+    def _innermost(self, kind: str) -> Transaction:
+        self.check_owned()
+        if not self.transactions:
+            raise LifecycleError(
+                f"{kind}() is for an open transaction, and none is open on this connection: call "
+                "it inside of `async with` pool.transaction()"
+            )
+        return self.transactions[-1]
+
     @property
     def raw(self) -> Any:
         """The driver library's own connection (asyncpg, sqlite3, asyncmy), for what is not here.
@@ -206,41 +215,7 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         session.changed = True
         return session.raw
 
-    @property
-    def request(self) -> RequestContext | None:
-        """The request that this connection works for: the one that the pool was given, else the one
-        that the current task serves."""
-        return self._request if self._request is not None else current_request.get()
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether its last statement has no answer because the session was lost."""
-        return self._session is not None and self._session.lost
-
-    def is_released(self) -> bool:
-        """Whether it went back to the pool."""
-        return self._session is None
-
     # --- for other modules of the package -------------------------------------------------------
-
-    @property
-    def session(self) -> Session:
-        """The physical connection.
-
-        Raises:
-            LifecycleError: the connection was released.
-        """
-        return self.check_owned()
-
-    def check_owned(self) -> Session:
-        """The session, or an error if it went back to the pool."""
-        session = self._session
-        if session is None:
-            raise LifecycleError(
-                "this connection was released to the pool: use it inside of the `async with` "
-                "that acquired it, and acquire another one for later"
-            )
-        return session
 
     async def begin(self, options: TransactionOptions) -> None:
         """Begin a transaction on the session."""
@@ -277,6 +252,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             await self._pool.watch.command("COMMIT", work)
         except DatabaseError as exc:  # of a constraint that is checked at the end
             exc.statement = exc.statement or "COMMIT"
+            if isinstance(exc, DatabaseUnavailable | QueryTimeout) and not session.unsent:
+                exc.detail += "; it is not known whether the transaction was committed"
             raise
         finally:
             self._busy = False
@@ -360,56 +337,6 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         finally:
             self._busy = False
 
-    def give_back(self) -> None:
-        """Go back to the pool without waiting: nearly always with a session that is at rest, which
-        the next may have at once. A second time does nothing."""
-        session = self._session
-        sessions = self._pool.lending
-        if (
-            session is None
-            or sessions is None
-            or self._busy
-            or self._cursors
-            or self.transactions
-            or not session.is_reusable()
-        ):
-            self._pool.give_back(self)
-            return
-        self._session = None
-        session.fresh = True
-        if sessions.waiters.queue:
-            sessions.hand_over(session)
-        else:
-            sessions.idle.append(session)
-
-    def detach(self) -> Session | None:
-        """Take the session away, for the pool; None if that was done before."""
-        session = self._session
-        if session is None:
-            return None
-        self._session = None
-        if self._busy:
-            session.give_up()
-        elif self._cursors:
-            session.unsettled = True
-            self._cursors.clear()
-        return session
-
-    def _usable(self) -> Session:
-        session = self._session
-        if session is None or self._busy:
-            self.check_owned()
-            raise LifecycleError(
-                "another task uses this connection: a connection does one thing at a time; "
-                "acquire one for each task"
-            )
-        if session.aborted and self.transactions:
-            raise TransactionConflict(
-                "the database has rolled this transaction back by itself after an earlier error "
-                "in it: leave its `async with`, and begin again"
-            )
-        return session
-
     async def _run(
         self, call: Call[Result], statement: object, args: Arguments, timeout: float | None
     ) -> Result:
@@ -464,33 +391,6 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         if not known.harmless:
             session.note(known)
         return session, known, args
-
-    async def _elsewhere(
-        self, work: Callable[[Session], Work[Result]], lost: Session, exc: DatabaseUnavailable
-    ) -> Result:
-        """The first statement on another session, where the one that was lent had been cut while
-        idle: the statement was never sent, so that nothing can happen twice. Else ``exc``.
-
-        Where one was cut others may have been, which is found out in the same way.
-        """
-        pool = self._pool
-        until = monotonic() + pool.acquire_timeout
-        for _ in range(pool.max_size):
-            left = until - monotonic()
-            if not (self._fresh and lost.unsent and left > 0 and pool.state is State.RUNNING):
-                break
-            changed, unproven = lost.changed, lost.unproven  # by the statement itself
-            settings = lost.settings
-            self._session = None
-            self._session = lost = await pool.exchange(lost, left)
-            lost.changed = lost.changed or changed
-            lost.unproven = lost.unproven | unproven
-            lost.settings = settings
-            try:
-                return await work(lost)
-            except DatabaseUnavailable as another:
-                exc = another
-        raise exc
 
     async def _settle_cursors(self) -> None:
         """Before another statement: close what was abandoned, and refuse what cannot be mixed."""

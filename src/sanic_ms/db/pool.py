@@ -16,8 +16,10 @@ from sanic_ms.db.builders import BuiltQuery, build, prepare_peewee
 from sanic_ms.db.connection import Connection
 from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.instrumentation import StatementInstrumentation
+from sanic_ms.db.lent_session import LentSession
 from sanic_ms.db.metrics import PoolMetrics
 from sanic_ms.db.reading import UNDONE, PlainRead, alone, together
+from sanic_ms.db.refusal import refusal
 from sanic_ms.db.rows import RowIterator
 from sanic_ms.db.scheduler import ReadScheduler
 from sanic_ms.db.session_settings import SettingsOf
@@ -442,7 +444,7 @@ class ConnectionPool(Component):
         """A session for the caller alone, waited for if need be."""
         sessions = self.lending
         if sessions is None or asyncio.get_running_loop() is not sessions.loop:
-            raise self._refusal()
+            raise refusal(self.name, self.state, self._pid)
         return sessions.take() or await sessions.wait(
             self.acquire_timeout if timeout is None else timeout
         )
@@ -453,7 +455,7 @@ class ConnectionPool(Component):
             self._sessions.take_back(lost)
         return await self.checkout(timeout)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: LentSession) -> None:
         """Take a connection back without waiting. A second time does nothing."""
         session = connection.detach()
         if session is None:
@@ -480,21 +482,3 @@ class ConnectionPool(Component):
         if math.isnan(timeout):
             raise ValueError("timeout=nan: give seconds, or math.inf for no limit")
         return None if timeout == math.inf else timeout
-
-    def _refusal(self) -> LifecycleError:
-        if self.state is State.NEW:
-            return LifecycleError(
-                f"the pool {self.name!r} has not started: `await pool.start()` first (a service "
-                "starts its own pools)"
-            )
-        if self.state is not State.RUNNING:
-            return LifecycleError(f"the pool {self.name!r} is {self.state.value}")
-        if os.getpid() != self._pid:
-            return LifecycleError(
-                f"the pool {self.name!r} was started in another process: start one in each "
-                "worker, after the fork"
-            )
-        return LifecycleError(
-            f"the pool {self.name!r} belongs to another event loop: a pool is used on the loop "
-            "that started it"
-        )

@@ -4,6 +4,7 @@ What they say is documented in the OpenAPI document and held at requests: `consu
 `produces` keeps undeclared keys out of the answer.
 """
 
+from sanic_ms.doc.containers import Dictionary, List, Object, Tuple
 from sanic_ms.doc.decorators import (
     consumes,
     deprecated,
@@ -20,14 +21,10 @@ from sanic_ms.doc.fields import (
     Boolean,
     Date,
     DateTime,
-    Dictionary,
     Field,
     Float,
     Integer,
-    List,
-    Object,
     String,
-    Tuple,
     read_only,
     write_only,
 )

@@ -7,24 +7,20 @@ else. The session is read-only besides, should a statement be mistaken for a que
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import peewee
+from playhouse import migrations as playhouse
 
 from sanic_ms.migrations.failure import described, place
-from sanic_ms.migrations.runner import (
-    HISTORY_TABLE,
-    existing,
-    load,
-    opened,
-    plan,
-    runner_for,
-)
+from sanic_ms.migrations.history import HISTORY_TABLE, TableSetRunner, runner_for
+from sanic_ms.migrations.runner import folder_beside, load, opened, plan, plan_of_set
 from sanic_ms.models.database import complete
 from sanic_ms.values import DatabaseURL
+from sanic_ms.values.table_sets import TableSet
 
 __all__ = ["Planned", "planned_sql"]
 
@@ -57,28 +53,35 @@ def planned_sql(
     *,
     target: str | None = None,
     table: str = HISTORY_TABLE,
+    sets: Iterable[TableSet] = (),
 ) -> list[Planned]:
     """The statements of each pending migration, its record in the history included.
 
     Args:
-        url, directory, target, table: As for `migrate`.
+        url, directory, target, table, sets: As for `migrate`.
 
     Raises:
         MigrationError, DatabaseUnavailable, ValueError: as for `migrate`.
     """
-    directory = existing(directory)
+    sets = tuple(sets)
+    folder = folder_beside(sets, directory, target)
     planned: list[Planned] = []
     with opened(url, create=False) as database:
-        runner = runner_for(database, directory, table)
-        pending = plan(runner, target, out_of_order=True)
+        pending: list[tuple[Any, playhouse.Migration]] = []
+        for tables in sets:
+            set_runner = TableSetRunner(database, tables)
+            pending += [(set_runner, row) for row in plan_of_set(set_runner)]
+        if folder is not None:
+            own = runner_for(database, folder, table)
+            pending += [(own, row) for row in plan(own, target, out_of_order=True)]
+        histories = {runner.table_name for runner, _ in pending if runner.History.table_exists()}
         _forbid_writing(database)
         recorder = _StatementRecorder(database)
-        creates_history = not runner.History.table_exists()
-        for migration in pending:
+        for runner, migration in pending:
             statements = recorder.start()
-            if creates_history:
+            if runner.table_name not in histories:
+                histories.add(runner.table_name)
                 runner.History.create_table(safe=False)
-                creates_history = False
             try:
                 load(migration).up(runner.migrator, database)
             except Exception as exc:

@@ -11,8 +11,9 @@ import peewee
 
 from sanic_ms.exception import MigrationError
 from sanic_ms.migrations.changes import Changes, SchemaChange, compare
+from sanic_ms.migrations.history import HISTORY_TABLE, runner_for
 from sanic_ms.migrations.render import EMPTY, render
-from sanic_ms.migrations.runner import HISTORY_TABLE, opened, plan, runner_for
+from sanic_ms.migrations.runner import opened, plan
 from sanic_ms.models.discovery import find_models
 from sanic_ms.values import DatabaseURL
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,29 +19,27 @@ from playhouse import migrations as playhouse
 
 from sanic_ms.exception import MigrationError
 from sanic_ms.migrations.failure import NOT_TRANSACTIONAL, described, explained, place
+from sanic_ms.migrations.history import HISTORY_TABLE, TableSetRunner, runner_for
 from sanic_ms.migrations.lock import LOCK_TIMEOUT, migration_lock
-from sanic_ms.migrations.operations import migrator_for
 from sanic_ms.models.database import connect, peewee_database
 from sanic_ms.values import DatabaseURL
+from sanic_ms.values.table_sets import TableSet, is_of_a_set
 
 __all__ = [
-    "HISTORY_TABLE",
     "MigrationEntry",
     "apply",
     "existing",
+    "folder_beside",
     "load",
     "migrate",
     "opened",
     "plan",
+    "plan_of_set",
     "rollback",
-    "runner_for",
     "status",
 ]
 
 log = logging.getLogger("sanic_ms.migrations")
-
-HISTORY_TABLE = "schema_migration"
-"""Where applied migrations are recorded unless another table is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class MigrationEntry:
     """One migration, as the folder and the database's record together know it.
 
     Attributes:
-        name: The file's name without ``.py``.
+        name: The file's name without ``.py``; in a table set, behind the set's name.
         state: ``"applied"``; ``"pending"``; ``"missing"``: applied, and its file is gone.
         applied_at: When, in UTC.
         problem: What is wrong with it and what to do, or None.
@@ -70,6 +68,7 @@ def migrate(
     lock_timeout: float = LOCK_TIMEOUT,
     out_of_order: bool = False,
     fake: bool = False,
+    sets: Iterable[TableSet] = (),
 ) -> list[str]:
     """Apply the pending migrations in order, each in a transaction where the database can.
 
@@ -85,6 +84,9 @@ def migrate(
         lock_timeout: Seconds to wait for another process that migrates. Default 60.
         out_of_order: Also apply one that is older than one already applied.
         fake: Record them as applied and run nothing: for a database whose tables exist already.
+        sets: Tables of the framework's packages. They come first, all of them and in full: the
+            target, the table and ``fake`` are about the files in the folder. With sets the folder
+            may be missing.
 
     Returns:
         The names applied, in order; empty if there was nothing to do.
@@ -96,15 +98,27 @@ def migrate(
         DatabaseUnavailable: the database cannot be reached.
         ValueError: the URL is not one of a database.
     """
-    directory = existing(directory)
+    sets = tuple(sets)
+    folder = folder_beside(sets, directory, target)
     with opened(url) as database:
-        runner = runner_for(database, directory, table)
+        runners = [TableSetRunner(database, tables) for tables in sets]
+        own = None if folder is None else runner_for(database, folder, table)
+
+        def pending() -> list[tuple[playhouse.Runner, list[playhouse.Migration]]]:
+            plans = [(runner, plan_of_set(runner)) for runner in runners]
+            if own is not None:
+                plans.append((own, plan(own, target, out_of_order=out_of_order)))
+            return plans
+
         # Without the lock first: most starts find nothing to do and need not wait.
-        if not plan(runner, target, out_of_order=out_of_order):
+        if not any(rows for _, rows in pending()):
             return []
         with migration_lock(database, lock_timeout):
-            pending = plan(runner, target, out_of_order=out_of_order)
-            return apply(runner, pending, "up", fake=fake)
+            return [
+                name
+                for runner, rows in pending()
+                for name in apply(runner, rows, "up", fake=fake and runner is own)
+            ]
 
 
 def rollback(
@@ -118,11 +132,17 @@ def rollback(
     """Take back the last applied migration, or all back to ``target``, that one included.
 
     The arguments and errors are those of `migrate`; a migration without ``down()``, or one whose
-    file is gone, is a `MigrationError`, raised before anything is taken back.
+    file is gone, is a `MigrationError`, raised before anything is taken back. Tables of the
+    framework's packages are left alone.
 
     Returns:
         The names taken back, the newest first.
     """
+    if target is not None and is_of_a_set(target):
+        raise MigrationError(
+            f"{target!r} is not an applied migration of the service: only its own are taken back, "
+            "and tables of the framework's packages are left alone"
+        )
     directory = existing(directory)
     with opened(url) as database:
         runner = runner_for(database, directory, table)
@@ -148,18 +168,24 @@ def rollback(
 
 
 def status(
-    url: str | DatabaseURL, directory: str | Path = "migrations", *, table: str = HISTORY_TABLE
+    url: str | DatabaseURL,
+    directory: str | Path = "migrations",
+    *,
+    table: str = HISTORY_TABLE,
+    sets: Iterable[TableSet] = (),
 ) -> list[MigrationEntry]:
-    """Every migration in the folder or the record, in order.
+    """Every migration of the sets, in the folder or in the record, in order.
 
     Raises:
-        MigrationError: there is no such folder.
+        MigrationError: there is no such folder, and no set.
         DatabaseUnavailable: the database cannot be reached.
     """
-    directory = existing(directory)
+    sets = tuple(sets)
+    folder = folder_beside(sets, directory)
     with opened(url, create=False) as database:
-        rows = runner_for(database, directory, table).status()
-    problems = _problems(rows)
+        rows = [row for tables in sets for row in TableSetRunner(database, tables).status()]
+        own = [] if folder is None else runner_for(database, folder, table).status()
+    problems = _problems(own)
     return [
         MigrationEntry(
             row.name,
@@ -167,7 +193,7 @@ def status(
             _in_utc(row.applied),
             problems[row.name].text if row.name in problems else None,
         )
-        for row in rows
+        for row in [*rows, *own]
     ]
 
 
@@ -191,26 +217,6 @@ def opened(url: str | DatabaseURL, *, create: bool = True) -> Iterator[peewee.Da
         with contextlib.suppress(peewee.PeeweeException):
             database.close()
         database.dispose()
-
-
-def runner_for(
-    database: peewee.Database, directory: str | Path, table: str = HISTORY_TABLE
-) -> playhouse.Runner:
-    """Peewee's runner, with this package's migrator and times in UTC."""
-    runner = playhouse.Runner(database, str(directory), table)
-    runner.migrator = migrator_for(database)
-
-    class History(database.Model):  # type: ignore[misc,name-defined]
-        # The columns are those of Peewee's own runner, so that its tool reads the table as well.
-        name = peewee.CharField(unique=True)
-        applied = peewee.DateTimeField(default=lambda: datetime.now(UTC).replace(tzinfo=None))
-
-        class Meta:
-            legacy_table_names = False
-            table_name = table
-
-    runner.History = History
-    return runner
 
 
 def apply(
@@ -268,9 +274,25 @@ def plan(
         problem = problems.get(row.name)
         if problem is not None and not (out_of_order and problem.is_order):
             raise MigrationError(f"{row.name}: {problem.text}")
-        if not callable(getattr(load(row), "up", None)):
-            raise MigrationError(f"{row.path} defines no up(migrator, db)")
+        _check_up(row)
     return pending
+
+
+def plan_of_set(runner: TableSetRunner) -> list[playhouse.Migration]:
+    """The pending migrations of a table set, each one loaded once to see that it can be.
+
+    Raises:
+        MigrationError: one cannot be loaded.
+    """
+    pending = [row for row in runner.status() if not row.applied]
+    for row in pending:
+        _check_up(row)
+    return pending
+
+
+def _check_up(row: playhouse.Migration) -> None:
+    if not callable(getattr(load(row), "up", None)):
+        raise MigrationError(f"{row.path} defines no up(migrator, db)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +341,19 @@ def existing(directory: str | Path) -> Path:
             f"there is no folder {folder.absolute()}: sanic-ms db make writes the first migration"
         )
     return folder
+
+
+def folder_beside(
+    sets: tuple[TableSet, ...], directory: str | Path, target: str | None = None
+) -> Path | None:
+    """The folder of the application's migrations; None if it is missing and there are sets.
+
+    Raises:
+        MigrationError: it is missing, and there is nothing else to do.
+    """
+    if sets and target is None and not Path(directory).is_dir():
+        return None
+    return existing(directory)
 
 
 def _resolve(target: str, names: list[str], kind: str) -> str:

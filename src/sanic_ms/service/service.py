@@ -45,12 +45,14 @@ from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
 from sanic_ms.service.plugins import Plugins
 from sanic_ms.service.registration import Registration
+from sanic_ms.service.required_tables import RequiredTables
 from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
 from sanic_ms.telemetry.tracing import Tracing
 from sanic_ms.values.response_headers import DefaultHeaders
+from sanic_ms.values.table_sets import TableSets
 
 __all__ = ["Service"]
 
@@ -118,6 +120,8 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         self._envelope = envelope
         self._extensions = Extensions(self, settings)
         self._databases = Databases(lambda: self.loaded, self.metrics)
+        self.framework_tables = TableSets()
+        self._required_tables = RequiredTables(self)
         self._tracing: Tracing | None = None
         self._observer: Instrumentation | None = None
         self._late = LateComponents(self.lifecycle)
@@ -393,6 +397,8 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
             handler = EnvelopeErrorHandler(self.envelope)
             handler.cached_handlers.update(self.error_handler.cached_handlers)
             self.error_handler = handler
+        if self.framework_tables:
+            self.lifecycle.add(self._required_tables, first=True)
         admin = self._admin.listener(shared=settings.workers != 1 or bool(self.asgi))
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
@@ -439,6 +445,7 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
 
     async def _lead_event(self, concern: str, action: str, loop: Any) -> None:
         if (concern, action) == ("init", "before"):
+            self.framework_tables.seal()
             await self.lifecycle.start()
             try:
                 await super()._server_event(concern, action, loop)

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sanic_ms.config import Settings
 from sanic_ms.exception import ConfigError, DatabaseUnavailable
 from sanic_ms.migrations.creation import server_of
 from sanic_ms.migrations.runner import migrate, opened
@@ -33,6 +32,7 @@ from sanic_ms.service import Service
 from sanic_ms.testing.exclusive import occupied
 from sanic_ms.testing.reconfigure import reconfigured
 from sanic_ms.values import DatabaseURL
+from sanic_ms.values.table_sets import TableSet
 
 __all__ = [
     "SERVER_VARIABLE",
@@ -107,7 +107,8 @@ def fresh_databases(app: Service, server: str | None = None) -> Iterator[dict[st
 
     ``DB_URL`` gets the migrations of the setting ``MIGRATIONS``, those of ``DATABASES`` the ones in
     the folder of their name below it. Where there is no such folder, the tables of the models that
-    ``MODELS`` names are made. Enter it before the service starts; leave it after it stopped.
+    ``MODELS`` names are made. The tables of the framework's packages that the service uses are made
+    before. Enter it before the service starts; leave it after it stopped.
 
     Args:
         app: The service. Its settings are read; in the block they name the fresh databases.
@@ -126,7 +127,7 @@ def fresh_databases(app: Service, server: str | None = None) -> Iterator[dict[st
     with occupied(app):
         place = _server(server)
         known = _databases.setdefault(app, {})
-        for name, filling in _fillings(app.settings).items():
+        for name, filling in _fillings(app).items():
             key = place.url, name
             if key not in known:
                 known[key] = FreshDatabase(place, *filling)
@@ -189,18 +190,22 @@ def _server(given: str | None) -> DatabaseURL:
     return server_of(url)
 
 
-def _fillings(settings: Settings) -> dict[str, tuple[str, Fill]]:
+def _fillings(app: Service) -> dict[str, tuple[str, Fill]]:
     """For each database of a service: a name for what it is filled with, and what fills it."""
+    settings = app.settings
     folder, table = Path(settings.migrations).absolute(), settings.migrations_table
     found: dict[str, tuple[str, Fill]] = {}
     for name in (["default"] if settings.db_url else []) + sorted(settings.databases):
         own = folder if name == "default" else folder / name
+        sets = app.framework_tables.of(name)
+        shared = ",".join(f"{tables.name}={tables.directory}" for tables in sets)
         if own.is_dir():
-            found[name] = f"{own}:{table}", partial(migrate, directory=own, table=table)
+            fill = partial(migrate, directory=own, table=table, sets=sets)
+            found[name] = f"{own}:{table}:{shared}", fill
         else:
             models = _existing(settings.models) if name == "default" else []
-            key = f"{folder.parent}:{','.join(models)}"
-            found[name] = key, partial(_create_tables, modules=models)
+            key = f"{folder.parent}:{','.join(models)}:{shared}"
+            found[name] = key, partial(_create_tables, folder=own, modules=models, sets=sets)
     return found
 
 
@@ -216,7 +221,11 @@ def _settings_for(urls: dict[str, str]) -> dict[str, Any]:
     return keywords
 
 
-def _create_tables(url: str, modules: Iterable[str]) -> None:
+def _create_tables(
+    url: str, folder: Path, modules: Iterable[str], sets: Sequence[TableSet]
+) -> None:
+    if sets:
+        migrate(url, folder, sets=sets)
     models = find_models(modules)
     with opened(url) as database, database.bind_ctx(models):
         database.create_tables(models)

@@ -1,4 +1,4 @@
-"""Values that several packages share: a route's declarations, pages, database URLs."""
+"""Values that several packages share: a route's declarations, pages, database URLs, table sets."""
 
 from sanic_ms.values.dsn import DatabaseURL
 from sanic_ms.values.page import Page, Pagination
@@ -9,6 +9,7 @@ from sanic_ms.values.route import (
     RouteSpec,
     route_spec,
 )
+from sanic_ms.values.table_sets import TableSet
 
 __all__ = [
     "DatabaseURL",
@@ -18,5 +19,6 @@ __all__ = [
     "Pagination",
     "ResponseSpec",
     "RouteSpec",
+    "TableSet",
     "route_spec",
 ]
