@@ -10,9 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from sanic_ms.config import Settings as Settings
     from sanic_ms.config import load_config as load_config
-    from sanic_ms.http.request import Request as Request
+    from sanic_ms.http.request import Request as RequestOf
     from sanic_ms.lifecycle import Component as Component
     from sanic_ms.lifecycle import Health as Health
     from sanic_ms.service import Service as Service
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from sanic_ms.values.page import Pagination as Pagination
 
     from . import doc as doc
+
+    ServiceT_co = TypeVar("ServiceT_co", bound=Service, default=Service, covariant=True)
+    # It is named here because packages below the service do not know it.
+    Request = RequestOf[ServiceT_co]
 
 __all__ = [
     "Component",

@@ -36,10 +36,11 @@ _VARIABLES = ("SETTINGS", "TOML")
 _LONGEST_SHOWN = 100
 
 S = TypeVar("S", bound=Settings)
+S_co = TypeVar("S_co", bound=Settings, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Generic[S]):
+class Loaded(Generic[S_co]):
     """Settings, and where each came from.
 
     Attributes:
@@ -50,7 +51,7 @@ class Loaded(Generic[S]):
             upper-case name, as they stood there. They become entries of ``app.config``.
     """
 
-    settings: S
+    settings: S_co
     sources: dict[str, str]
     extra: dict[str, Any]
 

@@ -9,10 +9,11 @@ import functools
 import logging
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
+from typing_extensions import TypeVar as DefaultTypeVar
 
 from sanic_ms.config import Loaded, Settings
 from sanic_ms.container import Container, Scope
@@ -41,7 +42,9 @@ from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
 from sanic_ms.service.registration import Registration
+from sanic_ms.service.settings_type import check_settings_type, settings_type
 from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
+from sanic_ms.service.typed import TypedSanic
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -53,9 +56,10 @@ __all__ = ["Service"]
 log = logging.getLogger("sanic_ms.service")
 
 T = TypeVar("T")
+SettingsT_co = DefaultTypeVar("SettingsT_co", bound=Settings, default=Settings, covariant=True)
 
 
-class Service(ExtendableSanic, TaskKeepingSanic):
+class Service(TypedSanic, ExtendableSanic, TaskKeepingSanic, Generic[SettingsT_co]):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -64,6 +68,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
     Args:
         name: The service's name, as others call it.
         settings: The class of the settings; a subclass of `Settings` adds an application's own.
+            Default: what ``class Shop(Service[ShopSettings])`` names, or `Settings`.
         envelope: The form of the answers; default what the setting ``ENVELOPE`` names.
         servers: URLs of the service in its document, or server objects as OpenAPI writes them.
         security_schemes: What `doc.security` may name, as OpenAPI writes it: ``{"key": {"type":
@@ -80,7 +85,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         self,
         name: str,
         *,
-        settings: type[Settings] = Settings,
+        settings: type[SettingsT_co] | None = None,
         envelope: Envelope | None = None,
         servers: Sequence[str | Mapping[str, Any]] = (),
         security_schemes: Mapping[str, Mapping[str, Any]] | None = None,
@@ -91,6 +96,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
             raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
+        settings = settings or settings_type(type(self))
         self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
@@ -107,7 +113,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         self.container = Container((RequestContext, Request, self.request_class))
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
-        self._loaded: Loaded[Any] | None = None
+        self._loaded: Loaded[SettingsT_co] | None = None
         self._envelope = envelope
         self._extensions = Extensions(self, settings)
         self._databases = Databases(lambda: self.loaded, self.metrics)
@@ -120,22 +126,16 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
-    if TYPE_CHECKING:  # so that type checkers allow the attributes that applications set
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __setattr__(self, name: str, value: Any) -> None: ...
-
     # --- settings ------------------------------------------------------------------------------
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SettingsT_co:
         """The settings, read on first use.
 
         Raises:
             ConfigError: a value is wrong. One line says which, where it stands and what it may be.
         """
-        return cast(Settings, self.loaded.settings)
+        return self.loaded.settings
 
     def configure(self, **keywords: Any) -> None:
         """Set settings from code; they win over every other source.
@@ -158,9 +158,10 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         return {**self._configuration.changes, **self._settings_keywords}
 
     @property
-    def loaded(self) -> Loaded[Any]:
+    def loaded(self) -> Loaded[SettingsT_co]:
         """The settings with the source of each, and what the sources hold besides."""
         if self._loaded is None:
+            check_settings_type(self, self._settings_class)
             self._configuration = self._configuration.of(self.config)
             self._loaded = self._configuration.load(self._settings_keywords)
         return self._loaded
