@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from urllib.parse import unquote_plus
 
 from sanic import Request
@@ -22,8 +21,10 @@ def query_of(request: Request) -> Query:
         BadRequest: it is not UTF-8, as `parse_query`.
     """
     query = parse_query(request.raw_url.partition(b"?")[2].partition(b"#")[0])
-    with contextlib.suppress(AttributeError):  # Sanic's own request has no place for it
+    try:
         request.parsed_query = query  # type: ignore[attr-defined]
+    except AttributeError:  # Sanic's own request has no place for it
+        pass
     return query
 
 
