@@ -203,6 +203,26 @@ def test_a_folder_that_is_named_must_exist(tmp_path: Path) -> None:
     assert load_settings(env={}, directory=tmp_path).settings.port == 9001
 
 
+def test_a_folder_that_cannot_be_listed_is_asked_by_name(
+    load: Load, secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems open a secret to a service, and do not list the others for it."""
+    (secrets / "port").write_text("9001")
+    (secrets / "shop_host").write_text("h")
+
+    def refuse(self: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    settings = load(env_prefix="shop_").settings
+    assert (settings.port, settings.host) == (9001, "h")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert message(load) == f"the folder of secrets {secrets}: Permission denied"
+    (secrets / "port").unlink()
+    monkeypatch.setattr("sanic_ms.config.load.DEFAULT_FOLDER", str(secrets))
+    assert load_settings(env={}, directory=secrets.parent).settings.port == 8000
+
+
 def test_values_of_files_are_masked_as_secrets(load: Load, secrets: Path) -> None:
     """Whatever the setting's name; in messages as well."""
     (secrets / "api_title").write_text("hidden")

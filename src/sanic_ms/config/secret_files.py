@@ -112,23 +112,29 @@ def from_folder(
         path: The folder.
         kind: The class of the settings.
         prefixes: As for `from_environment`.
-        required: False takes a missing folder as an empty one.
+        required: False takes a folder that is missing or closed to this user as an empty one.
 
     Raises:
-        ConfigError: the folder is missing and required or cannot be listed, or a name is there in
-            both cases.
+        ConfigError: the folder is required and missing or closed, or a name is there in both
+            cases.
     """
+    names = {
+        prefix + field.upper() for prefix in ("", *prefixes) for field in kind.__struct_fields__
+    }
     try:
         entries = sorted(entry for entry in path.iterdir() if not entry.is_dir())
     except (FileNotFoundError, NotADirectoryError) as exc:
         if not required:
             return {}
         raise ConfigError(f"the folder of secrets {path}: {exc.strerror}") from None
+    except PermissionError as exc:
+        # Some systems let a user open the files of the folder and not list them.
+        if required and not os.access(path, os.X_OK):
+            raise ConfigError(f"the folder of secrets {path}: {exc.strerror}") from None
+        spellings = (path / spelling for name in names for spelling in (name.lower(), name))
+        entries = sorted(entry for entry in spellings if os.path.lexists(entry))
     except OSError as exc:
         raise ConfigError(f"the folder of secrets {path} cannot be read: {exc.strerror}") from None
-    names = {
-        prefix + field.upper() for prefix in ("", *prefixes) for field in kind.__struct_fields__
-    }
     files: Layer = {}
     for entry in entries:
         name = entry.name.upper()

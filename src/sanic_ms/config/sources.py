@@ -119,7 +119,8 @@ def from_secrets(
     path: Path, prefixes: Sequence[str], kind: type[Settings], *, required: bool
 ) -> Layer:
     """The files of a folder of secrets as a layer; see `from_folder`."""
-    return _prefixed_first(from_folder(path, kind, prefixes, required=required), prefixes)
+    upper = [prefix.upper() for prefix in prefixes]  # as the names of the files are taken
+    return _prefixed_first(from_folder(path, kind, upper, required=required), upper)
 
 
 def from_keywords(keywords: Mapping[str, Any], source: str = "keyword") -> Layer:
