@@ -65,9 +65,17 @@ run: $(RUN_STAMP)
 PURE_TESTS := tests/http tests/server/process/test_shutdown.py tests/service tests/telemetry \
 	tests/native/test_compiled.py tests/test_loggers.py tests/wire
 
+# The type checker of many editors; where it is not installed, its test is skipped.
+PYRIGHT := 1.1.414
+$(VENV)/.pyright-$(PYRIGHT): | $(BIN)/python
+	@command -v npm >/dev/null || { echo 'note: there is no npm; the test with pyright is skipped'; exit 0; }; \
+		mkdir -p "$(VENV)/pyright" && npm install --silent --no-audit --no-fund \
+		--prefix "$(VENV)/pyright" pyright@$(PYRIGHT) && touch "$@" || \
+		echo 'note: npm could not install pyright; the test with it is skipped'
+
 # The tests start some hundreds of processes; each would compile all of the source where an image
 # forbids bytecode.
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.pyright-$(PYRIGHT)
 	@"$(BIN)/python" -m compileall -q src  # once, and not by each of the processes that tests start
 	@"$(BIN)/python" -m pytest -n auto --dist worksteal $(ARGS)
 	@$(if $(ARGS),,SANIC_MS_PURE=1 "$(BIN)/python" -m pytest -n auto --dist worksteal -q $(PURE_TESTS))

@@ -62,13 +62,13 @@ PACKAGES = {
     "auth": Package(3, "sessions"),
     "jobs": Package(3),
     # ---
-    "http": Package(4, "", "sanic sanic_routing"),
+    "http": Package(4, "", "sanic sanic_routing typing_extensions"),
     "doc": Package(4, "", "sanic"),
     "openapi": Package(4, "doc", "sanic"),
     "websocket": Package(4, "", "sanic"),
     "server": Package(4, "", "sanic sanic_routing httptools uvloop websockets"),
     # ---
-    "service": Package(5, "", "sanic"),
+    "service": Package(5, "", "sanic typing_extensions"),
     # ---
     # Finds the service as the commands do.
     "testing": Package(

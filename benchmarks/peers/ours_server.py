@@ -86,8 +86,8 @@ async def lite(request: Request, id: int) -> Person:
 @app.get("/fan/<id:int>")
 async def fan(request: Request, id: int) -> Fan:
     city, role = await async_execute(
-        app.cities.cli(request).get_json(f"/cities/{id}"),
-        app.roles.cli(request).get_json(f"/roles/{id}"),
+        app.ctx.cities.cli(request).get_json(f"/cities/{id}"),
+        app.ctx.roles.cli(request).get_json(f"/roles/{id}"),
     )
     return {"id": id, "city": city, "role": role}
 
@@ -147,8 +147,8 @@ async def layers(request: Request, id: int) -> Person:
 @app.before_server_start
 async def connect(app: Service) -> None:
     if shared.CITIES:
-        app.cities = Client("cities", url=shared.CITIES, app=app)
-        app.roles = Client("roles", url=shared.ROLES, app=app)
+        app.ctx.cities = Client("cities", url=shared.CITIES, app=app)
+        app.ctx.roles = Client("roles", url=shared.ROLES, app=app)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from sanic_ms.commands import command as command
     from sanic_ms.config import Settings as Settings
     from sanic_ms.config import load_config as load_config
     from sanic_ms.context import current_service as current_service
-    from sanic_ms.http.request import Request as Request
+    from sanic_ms.http.request import Request as RequestOf
     from sanic_ms.lifecycle import Component as Component
     from sanic_ms.lifecycle import Health as Health
     from sanic_ms.service import Plugin as Plugin
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from sanic_ms.values.page import Pagination as Pagination
 
     from . import doc as doc
+
+    ServiceT_co = TypeVar("ServiceT_co", bound=Service, default=Service, covariant=True)
+    # It is named here because packages below the service do not know it.
+    Request = RequestOf[ServiceT_co]
 
 __all__ = [
     "Component",

@@ -108,7 +108,7 @@ class Container:
     async def _get(self, key: Any, request: Any, made: dict[Any, Any]) -> Any:
         provider = self._providers.get(key)
         if provider is None:
-            if request is not None and key in self._request_types:
+            if request is not None and self._is_request(key):
                 return request
             raise TypeError(f"no {_name(key)} is provided: service.provide({_name(key)}, …)")
         if provider.ready:
@@ -140,12 +140,16 @@ class Container:
         value = provider.make(**arguments)
         return await value if inspect.isawaitable(value) else value
 
+    def _is_request(self, key: Any) -> bool:
+        """Whether a type is one of requests; ``Request[Shop]`` is."""
+        return (typing.get_origin(key) or key) in self._request_types
+
     def _check(self, key: Any, path: tuple[Any, ...], checked: set[Any]) -> None:
         way = " -> ".join(_name(entry) for entry in (*path, key))
         if key in path:
             raise TypeError(f"{way}: a circle")
         provider = self._providers.get(key)
-        of_request = key in self._request_types if provider is None else provider.scope == "request"
+        of_request = self._is_request(key) if provider is None else provider.scope == "request"
         if provider is None and not of_request:
             raise TypeError(f"{way}: no {_name(key)} is provided")
         if path and of_request and self._providers[path[-1]].scope == "singleton":

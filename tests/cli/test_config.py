@@ -29,6 +29,29 @@ def test_every_setting_is_shown_with_its_source(command: Command, tmp_path: Path
     assert "hunter2" not in done.stdout
 
 
+def test_secret_files_are_shown_by_their_path(command: Command, tmp_path: Path) -> None:
+    """Where a value came from, and nothing of it; a file that is missing is one line."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "admin_token").write_text("hunter2" * 3)
+    (tmp_path / "url").write_text("postgresql://u:p@hunter2/d\n")
+    variables = {"SANIC_MS_SECRETS_DIR": "secrets", "DB_URL_FILE": "url"}
+    done = command("config", "--json", **variables)
+    rows = json.loads(done.stdout)
+    assert "hunter2" not in done.stdout + done.stderr
+    assert rows["DB_URL"] == {
+        "value": "***",
+        "source": "environment variable DB_URL_FILE, file url",
+    }
+    assert rows["ADMIN_TOKEN"]["source"].endswith("secrets/admin_token")
+    (tmp_path / "url").unlink()
+    done = command("config", **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "sanic-ms: DB_URL (environment variable DB_URL_FILE, file url): the file cannot be read: "
+        "No such file or directory\n"
+    )
+
+
 def test_json_is_for_programs(command: Command, tmp_path: Path) -> None:
     """One object with values in their types; what JSON cannot hold is shown as text."""
     (tmp_path / "settings.py").write_text("from pathlib import Path\nPLACE = Path('x')\n")

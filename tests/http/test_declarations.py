@@ -309,12 +309,12 @@ async def test_web_sockets_have_decorators_too() -> None:
 
         return wrapper
 
-    @app.websocket("/read/<id:int>")  # type: ignore[untyped-decorator]
+    @app.websocket("/read/<id:int>")
     @inject
     async def read(request: Any, ws: Any, user: dict[str, Any], id: int, low: int = 0) -> None:
         await ws.send(f"{user['name']} {id} {low}")
 
-    @app.websocket("/left/<id:int>")  # type: ignore[untyped-decorator]
+    @app.websocket("/left/<id:int>")
     @sanic_handler
     async def left(request: Any, ws: Any, id: Item, low: int = 0) -> None:
         await ws.send(f"{id} {low}")

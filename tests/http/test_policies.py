@@ -37,7 +37,7 @@ def make(**settings: Any) -> Service:
 
         async def put(self, request: Any) -> Any: ...
 
-    @app.websocket("/ws")  # type: ignore[untyped-decorator]
+    @app.websocket("/ws")
     @doc.security()
     async def socket(request: Any, ws: Any) -> None: ...
 

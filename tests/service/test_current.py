@@ -79,7 +79,7 @@ def make_service(seen: dict[str, Any] | None = None) -> Service:
         assert done is not None
         return str(await done)
 
-    @app.websocket("/socket")  # type: ignore[untyped-decorator]
+    @app.websocket("/socket")
     async def talk(request: Any, ws: Any) -> None:
         await ws.send(current_service().name)
 
@@ -173,7 +173,7 @@ async def test_middleware_and_signals_have_it() -> None:
     async def before(request: Any) -> None:
         seen.append(current_service())
 
-    @app.on_response  # type: ignore[untyped-decorator]
+    @app.on_response
     async def after(request: Any, response: Any) -> None:
         seen.append(current_service())
 

@@ -47,7 +47,7 @@ async def test_success_is_what_a_handler_that_returns_the_data_gives(way: str) -
     """In the service's own envelope, with status and headers; a status without a body has none."""
     app = new()
 
-    @app.on_response  # type: ignore[untyped-decorator]
+    @app.on_response
     async def change(request: Any, response: HTTPResponse) -> HTTPResponse | None:
         match request.path:
             case "/data":

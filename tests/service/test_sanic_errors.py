@@ -392,7 +392,7 @@ async def test_an_error_of_a_web_socket_is_logged(caplog: pytest.LogCaptureFixtu
     not quiet there."""
     app = new()
 
-    @app.websocket("/ws")  # type: ignore[untyped-decorator]
+    @app.websocket("/ws")
     async def handler(request: Any, ws: Any) -> None:
         await ws.recv()
         raise exception.NotFound("no such room")

@@ -28,12 +28,12 @@ def make() -> Make:
         app.configure(services={"region-service": "http://127.0.0.1:1/v1"}, **settings)
 
         @app.before_server_start
-        async def connect(app: Service) -> None:
+        async def connect(app: Any) -> None:
             app.region = Client("region-service", app=app)
 
         @app.get("/cities/<id:int>", name="get_city")
         async def get_city(request: Any, id: int) -> Any:
-            return await app.region.cli(request).get_json(f"/cities/{id}")
+            return await request.app.region.cli(request).get_json(f"/cities/{id}")
 
         return app
 

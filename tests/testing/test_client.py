@@ -223,7 +223,7 @@ async def test_web_sockets(make: Make) -> None:
     """Both ways, and the refusal of one."""
     app = make()
 
-    @app.websocket("/ws")  # type: ignore[untyped-decorator]
+    @app.websocket("/ws")
     async def echo(request: Any, ws: Any) -> None:
         async for message in ws:
             await ws.send(message[::-1])

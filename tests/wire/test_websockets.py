@@ -551,16 +551,16 @@ def make_service() -> Service:
     app.provide(Greeter)
     app.provide(Absent)
 
-    @app.websocket("/greet/<name>")  # type: ignore[untyped-decorator]
+    @app.websocket("/greet/<name>")
     async def greet(request: Request, ws: Any, name: str, greeter: Greeter, times: int = 1) -> None:
         for _ in range(times):
             await ws.send(greeter.greet(name))
 
-    @app.websocket("/absent")  # type: ignore[untyped-decorator]
+    @app.websocket("/absent")
     async def absent(request: Request, ws: Any, service: Absent) -> None:
         await ws.send("not reached")
 
-    @app.websocket("/fails")  # type: ignore[untyped-decorator]
+    @app.websocket("/fails")
     async def failing(request: Request, ws: Any, greeter: Greeter) -> None:
         raise RuntimeError("on purpose")
 

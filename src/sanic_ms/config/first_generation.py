@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sanic_ms.config.sources import Given, Layer
+from sanic_ms.config.given import Given, Layer
 
 __all__ = ["MODULE_VARIABLE", "RENAMED", "SWAGGER", "renamed"]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any, Generic, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -15,10 +17,11 @@ import msgspec
 
 from sanic_ms.config import first_generation, sources
 from sanic_ms.config.convert import allowed, convert
+from sanic_ms.config.given import Given, Layer
 from sanic_ms.config.masking import MASK, mask
 from sanic_ms.config.safety import check_safety
-from sanic_ms.config.settings import PREFIX, Settings
-from sanic_ms.config.sources import Given, Layer
+from sanic_ms.config.secret_files import DEFAULT_FOLDER, SUFFIX, SecretFile
+from sanic_ms.config.settings import PREFIX, SANIC_PREFIX, Settings
 from sanic_ms.exception import ConfigError
 from sanic_ms.values import DatabaseURL
 
@@ -28,39 +31,50 @@ log = logging.getLogger("sanic_ms.config")
 
 MODULE_VARIABLE = f"{PREFIX}SETTINGS"
 TOML_VARIABLE = f"{PREFIX}TOML"
+SECRETS_VARIABLE = f"{PREFIX}SECRETS_DIR"
+PREFIX_NAME = "ENV_PREFIX"
 DEFAULT_MODULE = "settings"
 DEFAULT_TOML = "sanic-ms.toml"
 
 # Names without the prefix that are no settings, but are ours.
-_VARIABLES = ("SETTINGS", "TOML")
+_VARIABLES = ("SETTINGS", "TOML", "SECRETS_DIR", PREFIX_NAME)
 _LONGEST_SHOWN = 100
+_PREFIX_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 S = TypeVar("S", bound=Settings)
+S_co = TypeVar("S_co", bound=Settings, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Generic[S]):
+class Loaded(Generic[S_co]):
     """Settings, and where each came from.
 
     Attributes:
         settings: The checked values.
         sources: For each upper-case name, `extra` included: ``"default"``, ``"settings.py"``,
-            ``"sanic-ms.toml"``, ``".env line 3"``, ``"environment variable PORT"``, ``"keyword"``.
+            ``"sanic-ms.toml"``, ``"file /run/secrets/port"``, ``".env line 3"``, ``"environment
+            variable PORT"``, ``"environment variable PORT_FILE, file /etc/port"``, ``"keyword"``.
         extra: Values of the module, the TOML file and the keywords whose names are no setting, by
             upper-case name, as they stood there. They become entries of ``app.config``.
+        from_files: The upper-case names of the settings whose values are those of secret files.
     """
 
-    settings: S
+    settings: S_co
     sources: dict[str, str]
     extra: dict[str, Any]
+    from_files: frozenset[str] = frozenset()
 
     def masked(self) -> dict[str, Any]:
-        """Every value, `extra` included, by upper-case name, as it may be shown."""
+        """Every value, `extra` included, by upper-case name, as it may be shown: one of a secret
+        file as a secret, whatever its name."""
         kind = type(self.settings)
         values = {
             name.upper(): getattr(self.settings, name) for name in self.settings.__struct_fields__
         }
-        return {name: mask(name, value, kind) for name, value in (values | self.extra).items()}
+        return {
+            name: mask(name, value, kind, secret=name in self.from_files)
+            for name, value in (values | self.extra).items()
+        }
 
 
 @overload
@@ -68,11 +82,12 @@ def load_settings(
     *,
     keywords: Mapping[str, Any] | None = ...,
     config: Mapping[str, Any] | None = ...,
-    env_prefix: str | None = ...,
+    env_prefix: str | EllipsisType | None = ...,
     env: Mapping[str, str] | None = ...,
     directory: str | os.PathLike[str] | None = ...,
     module: str | None = ...,
     toml: str | os.PathLike[str] | None = ...,
+    secrets: str | os.PathLike[str] | None = ...,
 ) -> Loaded[Settings]: ...
 @overload
 def load_settings(
@@ -80,41 +95,49 @@ def load_settings(
     *,
     keywords: Mapping[str, Any] | None = ...,
     config: Mapping[str, Any] | None = ...,
-    env_prefix: str | None = ...,
+    env_prefix: str | EllipsisType | None = ...,
     env: Mapping[str, str] | None = ...,
     directory: str | os.PathLike[str] | None = ...,
     module: str | None = ...,
     toml: str | os.PathLike[str] | None = ...,
+    secrets: str | os.PathLike[str] | None = ...,
 ) -> Loaded[S]: ...
 def load_settings(
     cls: type[Any] = Settings,
     *,
     keywords: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
-    env_prefix: str | None = "SANIC_",
+    env_prefix: str | EllipsisType | None = ...,
     env: Mapping[str, str] | None = None,
     directory: str | os.PathLike[str] | None = None,
     module: str | None = None,
     toml: str | os.PathLike[str] | None = None,
+    secrets: str | os.PathLike[str] | None = None,
 ) -> Loaded[Any]:
     """Read every source and check the result. It keeps nothing, so calling it again reads again.
 
-    Each layer wins over those before it: defaults, the settings module, the TOML file, the ``.env``
-    file, the environment, ``config``, ``keywords``. Only the value that wins is checked. An unknown
-    name that is nearly a setting's is warned of in the log ``sanic_ms.config``.
+    Each layer wins over those before it: defaults, the settings module, the TOML file, the folder
+    of secrets, the ``.env`` file, the environment, ``config``, ``keywords``. Only the value that
+    wins is checked, or read where it stands in a secret file. An unknown name that is nearly a
+    setting's is warned of in the log ``sanic_ms.config``.
 
     Args:
         cls: The settings to load; a subclass of `Settings` for typed settings of your own.
         keywords: The highest layer; names in lower or upper case.
         config: What code has set on Sanic's ``app.config``, likewise.
-        env_prefix: What Sanic's variables begin with: a name with it wins over the bare one, and
-            one with ``SANIC_MS_`` over both. Default ``SANIC_``; None: there are none.
+        env_prefix: What the application's variables begin with: a name with it wins over the bare
+            one, and one with ``SANIC_MS_`` over both. None: there are none. Default
+            ``SANIC_MS_ENV_PREFIX`` of the environment or ``.env``, then ``ENV_PREFIX`` of the TOML
+            file or the settings module, then ``SANIC_``.
         env: The environment. Default ``os.environ``.
         directory: The folder of the module and the files. Default the working directory.
         module: The settings module. Default ``SANIC_MS_SETTINGS`` of the environment or ``.env``;
             then ``settings``, which may be missing. A module that was named may not.
         toml: The TOML file. Default ``SANIC_MS_TOML`` of the environment or ``.env``; then
             ``sanic-ms.toml``, which may be missing. A file that was named may not.
+        secrets: The folder of secrets, whose files have the names of settings. Default
+            ``SANIC_MS_SECRETS_DIR`` of the environment or ``.env``; then ``/run/secrets``, which
+            may be missing. A folder that was named may not.
 
     Raises:
         ConfigError: a value or a source is wrong. One line that names the setting, the value
@@ -132,10 +155,16 @@ def load_settings(
         sources.from_module(module or DEFAULT_MODULE, folder, required=module is not None),
         sources.from_toml(folder / (toml or DEFAULT_TOML), required=toml is not None),
     )
+    if env_prefix is ...:
+        env_prefix = _env_prefix(files, named_by)
     prefixes = tuple(filter(None, (env_prefix, PREFIX)))
+    secrets = secrets or named_by.get(SECRETS_VARIABLE) or None
     texts = (
-        sources.from_dotenv(entries, prefixes),
-        sources.from_environment(environment, prefixes),
+        sources.from_secrets(
+            folder / (secrets or DEFAULT_FOLDER), prefixes, cls, required=secrets is not None
+        ),
+        sources.from_dotenv(entries, prefixes, cls, folder),
+        sources.from_environment(environment, prefixes, cls, folder),
     )
     direct = (
         sources.from_keywords(config or {}, "app.config"),
@@ -145,7 +174,8 @@ def load_settings(
 
     fields = {field.name.upper(): field for field in msgspec.structs.fields(cls)}
     _warn_of_near_misses(
-        {*fields, *_VARIABLES}, _unchecked_names((*files, texts[0], *direct), environment)
+        {*fields, *_VARIABLES, *(f"{name}{SUFFIX}" for name in fields)},
+        _unchecked_names((*files, texts[1], *direct), environment),
     )
     given: Layer = {}
     for layer in layers:
@@ -173,7 +203,10 @@ def load_settings(
             if name not in fields:
                 extra[name] = value.value
                 origin[name] = value.source
-    return Loaded(settings, origin, extra)
+    from_files = {name for name, value in given.items() if isinstance(value.value, SecretFile)}
+    if "DB_CONFIG" in from_files:
+        from_files.add("DB_URL")  # which says the same
+    return Loaded(settings, origin, extra, frozenset(from_files))
 
 
 def load_config() -> dict[str, Any]:
@@ -188,6 +221,22 @@ def load_config() -> dict[str, Any]:
     return {name.upper(): value for name, value in values.items()} | loaded.extra
 
 
+def _env_prefix(files: Sequence[Layer], named_by: Mapping[str, str]) -> str:
+    """The application's own prefix, where a source names one; Sanic's otherwise."""
+    prefix, source = named_by.get(f"{PREFIX}{PREFIX_NAME}"), f"variable {PREFIX}{PREFIX_NAME}"
+    for layer in reversed(files):
+        if not prefix and PREFIX_NAME in layer:
+            prefix, source = layer[PREFIX_NAME]
+    if not prefix:
+        return SANIC_PREFIX
+    if not isinstance(prefix, str) or not _PREFIX_PATTERN.fullmatch(prefix):
+        raise ConfigError(
+            f"{PREFIX_NAME}={prefix!r} ({source}): allowed is the beginning of a variable's name, "
+            "such as SHOP_"
+        )
+    return prefix
+
+
 def _build(cls: type[S], values: Mapping[str, Any]) -> S:
     try:
         return cls(**{name.lower(): value for name, value in values.items()})
@@ -196,12 +245,18 @@ def _build(cls: type[S], values: Mapping[str, Any]) -> S:
 
 
 def _checked(name: str, given: Given, kind: Any, cls: type[Settings]) -> Any:
+    in_file = isinstance(given.value, SecretFile)
     try:
-        value = convert(given.value, kind)
+        raw = given.value.read() if in_file else given.value
+    except ValueError as exc:
+        raise ConfigError(f"{name} ({given.source}): {exc}") from None
+    try:
+        value = convert(raw, kind)
     except (ValueError, TypeError, OverflowError):
         # "from None", here and below: the text of the cause may show the value.
         words = f"allowed is {allowed(kind)}"
-        raise ConfigError(_sentence(name, given.value, given.source, words, cls)) from None
+        shown = MASK if in_file else raw
+        raise ConfigError(_sentence(name, shown, given.source, words, cls)) from None
     check = _CHECKS.get(name)
     if check is None or value is None:
         return value
@@ -211,7 +266,8 @@ def _checked(name: str, given: Given, kind: Any, cls: type[Settings]) -> Any:
             check(item)
         except ValueError as exc:
             label = f"{name}[{key!r}]" if key else name
-            raise ConfigError(_sentence(label, item, given.source, str(exc), cls)) from None
+            shown = MASK if in_file else item
+            raise ConfigError(_sentence(label, shown, given.source, str(exc), cls)) from None
     return value
 
 

@@ -47,7 +47,9 @@ _HTTP_TOKEN = re.compile(r"(https?://)([^:/@\s]+)@", re.IGNORECASE)
 _ASSIGNED = re.compile(rf"((?:{_WORDS}|KEY)\w*[\"']?\s*[:=]\s*)[^&]+", re.IGNORECASE | re.DOTALL)
 
 
-def mask(name: str, value: Any, settings: type[Settings] = Settings) -> Any:
+def mask(
+    name: str, value: Any, settings: type[Settings] = Settings, *, secret: bool = False
+) -> Any:
     """The value of a setting as logs and ``sanic-ms config`` may show it.
 
     Hidden (as ``***``) are: settings marked `Secret`, values whose name holds a word like password,
@@ -58,8 +60,9 @@ def mask(name: str, value: Any, settings: type[Settings] = Settings) -> Any:
         name: The setting's name, in upper or lower case.
         value: Its value. It is not changed; tables and lists are copied.
         settings: The class that declares the setting, for its `Secret` marks.
+        secret: The value is a secret whatever its name.
     """
-    return _mask(value, is_secret(name, settings))
+    return _mask(value, secret or is_secret(name, settings))
 
 
 def mask_text(text: str) -> str:

@@ -14,10 +14,13 @@ from sanic_ms.config.sections.serving import ServingSection
 from sanic_ms.config.sections.tracing import TracingSection
 from sanic_ms.config.sections.types import Secret
 
-__all__ = ["PREFIX", "Secret", "Settings"]
+__all__ = ["PREFIX", "SANIC_PREFIX", "Secret", "Settings"]
 
 PREFIX = "SANIC_MS_"
 """What may stand before a setting's name in the environment, and wins over the bare name."""
+
+SANIC_PREFIX = "SANIC_"
+"""The same of Sanic, where an application has none of its own."""
 
 
 class Settings(

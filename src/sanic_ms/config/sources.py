@@ -10,22 +10,23 @@ import sys
 import threading
 import tomllib
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from sanic_ms.config.dotenv import DotenvEntry, read_dotenv
-from sanic_ms.config.settings import PREFIX
+from sanic_ms.config.given import Given, Layer
+from sanic_ms.config.secret_files import from_folder, with_files
+from sanic_ms.config.settings import Settings
 from sanic_ms.exception import ConfigError
 
 __all__ = [
-    "Given",
-    "Layer",
     "from_dotenv",
     "from_environment",
     "from_keywords",
     "from_module",
+    "from_secrets",
     "from_toml",
     "load_dotenv",
 ]
@@ -33,17 +34,6 @@ __all__ = [
 
 # Two threads that do it at once fail with a KeyError.
 _invalidating = threading.Lock()
-
-
-class Given(NamedTuple):
-    """A value as a source gives it, and the words that name the source."""
-
-    value: Any
-    source: str
-
-
-Layer = dict[str, Given]
-"""One source's values by upper-case name."""
 
 
 def from_module(name: str, directory: Path, *, required: bool) -> Layer:
@@ -108,17 +98,29 @@ def load_dotenv(path: Path) -> dict[str, DotenvEntry]:
     return {} if text is None else read_dotenv(text, name=path.name)
 
 
-def from_dotenv(entries: Mapping[str, DotenvEntry], prefixes: Sequence[str] = (PREFIX,)) -> Layer:
+def from_dotenv(
+    entries: Mapping[str, DotenvEntry], prefixes: Sequence[str], kind: type[Settings], folder: Path
+) -> Layer:
     """The entries as a layer; a name with a prefix wins over the bare one, and one with a later
-    prefix over those before."""
+    prefix over those before. ``NAME_FILE`` gives the setting ``NAME``; see `with_files`."""
     given = {key: Given(entry.value, f".env line {entry.line}") for key, entry in entries.items()}
-    return _prefixed_first(given, prefixes)
+    return _prefixed_first(given, prefixes, lambda layer: with_files(layer, kind, folder))
 
 
-def from_environment(env: Mapping[str, str], prefixes: Sequence[str] = (PREFIX,)) -> Layer:
-    """Environment variables as a layer; prefixes count as for `from_dotenv`."""
+def from_environment(
+    env: Mapping[str, str], prefixes: Sequence[str], kind: type[Settings], folder: Path
+) -> Layer:
+    """Environment variables as a layer; prefixes and files count as for `from_dotenv`."""
     given = {key: Given(value, f"environment variable {key}") for key, value in env.items()}
-    return _prefixed_first(given, prefixes)
+    return _prefixed_first(given, prefixes, lambda layer: with_files(layer, kind, folder))
+
+
+def from_secrets(
+    path: Path, prefixes: Sequence[str], kind: type[Settings], *, required: bool
+) -> Layer:
+    """The files of a folder of secrets as a layer; see `from_folder`."""
+    upper = [prefix.upper() for prefix in prefixes]  # as the names of the files are taken
+    return _prefixed_first(from_folder(path, kind, upper, required=required), upper)
 
 
 def from_keywords(keywords: Mapping[str, Any], source: str = "keyword") -> Layer:
@@ -126,13 +128,15 @@ def from_keywords(keywords: Mapping[str, Any], source: str = "keyword") -> Layer
     return {key.upper(): Given(value, source) for key, value in keywords.items()}
 
 
-def _prefixed_first(given: Layer, prefixes: Sequence[str]) -> Layer:
+def _prefixed_first(
+    given: Layer, prefixes: Sequence[str], refine: Callable[[Layer], Layer] = dict
+) -> Layer:
     layers: dict[str, Layer] = {prefix: {} for prefix in ("", *prefixes)}
     for key, value in given.items():
         # The longest: SANIC_ begins a name with SANIC_MS_, too.
         prefix = max((prefix for prefix in layers if key.startswith(prefix)), key=len)
         layers[prefix][key.removeprefix(prefix)] = value
-    return {key: value for layer in layers.values() for key, value in layer.items()}
+    return {key: value for layer in map(refine, layers.values()) for key, value in layer.items()}
 
 
 def _read(path: Path, *, required: bool) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from sanic import Request
 
 from sanic_ms.exception import BadRequest, FieldError, UnsupportedMediaType, ValidationError
 from sanic_ms.http.decode import compile_decoder
@@ -15,12 +17,11 @@ from sanic_ms.http.fields import field_errors, number_errors
 from sanic_ms.http.media import content_type as sent_type
 from sanic_ms.http.media import fits, is_json
 from sanic_ms.http.parameters import Reader, object_fields
-from sanic_ms.http.request import Request
 from sanic_ms.http.text_values import nullable_fields, without_empty
 from sanic_ms.shapes import dec_hook, describe, filler, number_finder, to_type
 from sanic_ms.shapes.signature import REQUIRED
 
-__all__ = ["compile_body"]
+__all__ = ["compile_body", "typed_body"]
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -72,6 +73,28 @@ def compile_body(
         return _complete(value) if complete else value
 
     return read
+
+
+@functools.cache  # one for each type that the program asks for
+def typed_body(kind: Any, content_type: str) -> Reader:
+    """A function that reads the body as an instance of a type, for a handler that asks by itself.
+
+    Args:
+        kind: A Struct, dataclass, TypedDict or pydantic model, or a list of one.
+        content_type: As for `compile_body`.
+
+    Raises:
+        TypeError: it is no shape, or one whose values are dicts, as those of a Peewee model are.
+    """
+    is_class = isinstance(kind, type) and typing.get_origin(kind) is None
+    if not is_class and typing.get_origin(kind) is None:
+        raise TypeError(f"a body is read into a type, and {kind!r} is none")
+    if is_class and typing.is_typeddict(to_type(kind, "input")) and not typing.is_typeddict(kind):
+        raise TypeError(
+            f"a body of {describe(kind)} is a dict, and no {kind.__name__}: declare it with "
+            "@doc.consumes and read request['data']"
+        )
+    return compile_body(kind, content_type)
 
 
 def _json_decoder(annotation: Any) -> Callable[[Request], Any]:

@@ -12,9 +12,9 @@ from typing import Any, Union
 from uuid import UUID
 
 import msgspec
+from sanic import Request
 
 from sanic_ms.exception import FieldError
-from sanic_ms.http.request import Request
 from sanic_ms.shapes import dec_hook, describe
 
 __all__ = ["comes_cast", "pass_cast", "written"]

@@ -10,13 +10,13 @@ from typing import Any, Union
 from urllib.parse import unquote
 
 import msgspec
+from sanic import Request
 
 from sanic_ms.exception import BadRequest, FieldError
 from sanic_ms.http.cast_values import comes_cast, pass_cast, written
 from sanic_ms.http.error_types import MISSING, NOT_UTF8, REPEATED
 from sanic_ms.http.fields import field_errors, number_errors, wire_fields
 from sanic_ms.http.query import query_of
-from sanic_ms.http.request import Request
 from sanic_ms.http.text_values import (
     allows_none,
     is_empty,
@@ -216,7 +216,7 @@ def _one_or_all(values: list[Any] | None, is_list: bool) -> Any:
 def _from_query(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
     def take(request: Request, path: Mapping[str, Any]) -> Any:
         try:
-            query = request.parsed_query
+            query = request.parsed_query  # type: ignore[attr-defined]
         except AttributeError:
             query = query_of(request)
         return _one_or_all(query.get(name), is_list)

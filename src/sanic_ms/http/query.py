@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import unquote_plus
 
+from sanic import Request
+
 from sanic_ms.exception import BadRequest
-from sanic_ms.http.request import Request
 
 __all__ = ["Query", "parse_query", "query_of"]
 
@@ -20,8 +21,10 @@ def query_of(request: Request) -> Query:
         BadRequest: it is not UTF-8, as `parse_query`.
     """
     query = parse_query(request.raw_url.partition(b"?")[2].partition(b"#")[0])
-    if isinstance(request, Request):  # Sanic's own has no place for it
-        request.parsed_query = query
+    try:
+        request.parsed_query = query  # type: ignore[attr-defined]
+    except AttributeError:  # Sanic's own request has no place for it
+        pass
     return query
 
 

@@ -6,14 +6,24 @@ import os
 import re
 import uuid
 from random import Random
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Generic, cast, get_origin, is_typeddict
 
 from sanic import Request as SanicRequest
+from sanic import Sanic
 from sanic.cookies.request import CookieRequestParameters
 from sanic.request import RequestParameters
+from typing_extensions import TypeVar
 
 from sanic_ms.context import current_request
-from sanic_ms.exception import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from sanic_ms.exception import (
+    BadRequest,
+    FieldError,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from sanic_ms.http.body import typed_body
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
 from sanic_ms.http.media import content_type, fits
@@ -46,14 +56,22 @@ _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 
 
-class Request(SanicRequest):
+AppT_co = TypeVar("AppT_co", bound=Sanic[Any, Any], default=Any, covariant=True)
+T = TypeVar("T")
+
+
+class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     """Sanic's request, plus items: ``request["data"]`` (the body: validated where the route
     declares one, else the JSON that came), ``request["span"]``, ``request["session"]``, and
     whatever an application puts on it.
+
+    For type checkers ``request.app`` is of the type that stands in brackets: ``Request[Shop]``. For
+    the ``Request`` of ``sanic_ms`` itself the default is `Service`.
     """
 
     __slots__ = ("_items", "failure", "parsed_query")
 
+    app: AppT_co
     _items: dict[str, Any]
     # Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
     _parsed_headers: Any = vars(SanicRequest)["headers"]
@@ -111,6 +129,37 @@ class Request(SanicRequest):
         if key not in items and key in self:
             return self[key]
         return items.get(key, default)
+
+    def data(self, kind: type[T], *, content_type: str = _JSON) -> T:
+        """The body as an instance of a type: a Struct, dataclass, TypedDict or pydantic model, or a
+        list of one. Each call reads the body anew, unless ``request["data"]`` is one already.
+
+        Args:
+            kind: The type. No Peewee model: its body is a dict, which is ``request["data"]``.
+            content_type: The media type to read; JSON, or one of the two of HTML forms.
+
+        Raises:
+            BadRequest: the body is empty or cannot be parsed.
+            UnsupportedMediaType: the client says that it is something else.
+            ValidationError: it does not fit, with every wrong field.
+            TypeError: ``kind`` is no type that bodies have, or the body of a streaming handler has
+                not been read (``await request.receive_body()``).
+        """
+        read = typed_body(cast(Any, kind), content_type)
+        item = self._get_items().get("data")
+        is_class = get_origin(kind) is None and not is_typeddict(kind)
+        if item is not None and is_class and isinstance(item, kind):
+            return item
+        if not self.body and self._is_streamed():
+            raise TypeError("the body is not read yet: await request.receive_body() before")
+        errors: list[FieldError] = []
+        value = read(self, {}, errors)
+        if errors:
+            raise ValidationError(errors)
+        return cast(T, value)
+
+    def _is_streamed(self) -> bool:
+        return self.route is not None and hasattr(self.route.handler, "is_stream")
 
     def _has_json(self) -> bool:
         return bool(self.body) and fits(content_type(self) or _JSON, _JSON)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import msgspec
-from sanic.config import DEFAULT_CONFIG, SANIC_PREFIX, Config
+from sanic.config import DEFAULT_CONFIG, Config
 
 from sanic_ms.config import Loaded, Settings, load_settings
 from sanic_ms.server.http1.limits import Limits
@@ -64,7 +64,7 @@ class Configuration:
         self._config = config
         self._kind = kind
         self._read = read
-        self._env_prefix = None if is_own else keywords.get("env_prefix", SANIC_PREFIX)
+        self._env_prefix = None if is_own else keywords.get("env_prefix", ...)
         self._names = frozenset(field.name.upper() for field in msgspec.structs.fields(kind))
         self._untold = set(self._names - _READ_LATE)  # of which no warning has said anything yet
         self._loaded: Loaded[Any] | None = None

@@ -9,10 +9,11 @@ import functools
 import logging
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
+from typing_extensions import TypeVar as DefaultTypeVar
 
 from sanic_ms.commands import CommandSet
 from sanic_ms.config import Loaded, Settings
@@ -46,7 +47,9 @@ from sanic_ms.service.metrics import ServiceMetrics
 from sanic_ms.service.plugins import Plugins
 from sanic_ms.service.registration import Registration
 from sanic_ms.service.required_tables import RequiredTables
+from sanic_ms.service.settings_type import check_settings_type, settings_type
 from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
+from sanic_ms.service.typed import TypedSanic
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.metrics import ServerMetrics
@@ -59,9 +62,10 @@ __all__ = ["Service"]
 log = logging.getLogger("sanic_ms.service")
 
 T = TypeVar("T")
+SettingsT_co = DefaultTypeVar("SettingsT_co", bound=Settings, default=Settings, covariant=True)
 
 
-class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
+class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Generic[SettingsT_co]):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -70,6 +74,7 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
     Args:
         name: The service's name, as others call it.
         settings: The class of the settings; a subclass of `Settings` adds an application's own.
+            Default: what ``class Shop(Service[ShopSettings])`` names, or `Settings`.
         envelope: The form of the answers; default what the setting ``ENVELOPE`` names.
         servers: URLs of the service in its document, or server objects as OpenAPI writes them.
         security_schemes: What `doc.security` may name, as OpenAPI writes it: ``{"key": {"type":
@@ -86,7 +91,7 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         self,
         name: str,
         *,
-        settings: type[Settings] = Settings,
+        settings: type[SettingsT_co] | None = None,
         envelope: Envelope | None = None,
         servers: Sequence[str | Mapping[str, Any]] = (),
         security_schemes: Mapping[str, Mapping[str, Any]] | None = None,
@@ -97,6 +102,7 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
             raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
+        settings = settings or settings_type(type(self))
         self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
@@ -116,7 +122,7 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         self.container = Container((RequestContext, Request, self.request_class))
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
-        self._loaded: Loaded[Any] | None = None
+        self._loaded: Loaded[SettingsT_co] | None = None
         self._envelope = envelope
         self._extensions = Extensions(self, settings)
         self._databases = Databases(lambda: self.loaded, self.metrics)
@@ -131,22 +137,16 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         self._mounted = False
         self.launch = Launch(self, self._announce)
 
-    if TYPE_CHECKING:  # so that type checkers allow the attributes that applications set
-
-        def __getattr__(self, name: str) -> Any: ...
-
-        def __setattr__(self, name: str, value: Any) -> None: ...
-
     # --- settings ------------------------------------------------------------------------------
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> SettingsT_co:
         """The settings, read on first use.
 
         Raises:
             ConfigError: a value is wrong. One line says which, where it stands and what it may be.
         """
-        return cast(Settings, self.loaded.settings)
+        return self.loaded.settings
 
     def configure(self, **keywords: Any) -> None:
         """Set settings from code; they win over every other source.
@@ -169,9 +169,10 @@ class Service(PluggableSanic, ExtendableSanic, TaskKeepingSanic):
         return {**self._configuration.changes, **self._settings_keywords}
 
     @property
-    def loaded(self) -> Loaded[Any]:
+    def loaded(self) -> Loaded[SettingsT_co]:
         """The settings with the source of each, and what the sources hold besides."""
         if self._loaded is None:
+            check_settings_type(self, self._settings_class)
             self._configuration = self._configuration.of(self.config)
             self._loaded = self._configuration.load(self._settings_keywords)
         return self._loaded

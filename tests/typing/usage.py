@@ -1,0 +1,193 @@
+"""How applications are written; every `assert_type` is what a type checker must know."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import msgspec
+from sanic import Blueprint
+from sanic.response import HTTPResponse, text
+
+from sanic_ms import Page, Pagination, Request, Service, Settings, doc
+from sanic_ms.client import Client
+from sanic_ms.config import load_settings
+from sanic_ms.db import ConnectionPool
+from sanic_ms.exception import NotFound
+
+
+class ShopSettings(Settings, frozen=True, kw_only=True):
+    basket_limit: int = 50
+
+
+class NewUser(msgspec.Struct):
+    name: str
+
+
+class User(msgspec.Struct):
+    id: int
+    name: str
+
+
+class UserRepository:
+    def __init__(self, db: ConnectionPool) -> None:
+        self.db = db
+
+
+class Shop(Service[ShopSettings]):
+    """A service with an attribute of its own."""
+
+    regions: Client
+
+
+# --- services and their settings -----------------------------------------------------------------
+
+plain = Service("plain", envelope=None, servers=["https://shop.example"])
+inferred = Service("inferred", settings=ShopSettings)
+explicit = Service[ShopSettings]("explicit", settings=ShopSettings)
+shop = Shop("shop")
+
+assert_type(plain.settings, Settings)
+assert_type(inferred.settings, ShopSettings)
+assert_type(explicit.settings, ShopSettings)
+assert_type(shop.settings.basket_limit, int)
+assert_type(shop.loaded.settings, ShopSettings)
+assert_type(plain.db, ConnectionPool)
+assert_type(plain.database("archive"), ConnectionPool)
+assert_type(load_settings(ShopSettings).settings, ShopSettings)
+
+shop.regions = Client("region-service", app=shop)
+plain.ctx.regions = Client("region-service", app=plain)
+plain.provide(UserRepository, scope="request")
+
+
+def takes_any_service(app: Service) -> str:
+    """A service with settings of its own is a service."""
+    return app.settings.host
+
+
+takes_any_service(shop)
+
+
+# --- handlers ------------------------------------------------------------------------------------
+
+
+@plain.post("/users")
+@doc.summary("Create a user")
+@doc.produces(User, status=201)
+async def create_user(request: Request, notify: bool = False) -> User:
+    assert_type(request.app, Service)
+    assert_type(request.app.settings, Settings)
+    assert_type(request.app.db, ConnectionPool)
+    assert_type(request.data(list[NewUser]), list[NewUser])
+    user = request.data(NewUser)
+    assert_type(user, NewUser)
+    return User(id=1, name=user.name)
+
+
+@shop.get("/limit")
+async def show_limit(request: Request[Shop]) -> int:
+    assert_type(request.app, Shop)
+    assert_type(request.app.settings, ShopSettings)
+    assert_type(request.app.regions, Client)
+    return request.app.settings.basket_limit
+
+
+@plain.get("/limit")
+async def show_own_limit(request: Request[Service[ShopSettings]]) -> int:
+    return request.app.settings.basket_limit
+
+
+def takes_any_request(request: Request) -> str:
+    """A request of a service of one's own is a request."""
+    return request.method
+
+
+@plain.route("/users/<id:int>", methods=["GET"])
+@doc.produces(User)
+async def read_user(request: Request, id: int) -> dict[str, Any]:
+    """A row: the annotation says what the function returns, and `doc.produces` the shape."""
+    row = await request.app.db.fetchrow("SELECT id, name FROM users WHERE id = $1", id)
+    assert_type(row, dict[str, Any] | None)
+    if row is None:
+        raise NotFound(f"no user {id}")
+    return row
+
+
+@plain.get("/users")
+@doc.produces([User])
+async def list_users(request: Request, page: Page) -> tuple[list[dict[str, Any]], Pagination]:
+    rows = await request.app.db.fetch("SELECT id, name FROM users LIMIT $1", page.limit)
+    return rows, page.of(total=len(rows))
+
+
+@plain.get("/converted/<id:int>")
+async def convert_user(request: Request, id: int) -> User:
+    row = await request.app.db.fetchrow("SELECT id, name FROM users WHERE id = $1", id)
+    return msgspec.convert(row, User)
+
+
+async def call_handlers(request: Request, of_shop: Request[Shop], page: Page) -> None:
+    """A decorated function is called as it was written."""
+    assert_type(await create_user(request, notify=True), User)
+    assert_type(await show_limit(of_shop), int)
+    assert_type(await read_user(request, 7), dict[str, Any])
+    assert_type(await list_users(request, page), tuple[list[dict[str, Any]], Pagination])
+    takes_any_request(of_shop)
+
+
+# --- Sanic's other decorators --------------------------------------------------------------------
+
+users = Blueprint("users", url_prefix="/v2")
+
+
+@users.get("/<id:int>")
+@doc.produces(User)
+async def read_from_blueprint(request: Request, id: int) -> dict[str, Any]:
+    return {"id": id, "name": "ann"}
+
+
+plain.blueprint(users)
+
+
+@plain.before_server_start
+async def connect(app: Service) -> None:
+    app.ctx.ready = True
+
+
+@shop.before_server_start
+async def connect_shop(app: Shop) -> None:
+    app.regions = Client("region-service", app=app)
+
+
+@plain.on_request
+async def see_request(request: Request) -> None:
+    request["tenant"] = request.headers.get("x-tenant")
+
+
+@plain.on_response
+async def see_response(request: Request, response: HTTPResponse) -> None:
+    response.headers["x-app"] = request.app.name
+
+
+@plain.on_request(priority=5)
+async def see_first(request: Request) -> None:
+    request.ctx.first = True
+
+
+@plain.middleware("request")
+async def see_too(request: Request) -> None:
+    request.ctx.seen = True
+
+
+@plain.exception(ZeroDivisionError)
+async def on_division(request: Request, error: ZeroDivisionError) -> HTTPResponse:
+    return text(str(error), status=422)
+
+
+@plain.signal("http.lifecycle.complete")
+async def on_complete(**context: Any) -> None: ...
+
+
+@plain.websocket("/feed")
+async def feed(request: Request, socket: Any) -> None:
+    await socket.send("hello")
