@@ -118,7 +118,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         self._asyncio_server: AsyncioServer | None = None
         self._asyncio_scheme = "http"
         self._mounted = False
-        self.launch = Launch(self, self._announce)
+        self.launch = Launch(self, self._announce, lambda: self._logs.set_up(self))
 
     if TYPE_CHECKING:  # so that type checkers allow the attributes that applications set
 
