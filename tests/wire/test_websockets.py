@@ -591,7 +591,7 @@ def test_what_is_missing_is_answered_before_the_handshake(
         assert b'{"code":10%d' % status in raw
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     (message,) = [record.getMessage() for record in errors]
-    assert message.startswith("GET /absent: 500 Internal Server Error: ")  # and what it is from
+    assert message.startswith("GET /absent: RuntimeError: not today (")
 
 
 def test_a_service_that_fails_closes_with_1011(
