@@ -192,7 +192,9 @@ class HTTPError(SanicMSError):
         status_code: ``status``, under Sanic's name.
         quiet: Whether the status is below 500, or the error a `ServiceUnavailable`; Sanic's name
             for an error without a stack in the log.
-        context, extra: None; Sanic's error pages look for them.
+        context: What else the caller is told, by Sanic's name: a JSON object that stands in the
+            response as ``context``. Default: None.
+        extra: None; Sanic's error pages look for it.
 
     Raises:
         ValueError: ``status`` is not between 400 and 599. At the definition of a subclass: that,

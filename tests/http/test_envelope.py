@@ -145,6 +145,28 @@ async def test_the_text_of_sanics_own_5xx_is_kept_back(app: CompiledApp) -> None
     assert b"secret" not in (await app.call("get", "/")).body
 
 
+@pytest.mark.parametrize("envelope", [Envelope(), ProblemEnvelope()])
+async def test_the_context_of_sanics_errors_is_sent(
+    app_with: Callable[[Envelope], CompiledApp], envelope: Envelope
+) -> None:
+    """As Sanic sends it, below 500; that of an error of the service stays, as its text does."""
+    app = app_with(envelope)
+
+    @app.get("/<status:int>")
+    async def handler(request: Any, status: int) -> None:
+        raise SanicException("no", status_code=status, context={"field": "name"}, quiet=True)
+
+    @app.get("/ours")
+    async def ours(request: Any) -> None:
+        error = NotFound(error="no")
+        error.context = {"id": 7}
+        raise error
+
+    assert (await app.call("get", "/409")).json["context"] == {"field": "name"}
+    assert b"context" not in (await app.call("get", "/503")).body
+    assert (await app.call("get", "/ours")).json["context"] == {"id": 7}
+
+
 async def test_a_sync_decorator_around_an_async_handler_may_answer_itself(
     app: CompiledApp,
 ) -> None:

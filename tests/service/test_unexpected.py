@@ -31,6 +31,17 @@ def made(name: str, **settings: Any) -> Service:
     async def raised(request: Any) -> None:
         raise ServerError(error="the printer is on fire")
 
+    @app.get("/caused")
+    async def caused(request: Any) -> None:
+        try:
+            divide()
+        except ZeroDivisionError as exc:
+            raise ServerError from exc
+
+    @app.get("/unfit")
+    async def unfit(request: Any) -> Any:
+        return {1, object()}
+
     @app.get("/statement")
     async def statement(request: Any) -> Any:
         return await app.db.fetch("SELECT * FROM nothing")
@@ -71,6 +82,26 @@ async def test_debug_mode_tells_the_caller(way: str) -> None:
     assert raised["error"] == "the printer is on fire"
     assert "SELECT * FROM nothing" in statement["error"]
     assert "in made.<locals>.statement" in statement["error"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("debug", [True, False])
+async def test_an_error_with_a_cause_names_it(
+    way: str, debug: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the line of the log, and to the caller in debug mode alone. So does data that a handler
+    returns and that cannot be encoded."""
+    async with asking(made(f"caused-{way}-{debug}", debug=debug), way) as ask:
+        caused, unfit = [(await ask("get", path)) for path in ("/caused", "/unfit")]
+    lines = [each.getMessage() for each in caplog.records if each.name == "sanic_ms.http"]
+    division = f"tests/service/test_unexpected.py:{LINE})"
+    assert lines[0].startswith("GET /caused: 500 Internal Server Error: ZeroDivisionError: ")
+    assert lines[0].endswith(division)
+    assert lines[1].startswith("GET /unfit: 500 Internal Server Error: TypeError: made.<locals>.un")
+    assert "returned what cannot become an answer" in lines[1]
+    assert caused.json.get("error", division).endswith(division)
+    told = ["error" in answer.json for answer in (caused, unfit)]
+    assert told == [debug, debug]
 
 
 def test_what_has_no_place_in_the_application_is_named_all_the_same() -> None:

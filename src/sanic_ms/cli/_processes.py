@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from sanic_ms.awake import wait_awake
+from sanic_ms.server.process.stop_signals import StopSignals
 
 __all__ = ["End", "Group", "Printer"]
 
@@ -101,11 +102,12 @@ class Group:
         self._pumps: list[asyncio.Task[None]] = []
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
+        self._stop_signals = StopSignals()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
         return self
 
     async def __aexit__(
@@ -164,7 +166,9 @@ class Group:
         first = next(task for task in waits if task in done)
         return End(waits[first], first.result())
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self._stop_signals.is_echo(number):
+            return
         if self._stop.is_set():
             self._kill.set()
         self._stop.set()

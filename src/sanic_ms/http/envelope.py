@@ -99,7 +99,8 @@ class Envelope:
         """The body of an error's answer.
 
         Args:
-            exc: The error. Only its ``code``, ``message``, ``error`` and ``errors`` may show.
+            exc: The error. Only its ``code``, ``message``, ``error``, ``errors`` and ``context``
+                may show.
             trace_id: The request's trace, where it has one.
         """
         body: dict[str, Any] = {"code": exc.code, "message": exc.message}
@@ -196,6 +197,8 @@ def _encode_error(body: dict[str, Any], exc: HTTPError, trace_id: str | None) ->
             {"field": entry.field, "message": entry.message, "type": entry.type}
             for entry in exc.errors
         ]
+    if exc.context is not None:
+        body["context"] = exc.context
     if trace_id is not None:
         body["trace_id"] = trace_id
     try:

@@ -121,7 +121,9 @@ class EnvelopeErrorHandler(ErrorHandler):
             log.error("%s: %s", line, describe_failure(error), exc_info=_stack(exception))
         elif isinstance(exception, HTTPError):
             # Raised on purpose. Its cause, where it has one, is what an operator needs.
-            log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
+            cause = exception.__cause__
+            text = f"{error}: {describe(cause)}" if cause else error
+            log.error("%s: %s", line, text, exc_info=exception if cause else None)
         else:
             log.error("%s: %s", line, describe(exception), exc_info=_stack(exception))
 
@@ -165,13 +167,17 @@ def _is_debugged(request: SanicRequest | None) -> bool:
 
 def _with_detail(error: HTTPError, exception: BaseException) -> HTTPError:
     """In debug mode the caller is told what the log is told."""
+    cause = exception
     if isinstance(exception, HTTPError) and not isinstance(exception, DatabaseError):
-        return error  # its text is the application's own
+        # A text is the application's own; without one the caller is told what it was raised from.
+        if error.error is not None or exception.__cause__ is None:
+            return error
+        cause = exception.__cause__
     shown = copy.copy(error)
     if isinstance(error, DatabaseError):
         shown.error = describe_failure(error)
     else:
-        shown.error = describe(exception)
+        shown.error = describe(cause)
     return shown
 
 
@@ -228,7 +234,10 @@ def _from_sanic(exception: SanicException) -> HTTPError:
         status = 500
     text = str(exception)
     shown = text if status < 500 else None
-    return _bare(status, shown, {str(k): str(v) for k, v in (exception.headers or {}).items()})
+    error = _bare(status, shown, {str(k): str(v) for k, v in (exception.headers or {}).items()})
+    if status < 500 and exception.context:
+        error.context = exception.context
+    return error
 
 
 def _bare(status: int, text: str | None, headers: dict[str, str]) -> HTTPError:

@@ -54,13 +54,17 @@ class Launch:
     Args:
         app: The service.
         announce: Called in one process when the whole service serves.
+        set_up_logs: Called before anything is logged.
     """
 
-    def __init__(self, app: Any, announce: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Any, announce: Callable[[], None], set_up_logs: Callable[[], None]
+    ) -> None:
         self.loader: Callable[[], Any] | None = None
         self.quiet = False
         self._app = app
         self._announce = announce
+        self._set_up_logs = set_up_logs
         self.alone = False
         self._server: Server | None = None
         self._link: Link | None = None
@@ -82,6 +86,7 @@ class Launch:
         split_off_init()
         compiled = False
         try:
+            self._set_up_logs()  # compiling the routes may warn
             app.compile()
             compiled = True
             keywords = _completed(app.settings, args, keywords)
@@ -114,6 +119,7 @@ class Launch:
         for name, value in job.shared.items():
             setattr(app.shared_ctx, name, value)
         self._link = link
+        self._set_up_logs()
         app.compile()
         with known_errors_untraced(), service_context(app):
             app.prepare(**{**job.keywords, "sock": job.place.socket})

@@ -135,7 +135,7 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
         self._asyncio_server: AsyncioServer | None = None
         self._asyncio_scheme = "http"
         self._mounted = False
-        self.launch = Launch(self, self._announce)
+        self.launch = Launch(self, self._announce, lambda: self._logs.set_up(self))
 
     # --- settings ------------------------------------------------------------------------------
 

@@ -171,7 +171,24 @@ def test_arguments_that_do_not_fit_cost_no_line(
 def test_a_line_that_cannot_be_taken_leaves_one_that_says_so(
     written: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A request whose id cannot be had, say."""
+    """With its place, and nothing on standard error. The trace whose ids cannot be read stands for
+    whatever else may fail."""
+
+    def fail(record: logging.LogRecord) -> None:
+        raise RuntimeError("no ids")
+
+    made = written()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sanic_ms.telemetry.logging.handler.take_any", fail)
+        made.log.info("hello")
+    assert made.one()["message"].startswith("a log line could not be made: RuntimeError, at ")
+    assert made.one()["level"] == "ERROR"
+    assert capsys.readouterr().err == ""
+
+
+def test_an_id_that_cannot_be_made_costs_no_line(written: Make) -> None:
+    """An application's request class may make ids, and fail. The line says so in their place: an
+    error that it tells of is not lost."""
 
     class Request:
         @property
@@ -180,11 +197,15 @@ def test_a_line_that_cannot_be_taken_leaves_one_that_says_so(
 
     made = written()
     token = current_request.set(Request())  # type: ignore[arg-type]
-    made.log.info("hello")
-    current_request.reset(token)
-    assert made.one()["message"].startswith("a log line could not be made: RuntimeError, at ")
-    assert made.one()["level"] == "ERROR"
-    assert capsys.readouterr().err == ""
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        made.log.exception("GET /zero")
+    finally:
+        current_request.reset(token)
+    line = made.one()
+    assert (line["message"], line["request_id"]) == ("GET /zero", "RuntimeError: no id")
+    assert line["exception"]["type"] == "ZeroDivisionError"
 
 
 def test_fields_are_those_of_the_moment_they_were_logged(written: Make) -> None:

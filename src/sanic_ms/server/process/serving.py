@@ -32,6 +32,7 @@ from sanic_ms.server.http1.state import drain
 from sanic_ms.server.process.garbage import spared
 from sanic_ms.server.process.listen_socket import ListenSocket
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests, finish_tasks
+from sanic_ms.server.process.stop_signals import StopSignals
 from sanic_ms.server.process.tls_listener import TlsListener
 from sanic_ms.server.process.watchdog import Watchdog
 
@@ -113,6 +114,7 @@ class Server:
         self._asked: asyncio.Event = asyncio.Event()
         self._counted = {"requests_count": 0}  # by Sanic's protocol
         self._told = 0  # signals that came
+        self._stop_signals = StopSignals()
         self._quick = False
         self._listener: Any = None
         self._kill: AwakeTimer | None = None
@@ -171,6 +173,8 @@ class Server:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._stop_signals.is_echo(number):
+            return
         self._told += 1
         if self._told > 1:
             self._end_now(f"a second signal ({signal.Signals(number).name})")

@@ -11,6 +11,7 @@ from typing import Any
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.process.serving import StopTimes
+from sanic_ms.server.process.stop_signals import StopSignals
 from sanic_ms.server.process.worker import FAILED, WRONG, Job
 from sanic_ms.server.process.worker_process import WorkerProcess
 
@@ -95,6 +96,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[object]] = set()
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._stop_signals = StopSignals()
         self._rolling = asyncio.Lock()
         self._outdated: set[WorkerProcess] | None = None  # to be replaced, while some are
         self._started = False
@@ -265,6 +267,8 @@ class Supervisor:
     # --- stopping --------------------------------------------------------------------------------
 
     def _on_signal(self, number: signal.Signals) -> None:
+        if self._stop_signals.is_echo(number):
+            return
         if self._stopping.is_set():
             log.warning("%s: forced exit: a second signal (%s)", self._name, number.name)
             self._hurry.set()

@@ -26,6 +26,7 @@ from collections import deque
 from uuid import UUID
 
 from sanic_ms.context import current_request
+from sanic_ms.telemetry.logging.line import request_id_of
 from sanic_ms.telemetry.logging.writer import LogWriter, renew_after_fork
 from sanic_ms.telemetry.tracing.context import SpanHolder, context_variable
 from sanic_ms.telemetry.tracing.provider import Provider
@@ -311,7 +312,11 @@ cdef object log_ids_of(object holder, object formatter):
     if request is None:
         return None
     known = ids_of(holder)
-    ids = ids_text(formatter, known, request.id)
+    try:
+        request_id = request.id
+    except Exception:  # that of an application's class
+        request_id = request_id_of(request)
+    ids = ids_text(formatter, known, request_id)
     put(holder, LOG_IDS, ids)
     return ids
 

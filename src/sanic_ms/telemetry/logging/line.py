@@ -13,7 +13,7 @@ from sanic_ms.context import current_request
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.tracing.current import current_ids
 
-__all__ = ["Line", "message_of", "milliseconds", "take"]
+__all__ = ["Line", "message_of", "milliseconds", "request_id_of", "take"]
 
 # What a record has by itself, or gets from formatters; all else came by ``extra=``.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -72,6 +72,18 @@ def _text_of(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def request_id_of(request: Any) -> Any:
+    """The id of a request, None without one.
+
+    An application's request class may make its ids. If that fails, the id says how: the line and
+    the error that it tells of are not lost for it.
+    """
+    try:
+        return getattr(request, "id", None)
+    except Exception as exc:
+        return f"{type(exc).__name__}: {_text_of(exc)}"
+
+
 def take(record: logging.LogRecord) -> Line:
     """Everything of a record that the calling thread alone can know.
 
@@ -100,7 +112,7 @@ def take(record: logging.LogRecord) -> Line:
         record.name,
         message,
         current_ids(),
-        getattr(request, "id", None),
+        request_id_of(request),
         extra,
         exc_info if exc_info and exc_info[0] is not None else None,
         record.stack_info or (record.exc_text if not exc_info else None),

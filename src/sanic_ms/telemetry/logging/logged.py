@@ -20,6 +20,7 @@ from sanic_ms.native.compiled import compiled
 from sanic_ms.telemetry.logging.called import Called, CallSite
 from sanic_ms.telemetry.logging.format import JSONFormatter
 from sanic_ms.telemetry.logging.handler import sole_handler
+from sanic_ms.telemetry.logging.line import request_id_of
 from sanic_ms.telemetry.redaction import redactor
 from sanic_ms.telemetry.tracing import current_ids, end_child, recording_span, start_child
 from sanic_ms.telemetry.tracing.context import SpanHolder, get_context
@@ -176,7 +177,7 @@ class LoggedFunction:
             request = current_request.get()
             if request is None:
                 return False
-            ids = context.log_ids = formatter.ids(context.ids, request.id)
+            ids = context.log_ids = formatter.ids(context.ids, request_id_of(request))
         handler.writer.put(formatter.call(self.site, time(), duration, ids))
         return True
 
