@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence, Set
 from types import FunctionType
 from typing import Any
 
-import msgspec
-
 from sanic_ms.shapes.annotations import resolve, where
+from sanic_ms.shapes.classes import has_fields
 from sanic_ms.shapes.markers import split_marker
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
 from sanic_ms.values.page import Page
@@ -91,18 +89,5 @@ def _is_another(
         or annotation is Page
         or is_scalar(annotation)
         or is_service(annotation)
-        or _is_shape(annotation)
-    )
-
-
-def _is_shape(annotation: Any) -> bool:
-    kind = typing.get_origin(annotation) or annotation
-    if not isinstance(kind, type):
-        return False
-    return (
-        issubclass(kind, msgspec.Struct)
-        or dataclasses.is_dataclass(kind)
-        or typing.is_typeddict(kind)
-        or hasattr(kind, "model_fields")  # pydantic's
-        or hasattr(kind, "_meta")  # Peewee's
+        or has_fields(typing.get_origin(annotation) or annotation)
     )
