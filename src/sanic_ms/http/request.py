@@ -6,7 +6,7 @@ import os
 import re
 import uuid
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from sanic import Request as SanicRequest
 from sanic.cookies.request import CookieRequestParameters
@@ -46,17 +46,23 @@ _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 _SANICS_OWN = ("PROXIES_COUNT", "REAL_IP_HEADER", "FORWARDED_SECRET")
 
 
+class _Parts(Protocol):
+    def read(self) -> object: ...
+
+
 class Request(SanicRequest):
     """Sanic's request, plus items: ``request["data"]`` (the body: validated where the route
     declares one, else the JSON that came), ``request["span"]``, ``request["session"]``, and
     whatever an application puts on it.
     """
 
-    __slots__ = ("_items", "failure", "parsed_query")
+    __slots__ = ("_items", "declared", "failure", "parsed_query")
 
     _items: dict[str, Any]
     # Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
     _parsed_headers: Any = vars(SanicRequest)["headers"]
+    # Set while services are made: the items that the route declares, and what reads them.
+    declared: tuple[frozenset[str], _Parts]
     failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
     parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
 
@@ -77,6 +83,9 @@ class Request(SanicRequest):
             UnsupportedMediaType: it is ``data``, and the client says that it is something else.
         """
         items = self._get_items()
+        if key not in items and self._declares(key):
+            # A service asks before it is its turn.
+            self.declared[1].read()
         if key not in items:
             if key == "span":
                 return request_span()
@@ -85,6 +94,12 @@ class Request(SanicRequest):
             if key == "data":
                 raise KeyError("data: no body came (declare one with @doc.consumes)")
         return items[key]
+
+    def _declares(self, key: object) -> bool:
+        try:
+            return key in self.declared[0]
+        except AttributeError:  # most routes have no services
+            return False
 
     def _json_body(self) -> Any:
         """The body of a route that declares none. It is not kept as an item: a middleware may look
@@ -103,7 +118,9 @@ class Request(SanicRequest):
         del self._get_items()[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._get_items() or key == "span" or (key == "data" and self._has_json())
+        if key in self._get_items() or key == "span" or self._declares(key):
+            return True
+        return key == "data" and self._has_json()
 
     def get(self, key: str, default: Any = None) -> Any:
         """An item, or ``default`` where it was not set."""

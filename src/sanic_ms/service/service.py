@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from sanic import Request as SanicRequest
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 
@@ -104,7 +105,7 @@ class Service(ExtendableSanic, TaskKeepingSanic):
         self._health = HealthChecks(self.lifecycle)
         self._metrics = ServiceMetrics(self)
         self.metrics = self._metrics.registry
-        self.container = Container((RequestContext, Request, self.request_class))
+        self.container = Container((RequestContext, Request, SanicRequest, self.request_class))
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[Any] | None = None

@@ -37,7 +37,13 @@ TEXT_CLASSES = (
 )
 """Classes that stand as text in JSON and are made from it by their constructor."""
 
-_OTHER_KINDS = ("__dataclass_fields__", "__attrs_attrs__", "__total__", "_is_protocol")
+_OTHER_KINDS = (
+    "__attrs_attrs__",
+    "__await__",
+    "__dataclass_fields__",
+    "__total__",
+    "_is_protocol",
+)
 
 
 def is_pydantic(obj: object) -> bool:

@@ -29,7 +29,8 @@ class Marker:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str | None):
+        name: object = self.name
+        if not isinstance(name, str | None):
             kind = type(self).__name__
             raise TypeError(
                 f"{kind}({self.name!r}): the argument is the name on the wire; a default stands "
