@@ -53,7 +53,7 @@ class Colour(Enum):
 
 def start(app: CompiledApp) -> None:
     """Compile it."""
-    app.router.reset()
+    app.router.reset()  # type: ignore[no-untyped-call]
     app.finalize()
 
 
@@ -105,7 +105,7 @@ def test_braces_are_found_for_views_and_web_sockets(app: CompiledApp) -> None:
         start(app)
     other = CompiledApp()
 
-    @other.websocket("/feed/{id}")
+    @other.websocket("/feed/{id}")  # type: ignore[untyped-decorator]
     async def feed(request: Request, ws: Any, id: int) -> None: ...
 
     with pytest.raises(TypeError, match="write <id>"):
@@ -183,7 +183,7 @@ def test_a_method_of_a_view_takes_itself_and_the_request(app: CompiledApp) -> No
 def test_a_web_socket_takes_the_request_and_the_socket(app: CompiledApp) -> None:
     """Without one of them the start stops."""
 
-    @app.websocket("/feed/<id>")
+    @app.websocket("/feed/<id>")  # type: ignore[untyped-decorator]
     async def feed(request: Request, id: str) -> None: ...
 
     with pytest.raises(TypeError, match=r"write def feed\(request, ws, id\)"):
@@ -213,9 +213,10 @@ async def test_a_request_of_any_name_and_annotation_is_one(app: CompiledApp) -> 
     async def stars(*args: Any, **kwargs: Any) -> Any:
         return args[0].path
 
-    for handler in (plain, own, unknown, wrong, unused, stars):
+    handlers: list[Any] = [plain, own, unknown, wrong, unused, stars]
+    for handler in handlers:
         app.add_route(handler, f"/{handler.__name__}")
-    for handler in (plain, own, unknown, wrong, unused, stars):
+    for handler in handlers:
         path = f"/{handler.__name__}"
         assert (await app.call("get", path)).json["data"] == path
 

@@ -16,6 +16,7 @@ import msgspec
 from sanic_ms.config import first_generation, sources
 from sanic_ms.config.convert import allowed, convert
 from sanic_ms.config.masking import MASK, mask
+from sanic_ms.config.own_settings import check_settings_class
 from sanic_ms.config.safety import check_safety
 from sanic_ms.config.settings import PREFIX, Settings
 from sanic_ms.config.sources import Given, Layer
@@ -119,7 +120,10 @@ def load_settings(
     Raises:
         ConfigError: a value or a source is wrong. One line that names the setting, the value
             (masked if secret), the source and what is allowed.
+        TypeError: ``cls`` is no subclass of `Settings`, or gives a setting of the framework another
+            type.
     """
+    check_settings_class(cls)
     folder = Path(directory or ".").absolute()
     environment: Mapping[str, str] = os.environ if env is None else env
     entries = sources.load_dotenv(folder / ".env")

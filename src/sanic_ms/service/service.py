@@ -16,6 +16,7 @@ from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 
 from sanic_ms.config import Loaded, Settings
+from sanic_ms.config.own_settings import check_settings_class
 from sanic_ms.container import Container, Scope
 from sanic_ms.context import RequestContext
 from sanic_ms.db import ConnectionPool
@@ -92,6 +93,8 @@ class Service(ExtendableSanic, TaskKeepingSanic):
             raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
+        if settings is not Settings:
+            check_settings_class(settings)
         self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
