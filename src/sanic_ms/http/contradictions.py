@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Iterator, Set
 from typing import Any, Union
 
-from sanic_ms.shapes import describe
+from sanic_ms.shapes import describe, to_type
 from sanic_ms.shapes.classes import has_fields, is_plain_class
 from sanic_ms.shapes.signature import Signature, where
 from sanic_ms.values.route import RouteSpec
@@ -39,8 +39,10 @@ def check_body(
         return
     without = " and ".join(sorted(methods & _WITHOUT_BODY - {"HEAD", "OPTIONS"})) or "HEAD"
     for entry in signature.parameters:
-        if entry.source != "body" or entry.is_marked:
+        if entry.source != "body" or entry.is_marked or not _is_shape(entry.annotation):
             continue
+        if not entry.required and _model_of(entry.annotation) is None:
+            continue  # `version: Any = version` binds a value, and asks for nothing
         text = (
             f"{where(handler)}: {entry.name!r} is the body, which a {without} request does not have"
         )
@@ -48,7 +50,7 @@ def check_body(
             shape = getattr(entry.annotation, "__name__", "…")
             raise TypeError(
                 f"{text}: write {entry.name}: Annotated[{shape}, Query()] to take its fields from "
-                "the query string (provide() the type if it is a service; Body() in the place of "
+                "the query string (service.provide if the type is a service; Body() in place of "
                 "Query() if clients do send one)"
             )
         if entry.required and "GET" in methods:
@@ -78,6 +80,14 @@ def check_produces(handler: Callable[..., Any], signature: Signature, spec: Rout
         f"{where(handler)}: @doc.produces says {describe(spec.produces)} and the annotation says "
         f"{describe(signature.returns)}: declare one of them"
     )
+
+
+def _is_shape(annotation: Any) -> bool:
+    try:
+        to_type(annotation, "input")
+    except TypeError:  # the endpoint says why
+        return False
+    return True
 
 
 def _model_of(shape: Any) -> tuple[bool, type] | None:
