@@ -260,7 +260,7 @@ async def test_a_decorator_may_call_a_handler_without_the_request(app: CompiledA
 async def test_a_default_is_an_annotation(
     app: CompiledApp, default: Any, text: str, value: Any
 ) -> None:
-    """``limit=10`` is ``limit: int = 10``: read from the query, validated, documented."""
+    """``limit=10`` is ``limit: int = 10``: read from the query and validated."""
 
     @app.get("/a")
     async def get(request, limit=default):  # type: ignore[no-untyped-def]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -95,6 +94,10 @@ def make_app() -> Service:
     async def pair(request: Request, status: int = 201) -> Any:
         return {"id": 1}, status
 
+    @app.get("/unannotated")
+    async def unannotated(request, limit=10):  # type: ignore[no-untyped-def]
+        return limit
+
     @app.get("/waiting")
     async def waiting(request: Request) -> tuple[City, int]:
         await once()
@@ -183,6 +186,20 @@ async def test_a_service_may_read_what_the_route_declares(ask: Ask) -> None:
     assert answer.status == 422
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_middleware_still_finds_what_came(way: str) -> None:
+    """After a service has refused, nothing is validated any more: the response stays a 401."""
+    app = make_app()
+
+    @app.on_response
+    async def look(request: Any, response: Any) -> None:
+        response.headers["X-Data"] = str(request.get("data"))
+
+    async with asking(app, way) as send:
+        answer = await send("post", "/declared", json={"id": "x"})
+    assert (answer.status, answer.headers["x-data"]) == (401, "{'id': 'x'}")
+
+
 async def test_a_service_cannot_hide_that_the_body_is_wrong(ask: Ask) -> None:
     """The handler is not called with what was not validated."""
     assert (await ask("post", "/careless", body=b'{"id": "x"}')).status == 422
@@ -231,7 +248,18 @@ async def test_a_forgotten_await_is_named(
     assert "test_habits.py" in caplog.text
 
 
-async def test_the_document_has_the_shape_beside_a_status() -> None:
-    """``-> tuple[City, int]`` is a City, and ``-> tuple[int, int]`` a pair."""
-    document = json.dumps(make_app().openapi())
-    assert "City" in document
+def test_the_document_has_types_of_defaults_and_shapes_beside_a_status() -> None:
+    """``limit=10`` is an integer; ``-> tuple[City, int]`` is a City, ``tuple[int, int]`` a pair."""
+    paths = make_app().openapi()["paths"]
+    (entry,) = paths["/typed"]["post"]["parameters"]
+    assert (entry["name"], entry["in"], entry["schema"]["type"]) == ("limit", "query", "integer")
+    (entry,) = paths["/unannotated"]["get"]["parameters"]
+    assert (entry["name"], entry["in"]) == ("limit", "query")
+    assert (entry["schema"]["type"], entry["schema"]["default"]) == ("integer", 10)
+
+    def data_of(path: str) -> Any:
+        content = paths[path]["get"]["responses"]["200"]["content"]["application/json"]
+        return content["schema"]["properties"]["data"]
+
+    assert data_of("/waiting") == {"$ref": "#/components/schemas/City"}
+    assert data_of("/numbers")["type"] == "array"

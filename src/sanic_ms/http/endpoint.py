@@ -96,14 +96,16 @@ def compile_endpoint(
         nothing of what is wrong with the rest."""
         if read_all is None:
             return {**path, **await container.fill(services, request)}
+        if not declared:
+            given = await container.fill(services, request)
+            return {**read_all(request, path), **given}
         parts = DeclaredParts(request, path, read_all)
-        if declared:
-            request.declared = declared, parts
-        given = await container.fill(services, request)
-        arguments = parts.read()
-        if declared:
-            del request.declared
-        return {**arguments, **given}
+        request.declared = declared, parts
+        try:
+            given = await container.fill(services, request)
+        finally:
+            del request.declared  # nobody else asks for what is not read yet
+        return {**parts.read(), **given}
 
     async def work(request: Request, path: dict[str, Any]) -> Any:
         if services:
