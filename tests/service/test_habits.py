@@ -191,7 +191,7 @@ async def test_middleware_still_finds_what_came(way: str) -> None:
     """After a service has refused, nothing is validated any more: the response stays a 401."""
     app = make_app()
 
-    @app.on_response
+    @app.on_response  # type: ignore[untyped-decorator]
     async def look(request: Any, response: Any) -> None:
         response.headers["X-Data"] = str(request.get("data"))
 
