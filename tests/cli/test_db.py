@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,8 @@ from typing import NamedTuple
 import pytest
 
 from sanic_ms.cli import main
+from sanic_ms.db import ConnectionPool
+from sanic_ms.exception import LifecycleError
 
 MODELS = """\
 from peewee import *
@@ -265,3 +269,37 @@ def test_create_makes_the_database_once(db: Db, tmp_path: Path) -> None:
     assert done.code == 1
     assert "cannot open postgresql://app:***@127.0.0.1:1/postgres" in done.err
     assert db("create", "--url", "oracle://x/y").code == 2
+
+
+@pytest.mark.parametrize("fixture", ["postgres_url", "mysql_url"])
+def test_a_missing_database_is_offered_to_be_made(
+    db: Db, fixture: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """By the verbs that come first, and by a service that starts; the offer is true."""
+    server_url = request.getfixturevalue(fixture)
+    name = f"sanic_ms_{uuid.uuid4().hex[:12]}"
+    url = f"{server_url.rpartition('/')[0]}/{name}"
+    (tmp_path / "settings.py").write_text(f"DB_URL = {url!r}\n")
+    for verb in ("make", "diff"):
+        done = db(verb)
+        assert done.code == 2
+        assert "sanic-ms db create makes it" in done.err
+        assert len(done.err.splitlines()) == 1
+    with pytest.raises(LifecycleError, match="sanic-ms db create makes it"):
+        asyncio.run(with_pool(url))
+    assert db("create").out.startswith("created ")
+    try:
+        assert db("make", "first").code == 0
+        assert db("up").code == 0
+        asyncio.run(with_pool(url))
+    finally:
+        asyncio.run(with_pool(server_url, f"DROP DATABASE {name}"))
+
+
+async def with_pool(url: str, *statements: str) -> None:
+    """A pool starts and runs them."""
+    pool = ConnectionPool(url)
+    await pool.start()
+    for statement in statements:
+        await pool.execute(statement)
+    await pool.stop()

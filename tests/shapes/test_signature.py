@@ -99,7 +99,7 @@ def test_meta_stays_with_the_type() -> None:
 def test_a_plain_sanic_handler_asks_for_nothing() -> None:
     """Path parameters without annotation are passed by Sanic; defaults and stars are left alone."""
 
-    async def handler(request, id, flag=True, *args, **kwargs):  # type: ignore[no-untyped-def]
+    async def handler(request, id, found=None, *args, **kwargs):  # type: ignore[no-untyped-def]
         ...
 
     assert sources(handler, "id") == {}

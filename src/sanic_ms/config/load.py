@@ -19,6 +19,7 @@ from sanic_ms.config import first_generation, sources
 from sanic_ms.config.convert import allowed, convert
 from sanic_ms.config.given import Given, Layer
 from sanic_ms.config.masking import MASK, mask
+from sanic_ms.config.own_settings import check_settings_class
 from sanic_ms.config.safety import check_safety
 from sanic_ms.config.secret_files import DEFAULT_FOLDER, SUFFIX, SecretFile
 from sanic_ms.config.settings import PREFIX, SANIC_PREFIX, Settings
@@ -142,7 +143,10 @@ def load_settings(
     Raises:
         ConfigError: a value or a source is wrong. One line that names the setting, the value
             (masked if secret), the source and what is allowed.
+        TypeError: ``cls`` is no subclass of `Settings`, or gives a setting of the framework another
+            type.
     """
+    check_settings_class(cls)
     folder = Path(directory or ".").absolute()
     environment: Mapping[str, str] = os.environ if env is None else env
     entries = sources.load_dotenv(folder / ".env")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sanic_ms.db.sql.statement import Statement
-from sanic_ms.exception import DatabaseError, DataError
+from sanic_ms.exception import DatabaseError, DataError, StatementError
 
 __all__ = ["note_statement"]
 
@@ -14,7 +14,8 @@ _LONGEST: Final = 2000  # characters of a statement's text that are noted
 
 
 def note_statement(exc: BaseException, statement: Statement, args: Sequence[Any] = ()) -> None:
-    """Note on a `DatabaseError` which statement has failed, and which of its integers did not fit.
+    """Note on a `DatabaseError` which statement has failed, and which of its integers did not fit;
+    on a `StatementError` how placeholders are written, where the statement has other ones.
 
     Any other exception, and one that has its statement already, stays as it is.
 
@@ -27,6 +28,8 @@ def note_statement(exc: BaseException, statement: Statement, args: Sequence[Any]
         return
     shown = " ".join(statement.shown.split())
     exc.statement = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    if isinstance(exc, StatementError):
+        exc.detail += statement.hint
     if isinstance(exc, DataError) and exc.bits is not None:
         exc.out_of_range = _out_of_range(exc, exc.bits, statement, args)
 

@@ -13,7 +13,7 @@ from sanic_ms.http.parameters import Reader, compile_parameter
 from sanic_ms.http.request import Request
 from sanic_ms.shapes.signature import Signature
 
-__all__ = ["ArgumentReader", "compile_arguments", "explained", "service_types"]
+__all__ = ["ArgumentReader", "DeclaredParts", "compile_arguments", "explained", "service_types"]
 
 ArgumentReader = Callable[[Request, dict[str, Any]], dict[str, Any]]
 """Takes the request and the values of the path; gives the arguments of the handler."""
@@ -52,6 +52,35 @@ def compile_arguments(
         return path
 
     return read_all
+
+
+class DeclaredParts:
+    """The parts of a request that its route declares, read once: when a service asks for one of
+    them, else after all services.
+
+    Args:
+        request: The request.
+        path: The values of the path.
+        read_all: See `compile_arguments`.
+    """
+
+    __slots__ = ("_arguments", "_path", "_read_all", "_request")
+
+    def __init__(self, request: Request, path: dict[str, Any], read_all: ArgumentReader) -> None:
+        self._request = request
+        self._path = path
+        self._read_all = read_all
+        self._arguments: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any]:
+        """The arguments of the handler.
+
+        Raises:
+            ValidationError: with everything that is wrong.
+        """
+        if self._arguments is None:
+            self._arguments = self._read_all(self._request, self._path)
+        return self._arguments
 
 
 def service_types(signature: Signature) -> dict[str, Any]:

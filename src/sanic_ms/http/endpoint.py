@@ -13,17 +13,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
+from sanic import HTTPResponse
 from sanic.response import BaseHTTPResponse, ResponseStream
 
 from sanic_ms.container import Container
 from sanic_ms.exception import ServerError
-from sanic_ms.http.arguments import compile_arguments, service_types
+from sanic_ms.http.arguments import DeclaredParts, compile_arguments, service_types
 from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope, around_data
 from sanic_ms.http.parameters import Reader, compile_object
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.response_checks import RouteChecks
+from sanic_ms.http.returned import has_status, is_tuple, returned_error
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.native.compiled import compiled
 from sanic_ms.shapes import ENCODER, Projector, ShapeMismatch, filler, projector, to_type
@@ -86,13 +88,30 @@ def compile_endpoint(
     items = _compile_items(spec, path_is_encoded=signature.path_is_encoded)
     read_all = compile_arguments(signature, items)
     services = service_types(signature)
+    declared = frozenset(key for key, _ in items)
     is_async = inspect.iscoroutinefunction(call)
 
+    async def inject(request: Request, path: dict[str, Any]) -> dict[str, Any]:
+        """The services, and then the parameters: a caller who is not let in by a service is told
+        nothing of what is wrong with the rest."""
+        if read_all is None:
+            return {**path, **await container.fill(services, request)}
+        if not declared:
+            given = await container.fill(services, request)
+            return {**read_all(request, path), **given}
+        parts = DeclaredParts(request, path, read_all)
+        request.declared = declared, parts
+        try:
+            given = await container.fill(services, request)
+        finally:
+            del request.declared  # nobody else asks for what is not read yet
+        return {**parts.read(), **given}
+
     async def work(request: Request, path: dict[str, Any]) -> Any:
-        if read_all is not None:
-            path = read_all(request, path)
         if services:
-            path = {**path, **await container.fill(services, request)}
+            path = await inject(request, path)
+        elif read_all is not None:
+            path = read_all(request, path)
         value = call(request, **path)
         return await value if is_async or inspect.isawaitable(value) else value
 
@@ -152,7 +171,16 @@ def _compile_answer(
     # What a handler is annotated to return is believed; one that says nothing may return a dict for
     # the pagination, as in the first generation.
     pages = Pagination if signature.returns is not None else (Pagination, Mapping)
+    may_have_status = not is_tuple(signature.returns) and not is_tuple(spec.produces)
     success, success_page = envelope.success, envelope.success_page
+
+    def answer_with_status(data: Any, status: int, headers: Mapping[str, str]) -> HTTPResponse:
+        if status >= 400:
+            raise returned_error(status, data, headers)
+        if status in EMPTY_STATUSES:
+            return HTTPResponse(status=status, headers=dict(headers))
+        body = success(data if project is None else project(data))
+        return HTTPResponse(body, status, headers=dict(headers), content_type=envelope.content_type)
 
     def answer(request: Request, value: Any) -> Any:
         """The body, or what the handler itself answers with."""
@@ -162,11 +190,14 @@ def _compile_answer(
             if value is None and request.responded:
                 return None  # the handler has streamed its answer itself
         try:
+            if type(value) is tuple and len(value) in (2, 3):
+                if may_have_status and has_status(value):
+                    return answer_with_status(value[0], value[1], *(value[2:] or ({},)))
+                if len(value) == 2 and isinstance(value[1], pages) and not is_empty:
+                    rows, pagination = value
+                    return success_page(rows if project is None else project(rows), pagination)
             if is_empty:
                 return b""
-            if type(value) is tuple and len(value) == 2 and isinstance(value[1], pages):
-                rows, pagination = value
-                return success_page(rows if project is None else project(rows), pagination)
             return success(value if project is None else project(value))
         except ShapeMismatch as exc:
             if mismatched is None:

@@ -7,7 +7,7 @@ import re
 import uuid
 from random import Random
 from types import SimpleNamespace
-from typing import Any, Generic, cast, get_origin, is_typeddict
+from typing import Any, Generic, Protocol, cast, get_origin, is_typeddict
 
 from sanic import Request as SanicRequest
 from sanic import Sanic
@@ -60,6 +60,10 @@ AppT_co = TypeVar("AppT_co", bound=Sanic[Any, Any], default=Any, covariant=True)
 T = TypeVar("T")
 
 
+class _Parts(Protocol):
+    def read(self) -> object: ...
+
+
 class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     """Sanic's request, plus items: ``request["data"]`` (the body: validated where the route
     declares one, else the JSON that came), ``request["span"]``, ``request["session"]``, and
@@ -69,12 +73,14 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     the ``Request`` of ``sanic_ms`` itself the default is `Service`.
     """
 
-    __slots__ = ("_items", "failure", "parsed_query")
+    __slots__ = ("_items", "declared", "failure", "parsed_query")
 
     app: AppT_co
     _items: dict[str, Any]
     # Sanic's own slot: a request that parses itself lazily has nothing in it until somebody looks.
     _parsed_headers: Any = vars(SanicRequest)["headers"]
+    # Set while services are made: the items that the route declares, and what reads them.
+    declared: tuple[frozenset[str], _Parts]
     failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
     parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
 
@@ -95,6 +101,9 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
             UnsupportedMediaType: it is ``data``, and the client says that it is something else.
         """
         items = self._get_items()
+        if key not in items and self._declares(key):
+            # A service asks before it is its turn.
+            self.declared[1].read()
         if key not in items:
             if key == "span":
                 return request_span()
@@ -103,6 +112,12 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
             if key == "data":
                 raise KeyError("data: no body came (declare one with @doc.consumes)")
         return items[key]
+
+    def _declares(self, key: object) -> bool:
+        try:
+            return key in self.declared[0]
+        except AttributeError:  # most routes have no services
+            return False
 
     def _json_body(self) -> Any:
         """The body of a route that declares none. It is not kept as an item: a middleware may look
@@ -121,7 +136,9 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
         del self._get_items()[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._get_items() or key == "span" or (key == "data" and self._has_json())
+        if key in self._get_items() or key == "span" or self._declares(key):
+            return True
+        return key == "data" and self._has_json()
 
     def get(self, key: str, default: Any = None) -> Any:
         """An item, or ``default`` where it was not set."""

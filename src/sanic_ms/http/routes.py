@@ -19,6 +19,7 @@ from sanic_routing.route import Route
 from sanic_ms.container import Container
 from sanic_ms.http.arguments import explained
 from sanic_ms.http.cast_values import comes_cast
+from sanic_ms.http.contradictions import check_body, check_produces
 from sanic_ms.http.declarations import (
     declared_spec,
     is_sanic_handler,
@@ -26,6 +27,7 @@ from sanic_ms.http.declarations import (
 )
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.path_spelling import check_path
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
@@ -143,13 +145,17 @@ class _RouteCompiler:
         Raises:
             TypeError: one cannot be served.
         """
+        warnings: list[str] = []
         try:
-            operations = [self._operations(route) for route in routes]
+            operations = []
+            for route in routes:
+                warnings += check_path(route, _handlers(route))
+                operations.append(self._operations(route))
         finally:
             forget_sources()
-        warnings = _problems(routes, operations)
+        warnings += _problems(routes, operations)
         for route, found in zip(routes, operations, strict=True):
-            warnings += _warnings(route.handler, found)
+            warnings += _warnings(route, found)
             keep_compiled(route, self._compile(route, found))
         for line in dict.fromkeys(warnings):
             log.warning("%s", line)
@@ -284,10 +290,13 @@ def _problems(routes: list[Route], operations: list[dict[str, RouteOperation]]) 
     return lines
 
 
-def _warnings(handler: Callable[..., Any], operations: dict[str, RouteOperation]) -> list[str]:
-    lines = [*unseen_declarations(handler)] if operations else []
-    for operation in operations.values():
-        lines += operation.signature.warnings
+def _warnings(route: Route, operations: dict[str, RouteOperation]) -> list[str]:
+    lines = [*unseen_declarations(route.handler)] if operations else []
+    for method, operation in operations.items():
+        methods = {method} if hasattr(route.handler, "view_class") else route.methods
+        signature, spec = operation.signature, operation.spec
+        lines += signature.warnings
+        lines += check_body(operation.handler, methods, signature, spec)
         lines += _exposures(operation)
     return lines
 
@@ -330,6 +339,20 @@ def operations_of(route: Route) -> dict[str, RouteOperation]:
     return dict.fromkeys(sorted(route.methods), operation)
 
 
+def _handlers(route: Route) -> list[Callable[..., Any]]:
+    """The functions that serve a route, as the application wrote them."""
+    if getattr(route.extra, "static", False):
+        return []
+    handler = route.handler
+    view = getattr(handler, "view_class", None)
+    if view is not None:
+        methods = (view_method(view, method) for method in sorted(route.methods))
+        return [entry.function for entry in methods if entry is not None]
+    if hasattr(handler, "is_websocket"):
+        handler = websocket_handler(handler) or handler
+    return [handler]
+
+
 def _is_ours(route: Route) -> bool:
     handler = route.handler
     return not (
@@ -346,6 +369,7 @@ def _read(
     container: Container,
     *,
     is_method: bool = False,
+    is_websocket: bool = False,
     method: str = "",
 ) -> RouteOperation:
     path = path_parameters(route)
@@ -361,11 +385,14 @@ def _read(
             path_names,
             is_service=container.__contains__,
             is_method=is_method,
+            is_websocket=is_websocket,
             around=around,
             scope={} if view is None else types_in(view),
         )
     except UnfilledParameter as exc:
         return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))
+    # What the whole of a class view declares is a default, and no contradiction.
+    check_produces(declared, signature, declared_spec(declared))
     is_encoded = not route.unquote  # else `_decoded` has done it
     parameters = tuple(
         _placed(entry, is_encoded, path[entry.wire_name].gives) if entry.source == "path" else entry
@@ -399,8 +426,7 @@ def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]
     declared = websocket_handler(handler)
     if declared is None:  # it was not registered by Sanic
         return handler
-    # The request and the web socket are passed by position, as `self` and the request of a view.
-    operation = _read(declared, route, container, is_method=True)
+    operation = _read(declared, route, container, is_websocket=True)
     if operation.problem:
         raise UnfilledParameter(operation.problem)
     for line in operation.signature.warnings:

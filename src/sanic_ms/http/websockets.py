@@ -58,10 +58,11 @@ def compile_websocket(
     guarded = guard_websocket(handler)
 
     async def endpoint(request: Request, **path: Any) -> Any:
+        given = await container.fill(services, request) if services else {}
         if read_all is not None:
             path = read_all(request, path)
-        if services:
-            path = {**path, **await container.fill(services, request)}
+        if given:
+            path = {**path, **given}
         return await guarded(request, **path)
 
     return stand_for(endpoint, handler, websocket_handler(handler))

@@ -11,12 +11,14 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from sanic import Request as SanicRequest
 from sanic.handlers import ErrorHandler
 from sanic.server.async_server import AsyncioServer
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from sanic_ms.commands import CommandSet
 from sanic_ms.config import Loaded, Settings
+from sanic_ms.config.own_settings import check_settings_class
 from sanic_ms.container import Container, Scope
 from sanic_ms.context import RequestContext, service_context
 from sanic_ms.db import ConnectionPool
@@ -102,7 +104,9 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
             raise TypeError(f"Service({name!r}): give the service's name, a text")
         if envelope is not None and not isinstance(envelope, Envelope):
             raise TypeError(f"envelope={envelope!r} is not an Envelope (sanic_ms.http.Envelope)")
-        settings = settings or settings_type(type(self))
+        settings = settings_type(type(self)) if settings is None else settings
+        if settings is not Settings:
+            check_settings_class(settings)
         self._document = ServiceDocument(servers, security_schemes, security)
         keywords.setdefault("request_class", Request)
         self._logs = ServiceLogs(keywords)
@@ -119,7 +123,7 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
         self._health = HealthChecks(self.lifecycle)
         self._metrics = ServiceMetrics(self)
         self.metrics = self._metrics.registry
-        self.container = Container((RequestContext, Request, self.request_class))
+        self.container = Container((RequestContext, Request, SanicRequest, self.request_class))
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[SettingsT_co] | None = None

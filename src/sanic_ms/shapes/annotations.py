@@ -8,8 +8,10 @@ import sys
 import types
 import typing
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any, Never, NoReturn, Union
 
+from sanic_ms.shapes.scalars import is_scalar
 from sanic_ms.values.page import Pagination
 
 __all__ = ["is_no_type", "names_response", "read_returns", "resolve", "where"]
@@ -85,12 +87,15 @@ def names_response(function: Callable[..., Any]) -> bool:
 
 
 def read_returns(annotation: Any) -> tuple[Any, bool]:
+    """The shape of the data that a handler returns, None for none, and whether it is a page."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         # `City | HTTPResponse`: what is no response still has its shape.
-        kept = [entry for entry in typing.get_args(annotation) if not _is_response(entry)]
+        members = typing.get_args(annotation)
+        kept = [_without_status(entry) for entry in members if not _is_response(entry)]
         annotation = Union[tuple(kept)] if kept else None  # noqa: UP007
     if typing.get_origin(annotation) in (Awaitable, Coroutine):
         return read_returns(typing.get_args(annotation)[-1])
+    annotation = _without_status(annotation)
     if annotation in (None, type(None), Any, Never, NoReturn) or _is_response(annotation):
         return None, False
     arguments = typing.get_args(annotation)
@@ -101,6 +106,19 @@ def read_returns(annotation: Any) -> tuple[Any, bool]:
     ):
         return arguments[0], True
     return annotation, False
+
+
+def _without_status(annotation: Any) -> Any:
+    """The data's annotation, of data and a status: ``tuple[City, int]``. A pair of plain values,
+    such as ``tuple[str, int]``, is data; `HTTPStatus` is always a status."""
+    if typing.get_origin(annotation) is not tuple:
+        return annotation
+    data, *rest = typing.get_args(annotation) or (None,)
+    if not rest or not (rest[0] is HTTPStatus or (rest[0] is int and not is_scalar(data))):
+        return annotation
+    if len(rest) == 1 or (len(rest) == 2 and typing.get_origin(rest[1]) in (dict, Mapping)):
+        return data
+    return annotation
 
 
 def _is_response(annotation: Any) -> bool:

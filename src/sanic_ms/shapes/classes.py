@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 import inspect
@@ -19,6 +20,7 @@ from sanic_ms.shapes.peewee import is_model
 __all__ = [
     "TEXT_CLASSES",
     "as_member",
+    "has_fields",
     "is_plain_class",
     "is_pydantic",
     "members",
@@ -35,7 +37,13 @@ TEXT_CLASSES = (
 )
 """Classes that stand as text in JSON and are made from it by their constructor."""
 
-_OTHER_KINDS = ("__dataclass_fields__", "__attrs_attrs__", "__total__", "_is_protocol")
+_OTHER_KINDS = (
+    "__attrs_attrs__",
+    "__await__",
+    "__dataclass_fields__",
+    "__total__",
+    "_is_protocol",
+)
 
 
 def is_pydantic(obj: object) -> bool:
@@ -45,6 +53,18 @@ def is_pydantic(obj: object) -> bool:
         and hasattr(obj, "model_validate")
         and hasattr(obj, "model_json_schema")
         and hasattr(obj, "__pydantic_validator__")
+    )
+
+
+def has_fields(obj: object) -> bool:
+    """Whether it is a class that is made to say a shape: a Struct, a dataclass, a TypedDict, a
+    pydantic or a Peewee model."""
+    return isinstance(obj, type) and (
+        issubclass(obj, msgspec.Struct)
+        or dataclasses.is_dataclass(obj)
+        or typing.is_typeddict(obj)
+        or is_pydantic(obj)
+        or is_model(obj)
     )
 
 

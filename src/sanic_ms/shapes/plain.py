@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
+import inspect
+from collections.abc import Awaitable, ItemsView, KeysView, Mapping, ValuesView
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ def to_plain(obj: Any) -> Any:
     """Plain data for an object that msgspec does not know and that declares no keys of ours.
 
     Raises:
-        TypeError: there is none; the text names its type.
+        TypeError: there is none; the text names its type, or what was not awaited.
     """
     cls: Any = type(obj)
     if is_pydantic(cls):
@@ -40,6 +41,14 @@ def to_plain(obj: Any) -> Any:
         return list(obj)
     if isinstance(obj, Mapping) or (hasattr(cls, "keys") and hasattr(cls, "__getitem__")):
         return dict(obj)
+    if isinstance(obj, Awaitable):
+        if inspect.iscoroutine(obj):
+            obj.close()  # else Python warns of it besides, and of another place
+        name = getattr(obj, "__qualname__", cls.__qualname__)
+        raise TypeError(
+            f"{name}() was called and not awaited, and a {cls.__qualname__} cannot be written as "
+            "JSON: write await before the call"
+        )
     raise TypeError(
         f"a {cls.__module__}.{cls.__qualname__} cannot be written as JSON: return a dict, a list, "
         "a Struct, a dataclass or plain values"

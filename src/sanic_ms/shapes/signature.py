@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any, Literal, Union
-from uuid import UUID
+from types import FunctionType
+from typing import Any
 
 from sanic_ms.shapes.annotations import (
     is_no_type,
@@ -26,7 +21,18 @@ from sanic_ms.shapes.annotations import (
     resolve,
     where,
 )
-from sanic_ms.shapes.selection import select
+from sanic_ms.shapes.leading import check_leading
+from sanic_ms.shapes.markers import (
+    SOURCES,
+    Body,
+    Header,
+    Marker,
+    Path,
+    Query,
+    Source,
+    split_marker,
+)
+from sanic_ms.shapes.scalars import is_scalar, type_of_default
 from sanic_ms.shapes.wrappers import HandedIn, Layers, handed_in, peel
 from sanic_ms.values.page import Page
 
@@ -44,71 +50,7 @@ __all__ = [
     "where",
 ]
 
-Source = Literal["path", "query", "header", "body", "service", "page"]
-
 REQUIRED = inspect.Parameter.empty
-
-
-@dataclass(frozen=True, slots=True)
-class _Marker:
-    """``Annotated[int, Query("min-age")]``: says where a parameter comes from, and its name there.
-
-    Args:
-        name: The name on the wire; default the parameter's own (for headers with ``-`` for ``_``).
-    """
-
-    name: str | None = None
-
-
-class Query(_Marker):
-    """The parameter comes from the query string."""
-
-    __slots__ = ()
-
-
-class Header(_Marker):
-    """The parameter comes from a header."""
-
-    __slots__ = ()
-
-
-class Path(_Marker):
-    """The parameter comes from the path."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Body(_Marker):
-    """The parameter is the body.
-
-    Args:
-        only, exclude, include, partial: Of a Peewee model, what the body may give; see
-            `sanic_ms.doc.consumes`.
-    """
-
-    only: Sequence[str] | None = field(default=None, kw_only=True)
-    exclude: Sequence[str] = field(default=(), kw_only=True)
-    include: Sequence[str] = field(default=(), kw_only=True)
-    partial: bool = field(default=False, kw_only=True)
-
-    def chosen(self, shape: Any) -> Any:
-        """The shape with what the body may give of it."""
-        return select(
-            shape,
-            only=self.only,
-            exclude=self.exclude,
-            include=self.include,
-            partial=self.partial,
-        )
-
-
-_SOURCES: dict[type[_Marker], Source] = {
-    Query: "query",
-    Header: "header",
-    Path: "path",
-    Body: "body",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +67,7 @@ class Parameter:
         is_cast: It comes as what the handler asks for, and needs no reading: a part of the path.
         gives: The class of what the router passes for a part of the path; None where that is not
             known.
+        is_marked: A marker says where it comes from.
     """
 
     name: str
@@ -135,6 +78,7 @@ class Parameter:
     is_encoded: bool = False
     is_cast: bool = False
     gives: type | None = None
+    is_marked: bool = False
 
     @property
     def required(self) -> bool:
@@ -179,6 +123,7 @@ def read_signature(
     *,
     is_service: Callable[[Any], bool] = lambda annotation: False,
     is_method: bool = False,
+    is_websocket: bool = False,
     around: Callable[..., Any] | None = None,
     scope: Mapping[str, Any] | None = None,
 ) -> Signature:
@@ -187,25 +132,39 @@ def read_signature(
     A parameter named in the path comes from the path; one whose type the container knows is a
     service; `Page` is the page; a number, text, date, enum or a list of those is a query
     parameter; an object is the body. `Query`, `Header`, `Path` and `Body` in an ``Annotated`` say
-    otherwise. A parameter that a decorator hands in is left to it, unless it has such a marker.
+    otherwise. Without an annotation the default says the type: ``limit=10`` is an integer of the
+    query. A parameter that a decorator hands in is left to it, unless it has such a marker.
 
     Args:
         handler: The function as the user wrote it, with its decorators.
         path_names: The names of the path's parameters.
         is_service: Whether the container gives values of a type.
         is_method: The first argument is ``self``.
+        is_websocket: The second argument is the web socket.
         around: Of a class view: what the router calls, with the decorators of the whole view.
         scope: Names that annotations may use beside those that the function sees: those of the
             class that it stands in.
 
     Raises:
         UnfilledParameter: nothing gives a parameter, or the path has one that is not taken.
-        TypeError: two parameters are bodies, or an annotation is wrong. The text names the handler
-            and where it stands.
+        TypeError: the request is not its first parameter, two parameters are bodies, an annotation
+            is wrong, or a marker is a default. The text names the handler and where it stands.
     """
-    layers = peel(handler, 2 if is_method else 1)
+    leading = ["self"] * is_method + ["request"] + ["ws"] * is_websocket
+    layers = peel(handler, len(leading))
     outer = () if around is None else peel(around).around
-    return _SignatureReader(layers, outer, frozenset(path_names), is_service, scope or {}).read()
+    names = frozenset(path_names)
+    reader = _SignatureReader(layers, outer, names, is_service, scope or {})
+    if not reader.is_decorated:  # else the decorator may well call it without
+        check_leading(
+            layers.function,
+            leading,
+            layers.first,
+            names,
+            is_service=is_service,
+            scope=scope or {},
+        )
+    return reader.read()
 
 
 class _SignatureReader:
@@ -224,7 +183,7 @@ class _SignatureReader:
         self._is_service = is_service
         self._decorators = (*outer, *layers.around)
         # A partial says all that it hands in.
-        self._is_decorated = any(
+        self.is_decorated = any(
             not isinstance(entry.call, functools.partial) for entry in self._decorators
         )
         parameters = _parameters(self._function)
@@ -269,11 +228,15 @@ class _SignatureReader:
         name = parameter.name
         annotation = self._hints.get(name, REQUIRED)
         entry = None
+        if isinstance(parameter.default, Marker):
+            _reject_marker(self._function, parameter)
+        if annotation is REQUIRED:
+            annotation = self._of_default(parameter)
         if annotation is not REQUIRED:
             entry = _classify(
                 parameter, annotation, self._path_names, self._is_service, self._function
             )
-        if entry is not None and (entry.source == "path" or _split_marker(annotation)[1]):
+        if entry is not None and (entry.source == "path" or split_marker(annotation)[1]):
             return entry
         if name not in self._path_names and self._is_handed_in(name, entry):
             self._left.append(name)
@@ -291,6 +254,19 @@ class _SignatureReader:
             self._filled.append(name)
         return entry
 
+    def _of_default(self, parameter: inspect.Parameter) -> Any:
+        """The annotation that stands in the default, of a parameter that has none and that nothing
+        but the request can give."""
+        name = parameter.name
+        if name in self._path_names or name in self._unresolved:
+            return REQUIRED
+        if not isinstance(self._function, FunctionType):
+            return REQUIRED
+        kind = type_of_default(parameter.default)
+        if kind is None or (self.is_decorated and not self._handed_in.is_known):
+            return REQUIRED
+        return kind
+
     def _is_handed_in(self, name: str, entry: Parameter | None) -> bool:
         said = self._handed_in
         if name in said.names:
@@ -306,7 +282,7 @@ class _SignatureReader:
         """Of a parameter without an annotation: the path, its default or a decorator gives it."""
         name = parameter.name
         text = self._unresolved.get(name)
-        if name in self._path_names or parameter.default is not REQUIRED or self._is_decorated:
+        if name in self._path_names or parameter.default is not REQUIRED or self.is_decorated:
             if text is not None:
                 self._warnings.append(
                     f"{where(self._function)}: {text}; it is passed as without an annotation"
@@ -319,7 +295,7 @@ class _SignatureReader:
         )
 
     def _notes(self) -> Iterator[str]:
-        if self._filled and self._is_decorated and not self._handed_in.is_known:
+        if self._filled and self.is_decorated and not self._handed_in.is_known:
             yield (
                 f"{where(self._function)}: the source of a decorator around it does not show what "
                 f"it hands in; {_listed(self._filled)} filled from the request (if a decorator "
@@ -336,7 +312,7 @@ class _SignatureReader:
     def _check_path(self, found: list[Parameter]) -> None:
         """Each parameter of the path is passed by its name, so the handler must take it."""
         taken = self._taken
-        if self._is_decorated or any(entry.kind is entry.VAR_KEYWORD for entry in taken):
+        if self.is_decorated or any(entry.kind is entry.VAR_KEYWORD for entry in taken):
             return
         names = {entry.name for entry in taken if entry.kind is not entry.POSITIONAL_ONLY}
         renamed = {
@@ -351,7 +327,7 @@ class _SignatureReader:
 
     def _shared(self, found: list[Parameter]) -> str:
         filled = [entry.name for entry in found if entry.source != "path"]
-        if not self._is_decorated or not (filled or self._left):
+        if not self.is_decorated or not (filled or self._left):
             return ""
         lines = [f"{where(self._function)} stands below a decorator."]
         if self._left:
@@ -366,6 +342,14 @@ class _SignatureReader:
 
 
 _SAY_SO = "@sanic_ms.http.sanic_handler"
+
+
+def _reject_marker(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+    name, kind = parameter.name, type(parameter.default).__name__
+    raise TypeError(
+        f"{where(function)}: {name}={kind}(…) is a default, and the marker stands in the "
+        f"annotation: {name}: Annotated[…, {kind}()]"
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -387,9 +371,9 @@ def _classify(
     function: Callable[..., Any],
 ) -> Parameter:
     name, default = parameter.name, parameter.default
-    annotation, marker = _split_marker(annotation)
+    annotation, marker = split_marker(annotation)
     if marker is not None:
-        source = _SOURCES[type(marker)]
+        source = SOURCES[type(marker)]
         wire_name = marker.name or (name.replace("_", "-") if source == "header" else name)
         if source == "path" and wire_name not in path_names:
             raise TypeError(f"{where(function)}: the path has no parameter {wire_name!r}")
@@ -398,59 +382,13 @@ def _classify(
                 annotation = marker.chosen(annotation)
             except TypeError as exc:
                 raise TypeError(f"{where(function)}: the body {name!r}: {exc}") from None
-        return Parameter(name, source, annotation, wire_name, default)
+        return Parameter(name, source, annotation, wire_name, default, is_marked=True)
     if name in path_names:
         return Parameter(name, "path", annotation, name, default)
     if annotation is Page:
         return Parameter(name, "page", annotation, name, default)
     if is_service(annotation):
         return Parameter(name, "service", annotation, name, default)
-    if _is_scalar(annotation):
+    if is_scalar(annotation):
         return Parameter(name, "query", annotation, name, default)
     return Parameter(name, "body", annotation, name, default)
-
-
-def _split_marker(annotation: Any) -> tuple[Any, _Marker | None]:
-    if typing.get_origin(annotation) in (Union, types.UnionType):
-        # `Optional[Annotated[str, Header()]]`: the marker counts for the whole.
-        members = [_split_marker(entry) for entry in typing.get_args(annotation)]
-        marker = next((entry for _, entry in members if entry is not None), None)
-        if marker is None:
-            return annotation, None
-        return Union[tuple(base for base, _ in members)], marker  # noqa: UP007
-    if typing.get_origin(annotation) is not Annotated:
-        return annotation, None
-    base, *metadata = typing.get_args(annotation)
-    markers = [entry for entry in metadata if isinstance(entry, _Marker)]
-    # `Annotated[int, Query]` is what one writes first.
-    markers += [entry() for entry in metadata if isinstance(entry, type) and entry in _SOURCES]
-    rest = [
-        entry
-        for entry in metadata
-        if not isinstance(entry, _Marker) and not (isinstance(entry, type) and entry in _SOURCES)
-    ]
-    if rest:
-        base = Annotated[(base, *rest)]
-    return base, markers[0] if markers else None
-
-
-_SCALARS = (str, int, float, bool, bytes, Decimal, UUID, datetime, date, time, timedelta)
-_LISTS = (list, set, frozenset, tuple)
-
-
-def _is_scalar(annotation: Any) -> bool:
-    origin = typing.get_origin(annotation)
-    arguments = typing.get_args(annotation)
-    if origin is Annotated:
-        return _is_scalar(arguments[0])
-    if hasattr(annotation, "__supertype__"):  # a NewType
-        return _is_scalar(annotation.__supertype__)
-    if origin is Literal:
-        return True
-    if origin in (Union, types.UnionType):
-        return all(entry is type(None) or _is_scalar(entry) for entry in arguments)
-    if origin in _LISTS:
-        return all(entry is Ellipsis or _is_scalar(entry) for entry in arguments)
-    if annotation in _LISTS:
-        return True  # without a word about its items, which are text then
-    return isinstance(annotation, type) and issubclass(annotation, (*_SCALARS, Enum))

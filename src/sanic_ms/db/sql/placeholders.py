@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from sanic_ms.exception import StatementError
 
-__all__ = ["Dialect", "Scan", "scan"]
+__all__ = ["Dialect", "Scan", "foreign_placeholder", "scan"]
 
 Dialect = Literal["postgresql", "sqlite", "mysql"]
 
@@ -102,6 +102,9 @@ _TOKENS: dict[Dialect, re.Pattern[str]] = {
 _NUMBER = re.compile(
     rf"(?<![\w$.{_BEYOND}])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)"
 )
+_FOREIGN = re.compile(
+    r"%s\b|%\(\w+\)s\b|(?<!\?)\?(?![?|&])|(?<![\w:]):[a-zA-Z_]\w*|(?<![\w$])\$[a-zA-Z_]\w*"
+)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -148,6 +151,17 @@ def scan(sql: str, dialect: Dialect) -> Scan:
     parts.append(sql[part_start:])
     _check(numbers)
     return Scan(tuple(parts), tuple(numbers), "".join(code), "".join(shown), "".join(bare))
+
+
+def foreign_placeholder(code: str) -> str | None:
+    """What stands in a statement's bare code as a placeholder of another library: ``%s``,
+    ``%(name)s``, ``?``, ``:name``, ``$name``; None for none.
+
+    Each of them means something else somewhere (``?`` asks JSONB for a key), so that a statement
+    that works is none of this function's business.
+    """
+    match = _FOREIGN.search(code)
+    return None if match is None else match[0]
 
 
 def _without_data(token: str, dialect: Dialect) -> str:

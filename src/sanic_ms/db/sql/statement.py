@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sanic_ms.db.sql.classification import Mentions, classify
-from sanic_ms.db.sql.placeholders import Dialect, scan
+from sanic_ms.db.sql.placeholders import Dialect, foreign_placeholder, scan
 from sanic_ms.db.sql.targets import Targets, find_targets
 from sanic_ms.exception import StatementError
 from sanic_ms.telemetry.tracing import ChildSpans
@@ -24,6 +24,7 @@ _LONGEST = 16_384  # characters of a text that is remembered
 
 _FIRST_WORD = re.compile(r"[\s(;]*([a-zA-Z]+)")
 _SCHEMA_WORD = re.compile(r"\b(?:create|alter|drop|do|call)\b", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"\$[0-9]")
 _RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 _INSERTS: Final = frozenset(("insert", "replace", "with"))
 _WRITE_WORD = re.compile(r"\b(?:insert|update|delete|replace|merge)\b", re.IGNORECASE)
@@ -114,6 +115,19 @@ class Statement:
         return scan(self.sql, self._dialect).shown
 
     @property
+    def hint(self) -> str:
+        """For the message of an error: how a placeholder is written, where the text has none and
+        one of another library in its place; empty for any other text. It costs a scan."""
+        if self.count:
+            return ""
+        written = foreign_placeholder(scan(self.sql, self._dialect).code)
+        if written is not None:
+            return f" (placeholders are $1, $2, …, and not {written})"
+        if _PLACEHOLDER.search(self.sql) is not None:
+            return " (a placeholder inside quotes or a comment is none: write $1 without quotes)"
+        return ""
+
+    @property
     def targets(self) -> Targets | None:
         """The columns that the arguments are meant for; None: nothing is known."""
         return find_targets(scan(self.sql, self._dialect).bare)
@@ -132,7 +146,7 @@ class Statement:
         if len(args) != self.count:
             raise StatementError(
                 f"the statement takes {self.count} argument{'s' * (self.count != 1)} and got "
-                f"{len(args)}: {self._shown()}"
+                f"{len(args)}: {self._shown()}{self.hint}"
             )
 
     def arrange(self, args: Arguments) -> Arguments:

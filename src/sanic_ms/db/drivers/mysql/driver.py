@@ -107,7 +107,7 @@ class MySQLDriver(Driver):
                 raise
             detail = error.detail
             if "(1049)" in detail:
-                detail += f": create it (CREATE DATABASE {url.database}), or correct the name"
+                detail += " (sanic-ms db create makes it; or correct the name)"
             raise DatabaseUnavailable(detail, sqlstate=error.sqlstate) from exc
 
     async def close(self) -> None:

@@ -46,7 +46,6 @@ class PostgresDriver(Driver):
             url.scheme, url.database, url.host, url.port, url.user, url.password, options
         ).url
         self.pipelines = self._keep_prepared
-        self._database = url.database
         self._lanes: list[PostgresLane] = []
 
     async def connect(self, timeout: float) -> PostgresSession:
@@ -62,7 +61,7 @@ class PostgresDriver(Driver):
             raise DatabaseUnavailable(f"no connection within {timeout:g} s") from exc
         except pg.InvalidCatalogNameError as exc:
             raise DatabaseUnavailable(
-                f"{exc} (create it: createdb {self._database}, or correct the name)",
+                f"{exc} (sanic-ms db create makes it; or correct the name)",
                 sqlstate=exc.sqlstate,
             ) from exc
         except Exception as exc:
