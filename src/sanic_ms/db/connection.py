@@ -108,13 +108,15 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
         return await self._run(calls.execute, statement, args, timeout)
 
     async def insert(
-        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+        self, statement: object, *args: Any, key: str | None = None, timeout: float | None = None
     ) -> Any:
         """Insert a row and give its key: the same on every database, without RETURNING.
 
         Args:
             statement: An INSERT. Of several rows, the key of the first is given.
-            key: The column whose value is given; on MySQL it is the AUTO_INCREMENT column's.
+            key: The column whose value is given; default: the primary key of the table that a query
+                of Peewee or SQLAlchemy names, and ``id`` for SQL text. On MySQL it is the
+                AUTO_INCREMENT column's.
 
         Returns:
             None where no row was inserted, and on MySQL where no number was given.
@@ -123,6 +125,8 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
             StatementError: it is no INSERT.
         """
         query = self._pool.build(statement, args)
+        if key is None:
+            key = query.primary_key or "id"
         text, values = self._pool.statements.inserting(query.text, query.args, key)
         return query.key(await self._run(calls.insert, text, values, timeout), key)
 

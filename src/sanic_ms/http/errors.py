@@ -121,7 +121,9 @@ class EnvelopeErrorHandler(ErrorHandler):
             log.error("%s: %s", line, describe_failure(error), exc_info=_stack(exception))
         elif isinstance(exception, HTTPError):
             # Raised on purpose. Its cause, where it has one, is what an operator needs.
-            log.error("%s: %s", line, error, exc_info=exception if exception.__cause__ else None)
+            cause = exception.__cause__
+            text = error if cause is None or error.error is not None else f"{error}: {cause}"
+            log.error("%s: %s", line, text, exc_info=exception if cause else None)
         else:
             log.error("%s: %s", line, describe(exception), exc_info=_stack(exception))
 

@@ -6,7 +6,7 @@ import threading
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, repeat
+from itertools import chain, repeat, takewhile
 from operator import ge
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -121,8 +121,9 @@ class _ProjectionCompiler:
         hints = _hints(type_)
         keys = list(self._keys(info, hints, getattr(cls, ORIGINS, {})))
         name = _name_of(cls, keys)
+        may_be_unset = any(map(_may_be_unset, hints.values()))
         if isinstance(info, inspect.TypedDictType):
-            return self._planned(name, keys, cls)
+            return self._planned(name, keys, cls, may_be_unset=may_be_unset)
         never_unset = [
             key
             for key in keys
@@ -131,11 +132,15 @@ class _ProjectionCompiler:
         is_struct = isinstance(info, inspect.StructType)
         assign = msgspec.structs.force_setattr if is_struct else object.__setattr__
         instance = project_instance(name, keys, assign, never_unset=never_unset)
-        if not isinstance(info, inspect.StructType) or info.tag_field is None:
-            return self._planned(name, keys, cls, instance=instance)
-        field, value = info.tag_field, info.tag
-        keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
-        return self._planned(name, keys, cls, instance=instance, tag=(field, value))
+        tag = None
+        if isinstance(info, inspect.StructType) and info.tag_field is not None:
+            field, value = tag = info.tag_field, info.tag
+            keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
+        project = self._planned(
+            name, keys, cls, instance=instance, may_be_unset=may_be_unset, tag=tag
+        )
+        is_array = isinstance(info, inspect.StructType) and info.array_like
+        return _as_array(project, keys) if is_array else project
 
     def _keys(
         self, info: Any, hints: dict[str, Any], origins: dict[str, ValueOrigin]
@@ -219,6 +224,21 @@ class _ProjectionCompiler:
 
 def _as_it_is(data: Any) -> Any:
     return data
+
+
+def _as_array(project: Any, keys: Iterable[AnswerKey]) -> Projector:
+    """A Struct with ``array_like=True``: its values in their order, up to the first that a row does
+    not have."""
+    wires = [key.wire for key in keys]
+
+    def project_array(data: Any) -> Any:
+        kept = project(data)
+        if type(kept) is not dict:
+            return kept
+        return [kept[wire] for wire in takewhile(kept.__contains__, wires)]
+
+    project_array.cls, project_array.tag = project.cls, project.tag  # type: ignore[attr-defined]
+    return project_array
 
 
 def _name_of(cls: type, keys: Iterable[AnswerKey]) -> str:
