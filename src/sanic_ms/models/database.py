@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class _ScriptSqlite(peewee.SqliteDatabase):
         """Writes JSON as the pool does."""
         return _dialects().SqliteJSON
 
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Writes moments as the pool does."""
+        return super().execute_sql(sql, params and _with_moments(params))  # type: ignore[no-untyped-call]
+
 
 class _Postgresql(peewee.PostgresqlDatabase):
     def _initialize_connection(self, conn: Any) -> None:
@@ -68,6 +73,12 @@ class _MySQL(peewee.MySQLDatabase):
             cursor.execute("SET time_zone = '+00:00'")
 
 
+def _with_moments(values: Sequence[Any]) -> list[Any]:
+    from sanic_ms.db.drivers.sqlite.values import moment_text  # imports the pool as well
+
+    return [moment_text(value) if isinstance(value, datetime) else value for value in values]
+
+
 def _dialects() -> Any:
     from sanic_ms.db.builders import peewee_dialects  # imports the pool as well
 
@@ -80,8 +91,8 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
     Four things differ from Peewee's own defaults, so that one model means the same everywhere:
     a ``DateTimeField`` keeps its zone on PostgreSQL (``TIMESTAMPTZ``) and its microseconds on MySQL
     (``DATETIME(6)``, ``TIME(6)`` alike), the session's time zone is UTC, and transactions on SQLite
-    begin ``IMMEDIATE``. A UUID that the database keeps as text is written with its hyphens, as the
-    pool does.
+    begin ``IMMEDIATE``. A UUID and a moment that the database keeps as text are written as the pool
+    writes them.
 
     Options of the URL that the synchronous driver does not know, such as those of the pool's
     driver, are left out.
@@ -152,7 +163,8 @@ def complete(database: Any, sql: str, values: Sequence[Any]) -> str:
 
 
 def _complete_sqlite(connection: Any, sql: str, values: Sequence[Any]) -> str:
-    given = (connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in values)
+    written = _with_moments(values)
+    given = (connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in written)
     text = _SQLITE_MARK.sub(lambda match: str(next(given)) if match[1] else match[0], sql)
     if next(given, None) is not None:
         raise ValueError(f"more values than places for them: {sql}")

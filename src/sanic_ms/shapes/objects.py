@@ -106,7 +106,7 @@ class ObjectPlan:
         instance: What projects such an instance; None: it is taken apart like any other.
         is_strict: Whether a missing key that is required is a `ShapeMismatch`.
         is_open: Whether keys that are not declared stay.
-        may_be_unset: Whether a key's value may be `msgspec.UNSET`, which is a key that is not there.
+        may_be_unset: Whether a key's value may be `msgspec.UNSET`, which means a missing key.
         tag: The key and the value that tell the object from others of a union.
     """
 
