@@ -35,6 +35,17 @@ def made(name: str, **settings: Any) -> Service:
     async def statement(request: Any) -> Any:
         return await app.db.fetch("SELECT * FROM nothing")
 
+    @app.get("/unfit")
+    async def unfit(request: Any) -> Any:
+        return {"pipe": object()}
+
+    @app.get("/wrapped")
+    async def wrapped(request: Any) -> None:
+        try:
+            divide()
+        except ZeroDivisionError as exc:
+            raise ServerError from exc
+
     return app
 
 
@@ -71,6 +82,29 @@ async def test_debug_mode_tells_the_caller(way: str) -> None:
     assert raised["error"] == "the printer is on fire"
     assert "SELECT * FROM nothing" in statement["error"]
     assert "in made.<locals>.statement" in statement["error"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_error_without_a_text_is_explained_by_its_cause(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A response that cannot be written, and an error that a handler raises from another one: the
+    line of the log says why, and so does the response in debug mode only."""
+    for debug in (False, True):
+        caplog.clear()
+        async with asking(made(f"untold-{way}-{debug}".lower(), debug=debug), way) as ask:
+            unfit, wrapped = [await ask("get", path) for path in ("/unfit", "/wrapped")]
+        lines = [each.getMessage() for each in caplog.records if each.name == "sanic_ms.http"]
+        assert lines[0].startswith("GET /unfit: 500 Internal Server Error: TypeError: made.")
+        assert "returned what cannot become an answer: a builtins.object cannot" in lines[0]
+        assert lines[1].startswith("GET /wrapped: 500 Internal Server Error: ZeroDivisionError: ")
+        assert (unfit.status, wrapped.status) == (500, 500)
+        if debug:
+            assert "cannot become an answer" in unfit.json["error"]
+            assert wrapped.json["error"].startswith("ZeroDivisionError: division by zero")
+        else:
+            assert "error" not in unfit.json
+            assert "error" not in wrapped.json
 
 
 def test_what_has_no_place_in_the_application_is_named_all_the_same() -> None:

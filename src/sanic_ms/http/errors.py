@@ -121,9 +121,9 @@ class EnvelopeErrorHandler(ErrorHandler):
             log.error("%s: %s", line, describe_failure(error), exc_info=_stack(exception))
         elif isinstance(exception, HTTPError):
             # Raised on purpose. Its cause, where it has one, is what an operator needs.
-            cause = exception.__cause__
-            text = error if cause is None or error.error is not None else f"{error}: {cause}"
-            log.error("%s: %s", line, text, exc_info=exception if cause else None)
+            cause = _untold_cause(exception)
+            text = error if cause is None else f"{error}: {describe(cause)}"
+            log.error("%s: %s", line, text, exc_info=exception if exception.__cause__ else None)
         else:
             log.error("%s: %s", line, describe(exception), exc_info=_stack(exception))
 
@@ -165,10 +165,19 @@ def _is_debugged(request: SanicRequest | None) -> bool:
     return app is not None and bool(app.debug or app.config.get("DEBUG"))
 
 
+def _untold_cause(exception: HTTPError) -> BaseException | None:
+    """The cause of an error of the service that has no text of its own."""
+    has_text = exception.status < 500 or exception.error is not None
+    return None if has_text else exception.__cause__
+
+
 def _with_detail(error: HTTPError, exception: BaseException) -> HTTPError:
     """In debug mode the caller is told what the log is told."""
     if isinstance(exception, HTTPError) and not isinstance(exception, DatabaseError):
-        return error  # its text is the application's own
+        cause = _untold_cause(exception)
+        if cause is None:
+            return error  # its text is the application's own
+        exception = cause
     shown = copy.copy(error)
     if isinstance(error, DatabaseError):
         shown.error = describe_failure(error)

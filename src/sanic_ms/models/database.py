@@ -42,7 +42,7 @@ class _ScriptSqlite(peewee.SqliteDatabase):
 
     def execute_sql(self, sql: str, params: Any = None) -> Any:
         """Writes moments as the pool does."""
-        return super().execute_sql(sql, params and _with_moments(params))  # type: ignore[no-untyped-call]
+        return super().execute_sql(sql, params and _sqlite_values(params))  # type: ignore[no-untyped-call]
 
 
 class _Postgresql(peewee.PostgresqlDatabase):
@@ -62,6 +62,10 @@ class _MySQL(peewee.MySQLDatabase):
         """Writes JSON as the pool does."""
         return _dialects().MySQLJSON
 
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Writes moments as the pool does: the driver leaves the zone out without a conversion."""
+        return super().execute_sql(sql, params and _mysql_values(params))  # type: ignore[no-untyped-call]
+
     def execute(self, query: Any, **context_options: Any) -> Any:
         """Connect before the query is written: MySQL and MariaDB write JSON differently."""
         self.connection()  # type: ignore[no-untyped-call]
@@ -73,10 +77,19 @@ class _MySQL(peewee.MySQLDatabase):
             cursor.execute("SET time_zone = '+00:00'")
 
 
-def _with_moments(values: Sequence[Any]) -> list[Any]:
+def _sqlite_values(values: Sequence[Any]) -> list[Any]:
     from sanic_ms.db.drivers.sqlite.values import moment_text  # imports the pool as well
 
     return [moment_text(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _mysql_values(values: Sequence[Any]) -> list[Any]:
+    from sanic_ms.db.drivers.values import in_utc  # imports the pool as well
+
+    return [
+        in_utc(value).replace(tzinfo=None) if isinstance(value, datetime) else value
+        for value in values
+    ]
 
 
 def _dialects() -> Any:
@@ -156,14 +169,14 @@ def complete(database: Any, sql: str, values: Sequence[Any]) -> str:
     if isinstance(database, peewee.SqliteDatabase):
         return _complete_sqlite(connection, sql, values)
     if isinstance(database, peewee.MySQLDatabase):
-        return str(connection.cursor().mogrify(sql, values))
+        return str(connection.cursor().mogrify(sql, _mysql_values(values)))
     from psycopg import ClientCursor
 
     return str(ClientCursor(connection).mogrify(sql, values))
 
 
 def _complete_sqlite(connection: Any, sql: str, values: Sequence[Any]) -> str:
-    written = _with_moments(values)
+    written = _sqlite_values(values)
     given = (connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in written)
     text = _SQLITE_MARK.sub(lambda match: str(next(given)) if match[1] else match[0], sql)
     if next(given, None) is not None:
