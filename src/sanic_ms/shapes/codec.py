@@ -109,11 +109,12 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
         NotImplementedError: the type is not one of those that `dec_hook` makes.
     """
     if is_pydantic(type):
-        if direction == "input":
-            schema: dict[str, Any] = type.model_json_schema(mode="validation")
-        else:
-            by_alias = dumps_by_alias(type)
-            schema = type.model_json_schema(mode="serialization", by_alias=by_alias)
+        is_input = direction == "input"
+        schema: dict[str, Any] = type.model_json_schema(
+            mode="validation" if is_input else "serialization",
+            by_alias=is_input or dumps_by_alias(type),
+            schema_generator=_pydantic_generator(),
+        )
         defs = schema.pop("$defs", {})
         if "$ref" not in schema and type.__name__ not in defs:
             # Under its name, so that a document can share it.
@@ -130,6 +131,18 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
         format_ = _FORMATS.get(type)
         return {"type": "string"} if format_ is None else {"type": "string", "format": format_}
     raise NotImplementedError(f"{type!r} has no JSON schema")
+
+
+@functools.cache
+def _pydantic_generator() -> Any:
+    from pydantic.json_schema import GenerateJsonSchema  # slow; a model has imported pydantic
+
+    class Generator(GenerateJsonSchema):
+        def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Any:
+            """Any value: one type that pydantic cannot describe costs no document."""
+            return {}
+
+    return Generator
 
 
 def inner_shapes(type: Any, direction: Direction) -> tuple[Any, ...]:
