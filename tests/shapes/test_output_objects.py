@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import ChainMap, UserDict, deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypedDict
 
@@ -189,3 +190,51 @@ def test_a_struct_that_is_an_array_is_one_for_rows_too() -> None:
     assert project is not None
     with pytest.raises(ShapeMismatch, match="y is missing"):
         project({"x": 1})
+
+
+class Rows(list[Any]):
+    """A list of a class of its own, as ORMs give them."""
+
+
+ROW = {"id": 1, "first_name": "Ann", "password": "secret"}
+CUT = {"id": 1, "firstName": "Ann"}
+
+
+@pytest.mark.parametrize("container", [types.MappingProxyType, UserDict, ChainMap])
+def test_a_mapping_of_any_class_holds_what_is_declared(container: Any) -> None:
+    """What it holds is cut down as that of a dict is."""
+    assert answered(dict[str, CamelGuest], container({"k": ROW})) == {"k": CUT}
+    data = {"outer": container({"k": ROW})}
+    assert answered(dict[str, dict[str, CamelGuest]], data) == {"outer": {"k": CUT}}
+
+
+@pytest.mark.parametrize("container", [Rows, deque, list])
+def test_a_list_of_any_class_holds_what_is_declared(container: Any) -> None:
+    """Also where its items are no objects: mappings, tuples and lists."""
+    assert answered(list[CamelGuest], container([ROW])) == [CUT]
+    assert answered(list[list[CamelGuest]], container([container([ROW])])) == [[CUT]]
+    assert answered(list[dict[str, CamelGuest]], container([{"k": ROW}])) == [{"k": CUT}]
+    assert answered(list[tuple[CamelGuest, int]], container([(ROW, 1)])) == [[CUT, 1]]
+    assert answered(tuple[CamelGuest, int], container([ROW, 1])) == [CUT, 1]
+
+
+def test_a_list_where_a_mapping_is_declared_does_not_fail_open() -> None:
+    """Its items are projected one by one, as they are where one object is declared."""
+    project = projector(dict[str, CamelGuest])
+    assert project is not None
+    assert project([{"k": ROW}]) == [{"k": CUT}]
+
+
+@pytest.mark.parametrize(
+    "guest", [ROW, CamelGuest(1, "Ann"), *OBJECTS.values()], ids=["row", "struct", *OBJECTS]
+)
+def test_an_object_of_a_union_with_a_mapping_is_cut_down(guest: Any) -> None:
+    """An object with any keys is one whose values are objects themselves: a row is none."""
+    either = dict[str, CamelGuest] | CamelGuest
+    assert answered(either, guest) == CUT
+    assert answered(either, {"k": guest}) == {"k": CUT}
+    many = dict[str, CamelGuest] | list[CamelGuest]
+    assert answered(many, [guest, guest]) == [CUT, CUT]
+    assert answered(many, {"k": guest}) == {"k": CUT}
+    lists = list[CamelGuest] | list[Optional]
+    assert answered(lists, [guest, {"id": 2, "nick_name": "x"}])[1] == {"id": 2, "nickName": "x"}

@@ -24,6 +24,7 @@ __all__ = [
     "Projector",
     "ShapeMismatch",
     "each",
+    "is_scalar",
     "project_instance",
     "project_object",
 ]
@@ -174,6 +175,11 @@ def project_object(plan: ObjectPlan) -> Projector:
         project.size = size  # type: ignore[attr-defined]
         project.required = _required(plan) if _has_same_names(plan) else None  # type: ignore[attr-defined]
     return project
+
+
+def is_scalar(data: Any) -> bool:
+    """Whether it is one value that is not null, and neither an object nor a list."""
+    return data is not None and (type(data) in _SCALARS or isinstance(data, _SCALAR_TYPES))
 
 
 def each(child: Projector, items: Iterable[Any]) -> list[Any]:

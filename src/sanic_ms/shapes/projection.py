@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain, repeat, takewhile
 from operator import ge
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -24,6 +25,7 @@ from sanic_ms.shapes.objects import (
     Projector,
     ShapeMismatch,
     each,
+    is_scalar,
     project_instance,
     project_object,
 )
@@ -34,6 +36,8 @@ from sanic_ms.shapes.union import OneOf
 __all__ = ["Projector", "ShapeMismatch", "projector"]
 
 _DICT = frozenset((dict,))
+_LIST_LIKE = (list, set, frozenset, deque, KeysView, ValuesView)
+"""What is a list in JSON beside `LISTS`: subclasses, which ORMs have, among them."""
 
 _lock = threading.RLock()
 
@@ -207,7 +211,8 @@ class _ProjectionCompiler:
             return None
 
         def project(data: Any) -> Any:
-            if type(data) is not cls and type(data) not in LISTS:
+            is_list = type(data) in LISTS or isinstance(data, _LIST_LIKE)
+            if type(data) is not cls and not is_list:
                 return data
             rest = iter(children)
             return each(lambda item: next(rest, _as_it_is)(item), data)
@@ -322,7 +327,9 @@ def _many(child: Projector | None) -> Projector | None:
 
     def project(data: Any) -> Any:
         if type(data) not in LISTS:
-            return child(data)
+            if not isinstance(data, _LIST_LIKE):
+                return child(data)
+            data = list(data)
         # Rows with the declared keys and nothing else: three loops, and all of them in C.
         if (
             fits is not None
@@ -337,6 +344,7 @@ def _many(child: Projector | None) -> Projector | None:
                 return kept
         return data
 
+    project.item = child  # type: ignore[attr-defined]
     return project
 
 
@@ -345,7 +353,9 @@ def _mapping(child: Projector | None) -> Projector | None:
         return None
 
     def project(data: Any) -> Any:
-        if not isinstance(data, dict):
+        if not isinstance(data, Mapping):
+            if type(data) in LISTS or isinstance(data, _LIST_LIKE):
+                return each(project, data)
             return data
         kept = {}
         for key, value in data.items():
@@ -355,19 +365,27 @@ def _mapping(child: Projector | None) -> Projector | None:
                 raise exc.inside(str(key)) from None
         return kept
 
+    def takes(data: Any) -> bool:
+        return isinstance(data, Mapping) and not any(map(is_scalar, data.values()))
+
+    project.takes = takes  # type: ignore[attr-defined]
     return project
 
 
 def _best(children: list[Projector]) -> Projector:
     """Of several objects that it may be, the one that fits: whose instance it is, whose tag it has,
-    or which keeps the most of its keys."""
+    or which keeps the most of its keys. The items of a list are what lists among them hold, and an
+    object with any keys is one whose values are no scalars."""
+    items = [child.item for child in children if hasattr(child, "item")]
+    of_item = None if not items else items[0] if len(items) == 1 else _best(items)
+    single = [child for child in children if not hasattr(child, "item")]
     tags = {tag: child for child in children if (tag := getattr(child, "tag", None)) is not None}
     classes = {cls: child for child in children if (cls := getattr(child, "cls", None)) is not None}
 
     def project(data: Any) -> Any:
         kind = type(data)
         if kind in LISTS and kind is not tuple:
-            return each(project, data)
+            return each(of_item or project, data)
         if kind in classes:
             return classes[kind](data)
         if kind is dict:
@@ -375,7 +393,9 @@ def _best(children: list[Projector]) -> Projector:
                 if data.get(key) == value:
                     return child(data)
         candidates, failure = [], None
-        for child in children:
+        usual = children if kind is tuple else single
+        fitting = [child for child in usual if not hasattr(child, "takes") or child.takes(data)]
+        for child in fitting or items or children:
             try:
                 candidates.append(child(data))
             except ShapeMismatch as exc:
