@@ -114,19 +114,16 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
         Args:
             statement: An INSERT. Of several rows, the key of the first is given.
-            key: The column whose value is given; default: the primary key of the table that a query
-                of Peewee or SQLAlchemy names, and ``id`` for SQL text. On MySQL it is the
-                AUTO_INCREMENT column's.
+            key: The column that is given; default: the primary key of a query's table, ``id`` of text.
 
         Returns:
-            None where no row was inserted, and on MySQL where no number was given.
+            None where no row was inserted. On MySQL the number that AUTO_INCREMENT gave, or None.
 
         Raises:
             StatementError: it is no INSERT.
         """
         query = self._pool.build(statement, args)
-        if key is None:
-            key = query.primary_key or "id"
+        key = query.primary_key if key is None else key
         text, values = self._pool.statements.inserting(query.text, query.args, key)
         return query.key(await self._run(calls.insert, text, values, timeout), key)
 

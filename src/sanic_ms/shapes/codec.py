@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import ipaddress
+import sys
 from functools import partial
 from typing import Any
 
@@ -135,14 +136,10 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
 
 @functools.cache
 def _pydantic_generator() -> Any:
-    from pydantic.json_schema import GenerateJsonSchema  # slow; a model has imported pydantic
-
-    class Generator(GenerateJsonSchema):
-        def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Any:
-            """Any value: one type that pydantic cannot describe costs no document."""
-            return {}
-
-    return Generator
+    """What draws a type that pydantic cannot describe as any value: it costs no document."""
+    base = sys.modules["pydantic.json_schema"].GenerateJsonSchema  # imported with the first model
+    draw_any = {"handle_invalid_for_json_schema": lambda self, schema, error_info: {}}
+    return type("Generator", (base,), draw_any)
 
 
 def inner_shapes(type: Any, direction: Direction) -> tuple[Any, ...]:

@@ -79,7 +79,8 @@ class BuiltQuery:
         args: Its values.
         conversion: Of its rows; None: they are left as they are.
         key_of: Gives the converter of a column of the table that it inserts into.
-        primary_key: The primary key's column of that table; of several columns the first one.
+        primary_key: The primary key's column of that table; of several columns the first one;
+            default: ``id``.
     """
 
     __slots__ = ("_key_of", "args", "conversion", "primary_key", "text")
@@ -96,7 +97,7 @@ class BuiltQuery:
         self.args = args
         self.conversion = conversion
         self._key_of = key_of
-        self.primary_key = primary_key
+        self.primary_key = primary_key or "id"
 
     def rows(self, rows: list[Row]) -> list[Row]:
         """Its rows, converted."""
