@@ -114,18 +114,17 @@ class Connection(msgspec.Struct, eq=False):  # whose constructor runs in C: one 
 
         Args:
             statement: An INSERT. Of several rows, the key of the first is given.
-            key: The column that is given; default: the primary key of a query's table, ``id`` of text.
+            key: The column to give; default: the primary key of a query's table, ``id`` for text.
 
         Returns:
             None where no row was inserted. On MySQL the number that AUTO_INCREMENT gave, or None.
-
         Raises:
             StatementError: it is no INSERT.
         """
         query = self._pool.build(statement, args)
-        key = query.primary_key if key is None else key
-        text, values = self._pool.statements.inserting(query.text, query.args, key)
-        return query.key(await self._run(calls.insert, text, values, timeout), key)
+        name = query.primary_key if key is None else key
+        text, values = self._pool.statements.inserting(query.text, query.args, name)
+        return query.key(await self._run(calls.insert, text, values, timeout), name)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None
