@@ -138,8 +138,11 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
 def _pydantic_generator() -> Any:
     """What draws a type that pydantic cannot describe as any value: it costs no document."""
     base = sys.modules["pydantic.json_schema"].GenerateJsonSchema  # imported with the first model
-    draw_any = {"handle_invalid_for_json_schema": lambda self, schema, error_info: {}}
-    return type("Generator", (base,), draw_any)
+
+    def draw_any(self: Any, schema: Any, error_info: str) -> dict[str, Any]:
+        return {}
+
+    return type("Generator", (base,), {"handle_invalid_for_json_schema": draw_any})
 
 
 def inner_shapes(type: Any, direction: Direction) -> tuple[Any, ...]:
