@@ -340,6 +340,10 @@ async def test_the_current_request_is_known_below(app: CompiledApp) -> None:
     assert (await app.call("get", "/")).json["data"] is True
 
 
+class City(msgspec.Struct):
+    id: int
+
+
 async def test_a_page_comes_from_the_query_and_stands_beside_the_data(app: CompiledApp) -> None:
     """`Page` in, `(rows, pagination)` out; a dict does as well, as in the first generation."""
 
@@ -351,6 +355,10 @@ async def test_a_page_comes_from_the_query_and_stands_beside_the_data(app: Compi
     async def old(request: Any) -> Any:
         return [1], {"total": 1}
 
+    @app.get("/both")
+    async def both(request: Any) -> tuple[list[City], Pagination]:
+        return [{"id": 1, "name": "x"}], {"total": 1}  # type: ignore[return-value,list-item]
+
     answer = await app.call("get", "/?page=2&page_size=10")
     assert answer.json == {
         "code": 0,
@@ -360,6 +368,11 @@ async def test_a_page_comes_from_the_query_and_stands_beside_the_data(app: Compi
     assert (await app.call("get", "/old")).json == {
         "code": 0,
         "data": [1],
+        "pagination": {"total": 1},
+    }
+    assert (await app.call("get", "/both")).json == {
+        "code": 0,
+        "data": [{"id": 1}],
         "pagination": {"total": 1},
     }
     wrong = await app.call("get", "/?page=0&page_size=101")

@@ -7,13 +7,14 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import peewee
 import pytest
 
+from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, DatabaseUnavailable, MissingDependency
 from sanic_ms.models import peewee_database, utcnow
 from sanic_ms.models.database import complete, connect
@@ -198,3 +199,26 @@ def test_a_script_writes_what_the_pool_writes(database: Any) -> None:
             assert Thing.get(Thing.uid.in_([str(uid)])).uid == uid
         finally:
             database.drop_tables([Thing])
+
+
+async def test_the_pool_finds_the_moments_of_a_script(
+    event: Any, database: Any, any_database_url: str
+) -> None:
+    """Whole seconds, another zone and none among them. A dry run shows what a run would write."""
+    moment = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+    east = moment.astimezone(timezone(timedelta(hours=3)))
+    for spelling in (moment, east, moment.replace(tzinfo=None)):
+        event.insert(moment=spelling).execute()
+    assert event.select().where(event.moment == east).count() == 3
+    pool = ConnectionPool(any_database_url)
+    await pool.start()
+    try:
+        rows = await pool.fetch(event.select(event.moment).where(event.moment == moment))
+        assert rows == [{"moment": moment}] * 3
+        text = event._meta.table_name
+        assert await pool.fetchval(f"SELECT count(*) FROM {text} WHERE moment = $1", east) == 3
+    finally:
+        await pool.stop()
+    if not isinstance(database, peewee.PostgresqlDatabase):
+        shown = complete(database, f"SELECT {database.param}", (east,))
+        assert shown.startswith("SELECT '2024-05-06 07:08:09")

@@ -97,6 +97,26 @@ def test_unknown_types_are_no_fault_of_the_caller() -> None:
         dec_hook(list[int], [])
 
 
+class Handle:
+    """No type of data, as a library may have."""
+
+
+def test_a_type_that_pydantic_cannot_describe_is_any_value() -> None:
+    """The rest of the model, and of the document, is shown all the same."""
+
+    class Open(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+        name: str
+        handle: Handle
+
+    for direction in ("input", "output"):
+        model = schema_hook(Open, direction)["$defs"]["Open"]
+        assert model["properties"]["name"]["type"] == "string"
+        assert model["properties"]["handle"] == {"title": "Handle"}
+        assert model["required"] == ["name", "handle"]
+
+
 class City:
     name = doc.String("name", max_length=3)
 

@@ -92,23 +92,23 @@ class Connection(LentSession, eq=False):
         return await self._run(calls.execute, statement, args, timeout)
 
     async def insert(
-        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+        self, statement: object, *args: Any, key: str | None = None, timeout: float | None = None
     ) -> Any:
         """Insert a row and give its key: the same on every database, without RETURNING.
 
         Args:
             statement: An INSERT. Of several rows, the key of the first is given.
-            key: The column whose value is given; on MySQL it is the AUTO_INCREMENT column's.
+            key: The column to give; default: the primary key of a query's table, ``id`` for text.
 
         Returns:
-            None where no row was inserted, and on MySQL where no number was given.
-
+            None where no row was inserted. On MySQL the number that AUTO_INCREMENT gave, or None.
         Raises:
             StatementError: it is no INSERT.
         """
         query = self._pool.build(statement, args)
-        text, values = self._pool.statements.inserting(query.text, query.args, key)
-        return query.key(await self._run(calls.insert, text, values, timeout), key)
+        name = query.primary_key if key is None else key
+        text, values = self._pool.statements.inserting(query.text, query.args, name)
+        return query.key(await self._run(calls.insert, text, values, timeout), name)
 
     async def executemany(
         self, statement: str, rows: Iterable[Arguments], *, timeout: float | None = None

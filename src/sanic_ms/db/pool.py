@@ -402,7 +402,7 @@ class ConnectionPool(Component):
             return await connection.execute(statement, *args, timeout=timeout)
 
     async def insert(
-        self, statement: object, *args: Any, key: str = "id", timeout: float | None = None
+        self, statement: object, *args: Any, key: str | None = None, timeout: float | None = None
     ) -> Any:
         """`Connection.insert` on a connection of its own."""
         async with Acquiring(self, None, None) as connection:

@@ -168,9 +168,10 @@ def _compile_answer(
     mismatched: Callable[[Any, Any, ShapeMismatch], Any] | None = None,
 ) -> Callable[[Any, Any], Any]:
     is_empty = spec.produces_status in EMPTY_STATUSES
-    # What a handler is annotated to return is believed; one that says nothing may return a dict for
-    # the pagination, as in the first generation.
-    pages = Pagination if signature.returns is not None else (Pagination, Mapping)
+    # What a handler is annotated to return is believed: where that is a page, or nothing at all,
+    # the pagination may be a dict, as in the first generation.
+    is_other = signature.returns is not None and not signature.paginated
+    pages = Pagination if is_other else (Pagination, Mapping)
     may_have_status = not is_tuple(signature.returns) and not is_tuple(spec.produces)
     success, success_page = envelope.success, envelope.success_page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class _ScriptSqlite(peewee.SqliteDatabase):
         """Writes JSON as the pool does."""
         return _dialects().SqliteJSON
 
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Writes moments as the pool does."""
+        return super().execute_sql(sql, params and _sqlite_values(params))  # type: ignore[no-untyped-call]
+
 
 class _Postgresql(peewee.PostgresqlDatabase):
     def _initialize_connection(self, conn: Any) -> None:
@@ -57,6 +62,10 @@ class _MySQL(peewee.MySQLDatabase):
         """Writes JSON as the pool does."""
         return _dialects().MySQLJSON
 
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Writes moments as the pool does: the driver leaves the zone out without a conversion."""
+        return super().execute_sql(sql, params and _mysql_values(params))  # type: ignore[no-untyped-call]
+
     def execute(self, query: Any, **context_options: Any) -> Any:
         """Connect before the query is written: MySQL and MariaDB write JSON differently."""
         self.connection()  # type: ignore[no-untyped-call]
@@ -66,6 +75,21 @@ class _MySQL(peewee.MySQLDatabase):
         self.mariadb = "mariadb" in conn.get_server_info().lower()
         with conn.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
+
+
+def _sqlite_values(values: Sequence[Any]) -> list[Any]:
+    from sanic_ms.db.drivers.sqlite.values import moment_text  # imports the pool as well
+
+    return [moment_text(value) if isinstance(value, datetime) else value for value in values]
+
+
+def _mysql_values(values: Sequence[Any]) -> list[Any]:
+    from sanic_ms.db.drivers.values import in_utc  # imports the pool as well
+
+    return [
+        in_utc(value).replace(tzinfo=None) if isinstance(value, datetime) else value
+        for value in values
+    ]
 
 
 def _dialects() -> Any:
@@ -80,8 +104,8 @@ def peewee_database(url: str | DatabaseURL) -> peewee.Database:
     Four things differ from Peewee's own defaults, so that one model means the same everywhere:
     a ``DateTimeField`` keeps its zone on PostgreSQL (``TIMESTAMPTZ``) and its microseconds on MySQL
     (``DATETIME(6)``, ``TIME(6)`` alike), the session's time zone is UTC, and transactions on SQLite
-    begin ``IMMEDIATE``. A UUID that the database keeps as text is written with its hyphens, as the
-    pool does.
+    begin ``IMMEDIATE``. A UUID and a moment that the database keeps as text are written as the pool
+    writes them.
 
     Options of the URL that the synchronous driver does not know, such as those of the pool's
     driver, are left out.
@@ -150,14 +174,15 @@ def complete(database: Any, sql: str, values: Sequence[Any]) -> str:
     if isinstance(database, peewee.SqliteDatabase):
         return _complete_sqlite(connection, sql, values)
     if isinstance(database, peewee.MySQLDatabase):
-        return str(connection.cursor().mogrify(sql, values))
+        return str(connection.cursor().mogrify(sql, _mysql_values(values)))
     from psycopg import ClientCursor
 
     return str(ClientCursor(connection).mogrify(sql, values))
 
 
 def _complete_sqlite(connection: Any, sql: str, values: Sequence[Any]) -> str:
-    given = (connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in values)
+    written = _sqlite_values(values)
+    given = (connection.execute("SELECT quote(?)", (value,)).fetchone()[0] for value in written)
     text = _SQLITE_MARK.sub(lambda match: str(next(given)) if match[1] else match[0], sql)
     if next(given, None) is not None:
         raise ValueError(f"more values than places for them: {sql}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import ipaddress
+import sys
 from functools import partial
 from typing import Any
 
@@ -109,11 +110,12 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
         NotImplementedError: the type is not one of those that `dec_hook` makes.
     """
     if is_pydantic(type):
-        if direction == "input":
-            schema: dict[str, Any] = type.model_json_schema(mode="validation")
-        else:
-            by_alias = dumps_by_alias(type)
-            schema = type.model_json_schema(mode="serialization", by_alias=by_alias)
+        is_input = direction == "input"
+        schema: dict[str, Any] = type.model_json_schema(
+            mode="validation" if is_input else "serialization",
+            by_alias=is_input or dumps_by_alias(type),
+            schema_generator=_pydantic_generator(),
+        )
         defs = schema.pop("$defs", {})
         if "$ref" not in schema and type.__name__ not in defs:
             # Under its name, so that a document can share it.
@@ -130,6 +132,17 @@ def schema_hook(type: Any, direction: Direction = "input") -> dict[str, Any]:
         format_ = _FORMATS.get(type)
         return {"type": "string"} if format_ is None else {"type": "string", "format": format_}
     raise NotImplementedError(f"{type!r} has no JSON schema")
+
+
+@functools.cache
+def _pydantic_generator() -> Any:
+    """What draws a type that pydantic cannot describe as any value: it costs no document."""
+    base = sys.modules["pydantic.json_schema"].GenerateJsonSchema  # imported with the first model
+
+    def draw_any(self: Any, schema: Any, error_info: str) -> dict[str, Any]:
+        return {}
+
+    return type("Generator", (base,), {"handle_invalid_for_json_schema": draw_any})
 
 
 def inner_shapes(type: Any, direction: Direction) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "Projector",
     "ShapeMismatch",
     "each",
+    "is_scalar",
     "project_instance",
     "project_object",
 ]
@@ -106,6 +107,7 @@ class ObjectPlan:
         instance: What projects such an instance; None: it is taken apart like any other.
         is_strict: Whether a missing key that is required is a `ShapeMismatch`.
         is_open: Whether keys that are not declared stay.
+        may_be_unset: Whether a key's value may be `msgspec.UNSET`, which means a missing key.
         tag: The key and the value that tell the object from others of a union.
     """
 
@@ -115,6 +117,7 @@ class ObjectPlan:
     instance: Projector | None = None
     is_strict: bool = False
     is_open: bool = False
+    may_be_unset: bool = False
     tag: tuple[str, Any] | None = None
 
 
@@ -127,11 +130,16 @@ def project_object(plan: ObjectPlan) -> Projector:
     """
     wires = frozenset(key.wire for key in plan.keys)
     fits = wires.issuperset
-    is_exact = not plan.is_open and all(k.origin.names[:1] == (k.wire,) for k in plan.keys)
+    is_exact = (
+        not plan.is_open
+        and not plan.may_be_unset
+        and all(k.origin.names[:1] == (k.wire,) for k in plan.keys)
+    )
     size = len(wires) if is_exact else -1
     pairs = tuple((key.wire, key.child) for key in plan.keys if key.child is not None)
     arrange = _arranger(plan)
     cls, instance = plan.cls, plan.instance
+    names = frozenset(name for key in plan.keys for name in key.origin.names)
 
     def project(data: Any) -> Any:
         if type(data) is dict:
@@ -158,7 +166,7 @@ def project_object(plan: ObjectPlan) -> Projector:
             return instance(data)
         if kind in LISTS:
             return each(project, data)
-        return project(to_row(data))
+        return project(to_row(data, names))
 
     project.cls = cls  # type: ignore[attr-defined]
     project.tag = plan.tag  # type: ignore[attr-defined]
@@ -167,6 +175,11 @@ def project_object(plan: ObjectPlan) -> Projector:
         project.size = size  # type: ignore[attr-defined]
         project.required = _required(plan) if _has_same_names(plan) else None  # type: ignore[attr-defined]
     return project
+
+
+def is_scalar(data: Any) -> bool:
+    """Whether it is one value that is not null, and neither an object nor a list."""
+    return data is not None and (type(data) in _SCALARS or isinstance(data, _SCALAR_TYPES))
 
 
 def each(child: Projector, items: Iterable[Any]) -> list[Any]:
@@ -225,6 +238,9 @@ def project_instance(
 
 def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """What makes of a row that is not yet as it goes out a dict that is."""
+    if plan.may_be_unset:
+        arrange = _arranger(replace(plan, may_be_unset=False))
+        return lambda row: arrange(_set_values(row))
     if _has_same_names(plan):
         return _same_names(plan)
     gather = _gatherer(plan)
@@ -235,6 +251,10 @@ def _arranger(plan: ObjectPlan) -> Callable[[dict[str, Any]], dict[str, Any]]:
     gather_attributes = _gatherer(replace(plan, keys=tuple(map(_by_attribute, plan.keys))))
     required = {key.wire for key in plan.keys if key.is_required}
     return lambda row: gather(row) if row.keys() >= required else gather_attributes(row)
+
+
+def _set_values(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not msgspec.UNSET}
 
 
 def _has_same_names(plan: ObjectPlan) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import inspect
-from collections.abc import Awaitable, ItemsView, KeysView, Mapping, ValuesView
+from collections.abc import Awaitable, ItemsView, Iterable, KeysView, Mapping, ValuesView
 from typing import Any
 
 import msgspec
@@ -55,9 +55,14 @@ def to_plain(obj: Any) -> Any:
     )
 
 
-def to_row(obj: Any) -> Any:
+def to_row(obj: Any, names: Iterable[str] = ()) -> Any:
     """An object of any class as a row, one level taken apart. It has the names of the attributes
     and those on the wire; where one name is both, it is the attribute's.
+
+    Args:
+        obj: The object.
+        names: Attributes that are read of an object of no known kind beside those of its own:
+            properties, slots, columns that an ORM has yet to load.
 
     Raises:
         TypeError: it is no object that holds data.
@@ -77,7 +82,30 @@ def to_row(obj: Any) -> Any:
         return _row_of_pydantic(obj)
     if is_model(cls):
         return row_of(obj)
-    return values_of(obj) if is_plain_class(cls) else to_plain(obj)
+    if is_plain_class(cls):
+        return values_of(obj)
+    try:
+        return to_plain(obj)
+    except TypeError:
+        row = _attributes_of(obj, names)
+        if not row:
+            raise
+        return row
+
+
+def _attributes_of(obj: Any, names: Iterable[str]) -> dict[str, Any]:
+    if isinstance(obj, type) or inspect.isroutine(obj) or inspect.ismodule(obj):
+        return {}
+    if isinstance(obj, tuple) and hasattr(obj, "_asdict"):
+        return dict(obj._asdict())  # a NamedTuple, a row of SQLAlchemy
+    attributes = getattr(obj, "__dict__", {})
+    row = {name: value for name, value in attributes.items() if not name.startswith("_")}
+    for name in names:
+        if name not in row and hasattr(type(obj), name):
+            value = getattr(obj, name)
+            if not inspect.isroutine(value):
+                row[name] = value
+    return row
 
 
 def _row_of_struct(obj: msgspec.Struct) -> dict[str, Any]:

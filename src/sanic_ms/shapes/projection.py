@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, repeat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, ValuesView
+from itertools import chain, repeat, takewhile
 from operator import ge
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -24,6 +25,7 @@ from sanic_ms.shapes.objects import (
     Projector,
     ShapeMismatch,
     each,
+    is_scalar,
     project_instance,
     project_object,
 )
@@ -34,6 +36,8 @@ from sanic_ms.shapes.union import OneOf
 __all__ = ["Projector", "ShapeMismatch", "projector"]
 
 _DICT = frozenset((dict,))
+_LIST_LIKE = (list, set, frozenset, deque, KeysView, ValuesView)
+"""What is a list in JSON beside `LISTS`: subclasses, which ORMs have, among them."""
 
 _lock = threading.RLock()
 
@@ -121,8 +125,9 @@ class _ProjectionCompiler:
         hints = _hints(type_)
         keys = list(self._keys(info, hints, getattr(cls, ORIGINS, {})))
         name = _name_of(cls, keys)
+        may_be_unset = any(map(_may_be_unset, hints.values()))
         if isinstance(info, inspect.TypedDictType):
-            return self._planned(name, keys, cls)
+            return self._planned(name, keys, cls, may_be_unset=may_be_unset)
         never_unset = [
             key
             for key in keys
@@ -131,11 +136,15 @@ class _ProjectionCompiler:
         is_struct = isinstance(info, inspect.StructType)
         assign = msgspec.structs.force_setattr if is_struct else object.__setattr__
         instance = project_instance(name, keys, assign, never_unset=never_unset)
-        if not isinstance(info, inspect.StructType) or info.tag_field is None:
-            return self._planned(name, keys, cls, instance=instance)
-        field, value = info.tag_field, info.tag
-        keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
-        return self._planned(name, keys, cls, instance=instance, tag=(field, value))
+        tag = None
+        if isinstance(info, inspect.StructType) and info.tag_field is not None:
+            field, value = tag = info.tag_field, info.tag
+            keys.insert(0, AnswerKey(field, field, ValueOrigin((field,), lambda row: value)))
+        project = self._planned(
+            name, keys, cls, instance=instance, may_be_unset=may_be_unset, tag=tag
+        )
+        is_array = isinstance(info, inspect.StructType) and info.array_like
+        return _as_array(project, keys) if is_array else project
 
     def _keys(
         self, info: Any, hints: dict[str, Any], origins: dict[str, ValueOrigin]
@@ -202,7 +211,8 @@ class _ProjectionCompiler:
             return None
 
         def project(data: Any) -> Any:
-            if type(data) is not cls and type(data) not in LISTS:
+            is_list = type(data) in LISTS or isinstance(data, _LIST_LIKE)
+            if type(data) is not cls and not is_list:
                 return data
             rest = iter(children)
             return each(lambda item: next(rest, _as_it_is)(item), data)
@@ -219,6 +229,21 @@ class _ProjectionCompiler:
 
 def _as_it_is(data: Any) -> Any:
     return data
+
+
+def _as_array(project: Any, keys: Iterable[AnswerKey]) -> Projector:
+    """A Struct with ``array_like=True``: its values in their order, up to the first that a row does
+    not have."""
+    wires = [key.wire for key in keys]
+
+    def project_array(data: Any) -> Any:
+        kept = project(data)
+        if type(kept) is not dict:
+            return kept
+        return [kept[wire] for wire in takewhile(kept.__contains__, wires)]
+
+    project_array.cls, project_array.tag = project.cls, project.tag  # type: ignore[attr-defined]
+    return project_array
 
 
 def _name_of(cls: type, keys: Iterable[AnswerKey]) -> str:
@@ -302,7 +327,9 @@ def _many(child: Projector | None) -> Projector | None:
 
     def project(data: Any) -> Any:
         if type(data) not in LISTS:
-            return child(data)
+            if not isinstance(data, _LIST_LIKE):
+                return child(data)
+            data = list(data)
         # Rows with the declared keys and nothing else: three loops, and all of them in C.
         if (
             fits is not None
@@ -317,6 +344,7 @@ def _many(child: Projector | None) -> Projector | None:
                 return kept
         return data
 
+    project.item = child  # type: ignore[attr-defined]
     return project
 
 
@@ -325,7 +353,9 @@ def _mapping(child: Projector | None) -> Projector | None:
         return None
 
     def project(data: Any) -> Any:
-        if not isinstance(data, dict):
+        if not isinstance(data, Mapping):
+            if type(data) in LISTS or isinstance(data, _LIST_LIKE):
+                return each(project, data)
             return data
         kept = {}
         for key, value in data.items():
@@ -335,19 +365,27 @@ def _mapping(child: Projector | None) -> Projector | None:
                 raise exc.inside(str(key)) from None
         return kept
 
+    def takes(data: Any) -> bool:
+        return isinstance(data, Mapping) and not any(map(is_scalar, data.values()))
+
+    project.takes = takes  # type: ignore[attr-defined]
     return project
 
 
 def _best(children: list[Projector]) -> Projector:
     """Of several objects that it may be, the one that fits: whose instance it is, whose tag it has,
-    or which keeps the most of its keys."""
+    or which keeps the most of its keys. The items of a list are what lists among them hold, and an
+    object with any keys is one whose values are no scalars."""
+    items = [child.item for child in children if hasattr(child, "item")]
+    of_item = None if not items else items[0] if len(items) == 1 else _best(items)
+    single = [child for child in children if not hasattr(child, "item")]
     tags = {tag: child for child in children if (tag := getattr(child, "tag", None)) is not None}
     classes = {cls: child for child in children if (cls := getattr(child, "cls", None)) is not None}
 
     def project(data: Any) -> Any:
         kind = type(data)
         if kind in LISTS and kind is not tuple:
-            return each(project, data)
+            return each(of_item or project, data)
         if kind in classes:
             return classes[kind](data)
         if kind is dict:
@@ -355,7 +393,9 @@ def _best(children: list[Projector]) -> Projector:
                 if data.get(key) == value:
                     return child(data)
         candidates, failure = [], None
-        for child in children:
+        usual = children if kind is tuple else single
+        fitting = [child for child in usual if not hasattr(child, "takes") or child.takes(data)]
+        for child in fitting or items or children:
             try:
                 candidates.append(child(data))
             except ShapeMismatch as exc:

@@ -60,7 +60,8 @@ def compile_peewee(query: Any, dialect: Dialect, *, mariadb: bool = False) -> Bu
         raise StatementError("the Peewee query holds a NUL character outside of its values")
     numbered = [f"${number}{piece}" for number, piece in enumerate(pieces[1:], 1)]
     args = [_unwrapped(value) for value in marked]
-    return BuiltQuery(pieces[0] + "".join(numbered), args, conversion, _keys_of(query, dialect))
+    sql, key_of = pieces[0] + "".join(numbered), _keys_of(query, dialect)
+    return BuiltQuery(sql, args, conversion, key_of, _primary_key_of(query))
 
 
 def _unwrapped(value: Any) -> Any:
@@ -189,6 +190,14 @@ def _keys_of(query: Any, dialect: Dialect) -> Any:
         return None if field is None else converter_of(field, dialect)
 
     return key_of
+
+
+def _primary_key_of(query: Any) -> str | None:
+    model = getattr(query, "model", None)
+    if model is None or not isinstance(query, peewee.Insert) or not model._meta.primary_key:
+        return None
+    column: str = model._meta.get_primary_keys()[0].column_name
+    return column
 
 
 # --- what is selected ----------------------------------------------------------------------------

@@ -79,9 +79,11 @@ class BuiltQuery:
         args: Its values.
         conversion: Of its rows; None: they are left as they are.
         key_of: Gives the converter of a column of the table that it inserts into.
+        primary_key: The primary key's column of that table; of several columns the first one;
+            default: ``id``.
     """
 
-    __slots__ = ("_key_of", "args", "conversion", "text")
+    __slots__ = ("_key_of", "args", "conversion", "primary_key", "text")
 
     def __init__(
         self,
@@ -89,11 +91,13 @@ class BuiltQuery:
         args: Sequence[Any],
         conversion: Conversion | None = None,
         key_of: Callable[[str], Converter | None] | None = None,
+        primary_key: str | None = None,
     ) -> None:
         self.text = text
         self.args = args
         self.conversion = conversion
         self._key_of = key_of
+        self.primary_key = primary_key or "id"
 
     def rows(self, rows: list[Row]) -> list[Row]:
         """Its rows, converted."""

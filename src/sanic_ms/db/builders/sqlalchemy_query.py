@@ -35,7 +35,8 @@ def compile_sqlalchemy(query: Any, dialect: Dialect) -> BuiltQuery:
         conversion = _conversion_of(compiled, target)
     except Exception as exc:
         raise StatementError(f"SQLAlchemy cannot write this for {dialect}: {exc}") from exc
-    return BuiltQuery(expanded.statement, args, conversion, _keys_of(query, target))
+    key_of = _keys_of(query, target)
+    return BuiltQuery(expanded.statement, args, conversion, key_of, _primary_key_of(query))
 
 
 def _arguments(compiled: Any, expanded: Any, target: Any) -> list[Any]:
@@ -77,3 +78,9 @@ def _keys_of(query: Any, target: Any) -> Any:
         return None if column is None else _converter(column.type, target)
 
     return key_of
+
+
+def _primary_key_of(query: Any) -> str | None:
+    if not getattr(query, "is_insert", False):
+        return None
+    return next((column.name for column in query.table.primary_key), None)

@@ -52,7 +52,10 @@ def to_datetime(value: Any) -> Any:
         except ValueError:
             return value
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        try:
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        except OverflowError:
+            return value
     return value
 
 

@@ -4,6 +4,7 @@ a row."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,21 @@ import msgspec
 
 from sanic_ms.exception import DataError, StatementError
 
-__all__ = ["value_at", "without_type"]
+__all__ = ["in_utc", "value_at", "without_type"]
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A moment in UTC; one without a zone is in UTC.
+
+    Raises:
+        DataError: in UTC it is in the year 0 or 10000.
+    """
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as exc:
+        raise DataError(f"{moment} is out of range in UTC") from exc
 
 
 def without_type(value: Any, position: int, database: str, also: str = "") -> Any:

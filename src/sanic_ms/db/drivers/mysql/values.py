@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from sanic_ms.db.base import Arguments
-from sanic_ms.db.drivers.values import without_type
+from sanic_ms.db.drivers.values import in_utc, without_type
 from sanic_ms.exception import DataError
 
 __all__ = [
@@ -73,7 +73,7 @@ def _adapt(value: Any, position: int) -> Any:
         return adapt((value.value,))[0]
     if isinstance(value, datetime):
         # The session's time zone is UTC, and neither DATETIME nor TIMESTAMP holds one.
-        return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        return in_utc(value).replace(tzinfo=None)
     return without_type(value, position, "MySQL", also="timedelta, ")
 
 

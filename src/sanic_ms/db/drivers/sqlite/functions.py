@@ -38,7 +38,10 @@ def _moment(text: Any) -> datetime | None:
             moment = datetime.combine(date(1970, 1, 1), time.fromisoformat(text))
         except ValueError:
             return None
-    return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _date_part(part: str, text: Any) -> int | None:

@@ -1,7 +1,7 @@
 """Python values in SQLite columns, and back by the type that a column was declared with.
 
 SQLite stores numbers, text and bytes. What else a program has is stored as text that sorts rightly:
-dates as ISO 8601 (one with a zone in UTC, with ``+00:00``), UUIDs in their usual form, `Decimal`
+dates as ISO 8601 (a moment in UTC, with ``+00:00``), UUIDs in their usual form, `Decimal`
 without an exponent, dicts and lists as JSON.
 """
 
@@ -18,9 +18,9 @@ from uuid import UUID
 import msgspec
 
 from sanic_ms.db.base import Arguments
-from sanic_ms.db.drivers.values import without_type
+from sanic_ms.db.drivers.values import in_utc, without_type
 
-__all__ = ["adapt", "dates_of", "register_converters"]
+__all__ = ["adapt", "dates_of", "moment_text", "register_converters"]
 
 _NATIVE = frozenset((int, str, float, bytes, type(None), bool))
 
@@ -44,14 +44,21 @@ def _adapt(value: Any, position: int) -> Any:
     if isinstance(value, Enum):
         return adapt((value.value,))[0]
     if isinstance(value, datetime):
-        if value.tzinfo is not None:
-            value = value.astimezone(UTC)
-        return value.isoformat(" ", "microseconds")
+        return moment_text(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, Decimal):
         return format(value, "f")
     return without_type(value, position, "SQLite")
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as SQLite keeps it: one instant is one text, so that texts compare as instants do.
+
+    Raises:
+        DataError: in UTC it is out of range.
+    """
+    return in_utc(moment).isoformat(" ", "microseconds")
 
 
 def dates_of(args: Arguments, numbers: frozenset[int]) -> Arguments:
@@ -61,9 +68,7 @@ def dates_of(args: Arguments, numbers: frozenset[int]) -> Arguments:
         numbers: Of those arguments, from 1.
     """
     return [
-        (value if value.tzinfo is None else value.astimezone(UTC)).date()
-        if number in numbers and isinstance(value, datetime)
-        else value
+        in_utc(value).date() if number in numbers and isinstance(value, datetime) else value
         for number, value in enumerate(args, 1)
     ]
 
@@ -76,7 +81,7 @@ def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
         text = data.decode("utf-8", "surrogateescape")
         try:
             return convert(text)
-        except (ValueError, InvalidOperation, msgspec.DecodeError, RecursionError):
+        except (ValueError, InvalidOperation, OverflowError, msgspec.DecodeError, RecursionError):
             return text
 
     return converter
@@ -85,14 +90,14 @@ def _tolerant(convert: Callable[[str], Any]) -> Callable[[bytes], Any]:
 def _instant(text: str) -> datetime:
     # What SQLite itself writes (CURRENT_TIMESTAMP) is UTC and does not say so.
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _date(text: str) -> date:
     # SQLite stores a moment whole. Its date is that in UTC, as on the other databases.
     if len(text) <= len("2024-01-02"):
         return date.fromisoformat(text)
-    return _instant(text).astimezone(UTC).date()
+    return _instant(text).date()
 
 
 def _boolean(text: str) -> Any:
