@@ -102,6 +102,7 @@ class Connection(LentSession, eq=False):
 
         Returns:
             None where no row was inserted. On MySQL the number that AUTO_INCREMENT gave, or None.
+
         Raises:
             StatementError: it is no INSERT.
         """
