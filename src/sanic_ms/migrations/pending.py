@@ -21,6 +21,7 @@ def unapplied(settings: Settings, database: str = "default") -> list[MigrationEn
 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
+        MigrationError: its record of applied migrations cannot be read.
     """
     folder = folder_of(settings, database)
     url = settings.db_url if database == "default" else settings.databases[database]

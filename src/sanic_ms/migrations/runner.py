@@ -92,7 +92,8 @@ def migrate(
     Raises:
         MigrationFailed: a migration raised; the text has file, line, SQL and what stayed.
         MigrationError: the target is unknown, the files and the record do not fit together, a file
-            cannot be loaded, or the lock was not free in time. Nothing was changed.
+            cannot be loaded, the record cannot be read, or the lock was not free in time. Nothing
+            was changed.
         DatabaseUnavailable: the database cannot be reached.
         ValueError: the URL is not one of a database.
     """
@@ -153,7 +154,7 @@ def status(
     """Every migration in the folder or the record, in order.
 
     Raises:
-        MigrationError: there is no such folder.
+        MigrationError: there is no such folder, or the record cannot be read.
         DatabaseUnavailable: the database cannot be reached.
     """
     directory = existing(directory)
@@ -193,11 +194,22 @@ def opened(url: str | DatabaseURL, *, create: bool = True) -> Iterator[peewee.Da
         database.dispose()
 
 
+class _Runner(playhouse.Runner):
+    def applied(self) -> dict[str, datetime]:
+        try:
+            return dict(super().applied())
+        except peewee.PeeweeException as exc:
+            raise MigrationError(
+                f"the record of applied migrations, table {self.table_name!r}, cannot be read: "
+                f"{described(exc)}; if it is another program's table, set MIGRATIONS_TABLE"
+            ) from exc
+
+
 def runner_for(
     database: peewee.Database, directory: str | Path, table: str = HISTORY_TABLE
 ) -> playhouse.Runner:
     """Peewee's runner, with this package's migrator and times in UTC."""
-    runner = playhouse.Runner(database, str(directory), table)
+    runner = _Runner(database, str(directory), table)
     runner.migrator = migrator_for(database)
 
     class History(database.Model):  # type: ignore[misc,name-defined]
