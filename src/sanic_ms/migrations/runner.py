@@ -194,7 +194,7 @@ def opened(url: str | DatabaseURL, *, create: bool = True) -> Iterator[peewee.Da
         database.dispose()
 
 
-class _Runner(playhouse.Runner):
+class _Runner(playhouse.Runner):  # type: ignore[misc]
     def applied(self) -> dict[str, datetime]:
         try:
             return dict(super().applied())
