@@ -111,12 +111,17 @@ class Results:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.failed: list[str] = []
+        self.failed: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[function_of(report.nodeid)] += report.duration
         if report.failed:
-            self.failed.append(report.nodeid)
+            self.failed[report.nodeid] = last_line(report.longreprtext)
+
+
+def last_line(text: str) -> str:
+    """Of a failure's text: what was raised, and where."""
+    return text.strip().rpartition("\n")[2][:200]
 
 
 def function_of(test: str) -> str:
@@ -183,13 +188,13 @@ class Baseline:
 
     Attributes:
         seconds: How long each test takes, without its start.
-        failed: Those that fail all the same, and are left out.
+        failed: Those that fail all the same, and are left out, with the reason.
         reached: The tests that run a line, by file and number; an empty text stands for what is run
             outside of a test.
     """
 
     seconds: dict[str, float]
-    failed: list[str]
+    failed: dict[str, str]
     reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
 
     def of(self, mutation: Any) -> set[str]:
@@ -409,8 +414,8 @@ def try_all(
     """
     known = baseline(tests, modules, output, deadline - time.monotonic())
     say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
-    for test in known.failed:
-        say(f"fails without a mutation, and is left out: {test}")
+    for test, why in known.failed.items():
+        say(f"fails without a mutation, and is left out: {test}: {why}")
     for mutation in mutations:
         begun = time.monotonic()
         if begun > deadline:
