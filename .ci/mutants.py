@@ -336,7 +336,7 @@ def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadl
 def by(output: Path) -> str:
     """The test that has failed, so that a failure for another reason shows."""
     found = re.search(
-        r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output.read_text(errors="replace"), re.MULTILINE
+        r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", output.read_text(errors="replace"), re.MULTILINE
     )
     return f" by {found[1]}" if found else ""
 

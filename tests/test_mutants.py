@@ -179,9 +179,10 @@ def test_a_line_that_is_named_is_tried_with_all_its_mutations(mutants: Any) -> N
             " by tests/a.py::test_b[c d]",
         ),
         ("ERROR tests/a.py::test_b\n", " by tests/a.py::test_b"),
+        ("ERROR    a:a.py:1 b\nFAILED tests/a.py::test_b\n", " by tests/a.py::test_b"),
         ("Killed", ""),
     ],
-    ids=["failed", "error", "none"],
+    ids=["failed", "error", "log", "none"],
 )
 def test_the_test_that_kills_is_named(mutants: Any, tmp_path: Path, text: str, name: str) -> None:
     """So that one that fails for another reason shows."""
