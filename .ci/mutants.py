@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ import time
 import traceback
 import venv
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,21 +56,25 @@ def tests_of(module: Path, root: Path) -> list[str]:
     return [name for name in names if (root / name).exists()]
 
 
-def modules_in(paths: Sequence[str], root: Path) -> list[Path]:
-    """The Python files that paths stand for, relative to the root.
+def modules_in(paths: Sequence[str], root: Path) -> dict[Path, set[int]]:
+    """The Python files that paths stand for, relative to the root, each with the lines that are
+    named of it (``file.py:12``); no line stands for all.
 
     Raises:
         SystemExit: there is none.
     """
-    found: set[Path] = set()
+    found: dict[Path, set[int]] = {}
     for name in paths:
-        path = (root / name).resolve()
+        file, line = re.fullmatch(r"(.+?)(?::(\d+))?", name, re.DOTALL).groups()
+        path = (root / file).resolve()
         files = path.rglob("*.py") if path.is_dir() else [path]
         inside = [file for file in files if file.is_file() and (root / SOURCE) in file.parents]
         if not inside:
             raise SystemExit(f"error: no module of {SOURCE} in {name}")
-        found |= {file.relative_to(root) for file in inside}
-    return sorted(found)
+        for module in inside:
+            lines = found.setdefault(module.relative_to(root), set())
+            lines |= {int(line)} if line else set()
+    return dict(sorted(found.items()))
 
 
 # --- the copy ------------------------------------------------------------------------------------
@@ -106,12 +111,17 @@ class Results:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self.failed: list[str] = []
+        self.failed: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[function_of(report.nodeid)] += report.duration
         if report.failed:
-            self.failed.append(report.nodeid)
+            self.failed[report.nodeid] = last_line(report.longreprtext)
+
+
+def last_line(text: str) -> str:
+    """Of a failure's text: what was raised, and where."""
+    return text.strip().rpartition("\n")[2][:200]
 
 
 def function_of(test: str) -> str:
@@ -178,13 +188,13 @@ class Baseline:
 
     Attributes:
         seconds: How long each test takes, without its start.
-        failed: Those that fail all the same, and are left out.
+        failed: Those that fail all the same, and are left out, with the reason.
         reached: The tests that run a line, by file and number; an empty text stands for what is run
             outside of a test.
     """
 
     seconds: dict[str, float]
-    failed: list[str]
+    failed: dict[str, str]
     reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
 
     def of(self, mutation: Any) -> set[str]:
@@ -275,6 +285,22 @@ def sample(every: Sequence[Any], number: int, chance: random.Random) -> list[Any
     return drawn
 
 
+def chosen(every: Sequence[Any], lines: Mapping[Path, set[int]], options: Any) -> list[Any]:
+    """The mutations to try: all of the lines that are named, and of the other modules a sample.
+
+    Raises:
+        SystemExit: there is no mutation in a line that is named.
+    """
+    named = [one for one in every if one.line in lines[one.path] and one.is_valid()]
+    known = {(one.path, one.line) for one in named}
+    for path, numbers in lines.items():
+        for number in sorted(numbers):
+            if (path, number) not in known:
+                raise SystemExit(f"error: no mutation could be made in {path}:{number}")
+    others = [one for one in every if not lines[one.path]]
+    return named + sample(others, options.number, random.Random(options.seed))
+
+
 # --- one mutation --------------------------------------------------------------------------------
 
 
@@ -301,10 +327,18 @@ def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadl
             if code is None and time.monotonic() >= deadline:
                 raise OutOfTime
             if code not in (0, NO_TESTS):
-                return "timed out" if code is None else "killed"
+                return "timed out" if code is None else f"killed{by(output)}"
     finally:
         mutation.path.write_text(original)
     return ""
+
+
+def by(output: Path) -> str:
+    """The test that has failed, so that a failure for another reason shows."""
+    found = re.search(
+        r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", output.read_text(errors="replace"), re.MULTILINE
+    )
+    return f" by {found[1]}" if found else ""
 
 
 def run(tests: Sequence[str], known: Baseline) -> int:
@@ -342,7 +376,8 @@ class Report:
         else:
             self.survivors.append((mutation, in_words(reached)))
         place = f"{mutation.path}:{mutation.line}"
-        say(f"{how or 'survived':<12} {place}  ({seconds:.1f} s)")
+        kind, _, test = (how or "survived").partition(" by ")
+        say(f"{kind:<12} {place}  ({seconds:.1f} s)  {test}".rstrip())
 
     def end(self, wanted: int) -> None:
         """The survivors, with file and line, and the share."""
@@ -379,8 +414,8 @@ def try_all(
     """
     known = baseline(tests, modules, output, deadline - time.monotonic())
     say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
-    for test in known.failed:
-        say(f"fails without a mutation, and is left out: {test}")
+    for test, why in known.failed.items():
+        say(f"fails without a mutation, and is left out: {test}: {why}")
     for mutation in mutations:
         begun = time.monotonic()
         if begun > deadline:
@@ -399,28 +434,28 @@ def inside(options: argparse.Namespace) -> None:
     here = Path.cwd()
     output = here.parent / "output.txt"
     groups: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    for module in modules_in(options.paths, here):
-        own = options.tests or tests_of(module, here)
-        if not own:
+    lines = modules_in(options.paths, here)
+    for module in lines:
+        tests = options.tests or tests_of(module, here)
+        if not tests:
             raise SystemExit(f"error: there are no tests of {module}: name some with TESTS=")
-        groups[tuple(own)].append(module)
+        groups[tuple(tests)].append(module)
     every = [one for group in groups.values() for m in group for one in mutations(m, m.read_text())]
-    chance = random.Random(options.seed)
-    drawn = sample(every, options.number, chance)
+    drawn = chosen(every, lines, options)
     say(f"{len(drawn)} of {len(every)} mutations that could be made; SEED={options.seed}")
     report = Report()
     with contextlib.suppress(KeyboardInterrupt, OutOfTime):
         for tests, modules in groups.items():
-            chosen = [mutation for mutation in drawn if mutation.path in modules]
-            if chosen:
-                try_all(chosen, list(tests), modules, report, output, deadline)
+            own = [mutation for mutation in drawn if mutation.path in modules]
+            if own:
+                try_all(own, list(tests), modules, report, output, deadline)
     report.end(len(drawn))
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
-    parser.add_argument("paths", nargs="+", help="modules or packages, from the project's folder")
+    parser.add_argument("paths", nargs="+", help="modules, packages or file.py:12")
     parser.add_argument("--number", type=int, default=50, help="how many mutations to make")
     parser.add_argument("--minutes", type=float, default=60, help="begin none after these")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))

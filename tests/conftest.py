@@ -13,8 +13,10 @@ import pymysql
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
+from sanic import Sanic
 from sanic.config import DEFAULT_CONFIG
 
+from sanic_ms import Service
 from sanic_ms.values import DatabaseURL
 
 # Sanic rewrites its own classes at the start of an application, by the signals that this one uses
@@ -141,6 +143,16 @@ def redis_url() -> str:
     except redis.RedisError as exc:
         absent("REDIS", exc)
     return url
+
+
+@pytest.fixture(autouse=True)
+def asgi_call() -> Iterator[None]:
+    """sanic-testing puts a ``__call__`` of its own on the classes of the applications it asks."""
+    before = {cls: vars(cls).get("__call__") for cls in (Sanic, Service)}
+    yield
+    for cls, call in before.items():
+        if call is not None and vars(cls).get("__call__") is not call:
+            cls.__call__ = call  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ PACKAGES = {
     "lifecycle": Package(0, "awake exception"),
     "values": Package(0, "exception"),
     "process": Package(0),
+    "stop_signals": Package(0),
     "shapes": Package(0, "exception values"),
     "config": Package(0, "exception values"),
     "_extras": Package(0, "exception"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.util
 import random
@@ -148,6 +149,47 @@ def test_the_tests_of_a_module_are_those_of_its_package(
     assert mutants.tests_of(mutants.SOURCE / module, ROOT) == tests
 
 
+def test_a_line_that_is_named_is_tried_with_all_its_mutations(mutants: Any) -> None:
+    """To repeat a survivor with its neighbours; other modules have their sample as well. A line in
+    which nothing can be changed is an error that names it."""
+    page, route = (mutants.SOURCE / "values" / name for name in ("page.py", "route.py"))
+    lines = mutants.modules_in([f"{page}:7", str(route), f"{page}:3"], ROOT)
+    assert lines == {page: {3, 7}, route: set()}
+
+    def every(code: str) -> list[Any]:
+        made = script("mutations").mutations
+        return [*made(page, code), *made(route, "a = 1\nb = 2\nc = 3\n")]
+
+    options = argparse.Namespace(number=2, seed=1)
+    code = "\n\nif a < b: c()\n\n\n\nx = 1\ny = 2\n"
+    found = [(one.path, one.line) for one in mutants.chosen(every(code), lines, options)]
+    assert {place for place in found if place[0] == page} == {(page, 3), (page, 7)}
+    assert found.count((page, 3)) >= 2
+    assert found.count((page, 7)) == 2
+    assert len([place for place in found if place[0] == route]) == 2
+    with pytest.raises(SystemExit, match=rf"no mutation could be made in {page}:7"):
+        mutants.chosen(every("\n\na = 1\n"), lines, options)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "x\nFAILED tests/a.py::test_b[c d] - assert 1 == 2\n1 failed",
+            " by tests/a.py::test_b[c d]",
+        ),
+        ("ERROR tests/a.py::test_b\n", " by tests/a.py::test_b"),
+        ("ERROR    a:a.py:1 b\nFAILED tests/a.py::test_b\n", " by tests/a.py::test_b"),
+        ("Killed", ""),
+    ],
+    ids=["failed", "error", "log", "none"],
+)
+def test_the_test_that_kills_is_named(mutants: Any, tmp_path: Path, text: str, name: str) -> None:
+    """So that one that fails for another reason shows."""
+    (tmp_path / "output.txt").write_text(text)
+    assert mutants.by(tmp_path / "output.txt") == name
+
+
 @pytest.mark.parametrize("path", ["tests", "src/sanic_ms/nothing", "README.md", "/etc"])
 def test_only_modules_of_the_package_are_taken(mutants: Any, path: str) -> None:
     """A path that has none of them is an error that names it."""
@@ -172,6 +214,7 @@ def test_a_run_lists_what_no_test_notices_and_leaves_the_work_tree_as_it_was() -
     lines = done.stdout.splitlines()
     assert lines[0].startswith("6 of ")
     assert lines[0].endswith("SEED=3")
+    assert all(test in line for line in lines if line.startswith("killed  "))
     survivors = {line.split()[1] for line in lines if line.startswith("survived")}
     listed = {line.partition(": ")[0] for line in lines if line.startswith("src/")}
     assert survivors == listed != set()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sqlite3
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certificates import make_certificate
 
 from sanic_ms import Service
 from sanic_ms.cli.check import CheckFinding, check, findings
+from sanic_ms.db import ConnectionPool
+from sanic_ms.exception import ServerError
+from sanic_ms.lifecycle import Health, State
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -256,3 +263,90 @@ def test_a_port_in_use_is_no_mistake_of_the_settings(
         app.configure(**{setting: port})
         found = {finding.name: finding for finding in findings(lambda: app)}
     assert found[name] == CheckFinding(name, f"127.0.0.1:{port} (in use now)", 0)
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("later", "code", "text"),
+    [
+        (0.0, 0, "{cert}, valid until "),
+        (2 * DAY, 1, "TLS_CERT='{cert}' has expired on "),
+        (-DAY, 1, "TLS_CERT='{cert}' is not valid before "),
+    ],
+    ids=["valid", "expired", "not yet"],
+)
+def test_a_certificate_that_clients_refuse_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, later: float, code: int, text: str
+) -> None:
+    """With exit code 1: the settings are right, and a new certificate mends it. A valid one is
+    named with its end."""
+    cert, key = make_certificate(folder, "shop")
+    now = time.time() + later
+    monkeypatch.setattr("sanic_ms.server.process.tls.time.time", lambda: now)
+    monkeypatch.chdir(folder)
+    app = Service("shop")
+    app.configure(tls_cert=cert, tls_key=key)
+    found = {finding.name: finding for finding in findings(lambda: app)}
+    assert found["certificate"].text.startswith(text.format(cert=cert))
+    assert found["certificate"].code == code
+    assert ("start" in found) == (code == 0)
+
+
+@pytest.mark.parametrize("health", ["up", "degraded", "down", "raises"])
+def test_the_pool_that_asks_a_database_is_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, health: str
+) -> None:
+    """Whatever the database answers: no connection stays, and the start can open its own. Only one
+    that is down, or an error, fails the check."""
+    pools: list[ConnectionPool] = []
+
+    async def answer(pool: ConnectionPool) -> Health:
+        assert pool.stats().size
+        pools.append(pool)
+        if health == "raises":
+            raise ServerError("no answer")
+        return Health(health, "as it says")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ConnectionPool, "check", answer)
+    monkeypatch.chdir(folder)
+    app = Service("shop")
+    app.configure(db_url=f"sqlite:///{folder / 'shop.db'}")
+    found = {finding.name: finding for finding in findings(lambda: app)}
+    (pool,) = pools
+    assert pool.state is State.STOPPED
+    assert pool.stats().size == 0
+    assert found["database default"].code == (health in ("down", "raises"))
+    assert ("migrations default" in found) == (health in ("up", "degraded"))
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["default", "other"])
+def test_a_record_of_migrations_that_cannot_be_read_fails(
+    command: Command, folder: Path, other: bool
+) -> None:
+    """Another program's table of that name, or one that the user may not read: one line that names
+    the table, exit code 1, and no start. `sanic-ms db` says the same."""
+    path = folder / "shop.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE schema_migration (version INTEGER)")
+        connection.commit()
+    name, env = "default", {"DB_URL": f"sqlite:///{path}"}
+    if other:
+        (folder / "migrations" / "0001_items.py").rename(folder / "0001_items.py")
+        (folder / "migrations" / "stock").mkdir()
+        (folder / "0001_items.py").rename(folder / "migrations" / "stock" / "0001_items.py")
+        name, env = "stock", {"DATABASES": f'{{"stock": "sqlite:///{path}"}}'}
+    done = command("run", "--check", **env)
+    why = "the record of applied migrations, table 'schema_migration', cannot be read: "
+    found = lines(done)
+    assert found[f"migrations {name}"].startswith(f"FAILED {why}OperationalError: ")
+    assert "start" not in found
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+    for word in ("status", "up", "down"):
+        done = command("db", word, *(["--database", name] if other else []), **env)
+        assert done.returncode == 2
+        assert why in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import decimal
 import gc
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -119,6 +119,26 @@ async def test_no_content_is_none(serve: Serve, connect: Connect) -> None:
     assert await res.json(type=City | None) is None  # type: ignore[arg-type]
     with pytest.raises(ServiceCallError, match="does not fit City"):
         await res.json(type=City)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (City, "City"),
+        (int | City, r"int \| .*City"),
+        (int | None, r"int \| None"),
+        (Literal["a"], r"typing\.Literal\['a'\]"),
+        (Annotated[str, msgspec.Meta(max_length=1)], "typing\\.Annotated"),
+    ],
+    ids=["struct", "union", "optional", "literal", "annotated"],
+)
+async def test_data_that_do_not_fit_name_the_type(
+    serve: Serve, connect: Connect, kind: Any, name: str
+) -> None:
+    """Whatever kind of annotation it is: an error of the call, and none of ours."""
+    client = connect(await serve(answering({"code": 0, "data": "text"})))
+    with pytest.raises(ServiceCallError, match=f"with data that does not fit {name}.*: "):
+        await client.get_json("/x", type=kind)
 
 
 async def test_options_travel(serve: Serve, connect: Connect) -> None:

@@ -21,7 +21,7 @@ class Unrelated:
 
 @pytest.mark.parametrize(
     "given",
-    [Unrelated, None, {"port": 1}, "settings", Settings(), int],
+    [Unrelated, {"port": 1}, "settings", Settings(), int],
     ids=lambda entry: type(entry).__name__,
 )
 def test_settings_are_a_class_of_settings(given: Any) -> None:

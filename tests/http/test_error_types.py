@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import pydantic
 import pytest
 from msgspec import Meta
 
@@ -118,6 +119,62 @@ def test_a_sentence_that_is_not_known_is_invalid() -> None:
         FieldError("name", "is taken", "invalid"),
     )
     assert ValidationError([("name", "is taken", "taken")]).errors[0].type == "taken"
+
+
+class Tree(pydantic.BaseModel):
+    """Any model."""
+
+
+PYDANTIC: list[tuple[Any, Any, str]] = [
+    (bool, "x", "bool_type"),
+    (Decimal, "x", "decimal_format"),
+    (Decimal, [], "decimal_type"),
+    (Colour, "blue", "not_allowed"),
+    (Annotated[float, pydantic.Field(allow_inf_nan=False)], float("inf"), "finite_number"),
+    (float, "x", "float_type"),
+    (Annotated[int, pydantic.Field(gt=1)], 1, "too_small"),
+    (Annotated[int, pydantic.Field(ge=1)], 0, "too_small"),
+    (int, 1.5, "int_type"),
+    (int, "x", "int_type"),
+    (int, None, "int_type"),
+    (Annotated[int, pydantic.Field(lt=1)], 1, "too_large"),
+    (Annotated[int, pydantic.Field(le=1)], 2, "too_large"),
+    (Literal["a"], "b", "not_allowed"),
+    (Tree, 1, "object_type"),
+    (dict[str, int], 1, "object_type"),
+    (list[int], 1, "array_type"),
+    (Annotated[int, pydantic.Field(multiple_of=2)], 1, "not_a_multiple"),
+    (Annotated[str, pydantic.Field(pattern="^a")], "b", "pattern_mismatch"),
+    (Annotated[str, pydantic.Field(max_length=1)], "ab", "too_long"),
+    (Annotated[str, pydantic.Field(min_length=2)], "a", "too_short"),
+    (str, 1, "str_type"),
+    (uuid.UUID, "x", "uuid_format"),
+    (Annotated[list[int], pydantic.Field(max_length=1)], [1, 2], "too_long"),
+    (Annotated[list[int], pydantic.Field(min_length=1)], [], "too_short"),
+    (bool, [], "bool_type"),
+    (float, [], "float_type"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "expected"), PYDANTIC)
+def test_each_error_of_pydantics_has_our_word(kind: Any, value: Any, expected: str) -> None:
+    """Where we have one; a new pydantic that says it otherwise is noticed here."""
+    with pytest.raises(pydantic.ValidationError) as caught:
+        pydantic.TypeAdapter(kind).validate_python(value)
+    (error,) = caught.value.errors()
+    assert pydantic_error_type(error["type"]) == expected
+
+
+def test_an_unknown_field_of_a_pydantic_model_has_our_word() -> None:
+    """As of a Struct."""
+
+    class Closed(pydantic.BaseModel, extra="forbid"):
+        pass
+
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Closed.model_validate({"a": 1})
+    (error,) = caught.value.errors()
+    assert pydantic_error_type(error["type"]) == "unknown_field"
 
 
 def test_pydantic_has_our_words_where_they_fit() -> None:

@@ -355,3 +355,24 @@ def test_the_schema_of_a_decimal_column_has_both_limits(
     found = schema(Priced, "input")["properties"]["price"]
     assert (found["minimum"], found["maximum"]) == (-limit, limit)
     assert "pattern" in found
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("AUTO", int), ("BIGAUTO", int), ("BIGINT", int), ("INT", int), ("SMALLINT", int),
+        ("BLOB", bytes), ("BOOL", bool), ("CHAR", str), ("CITEXT", str), ("TEXT", str),
+        ("VARCHAR", str), ("DATE", datetime.date), ("DATETIME", datetime.datetime),
+        ("TIME", datetime.time), ("DECIMAL", decimal.Decimal), ("DOUBLE", float),
+        ("FLOAT", float), ("UUID", uuid.UUID), ("UUIDB", uuid.UUID),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_library_has_the_type_of_its_column(column: str, kind: Any) -> None:
+    """One that stands on Peewee's bare field says no more."""
+    field = type("Foreign", (pw.Field,), {"field_type": column})()
+    model = type("Foreigner", (pw.Model,), {"value": field, "__module__": __name__})
+    info: Any = msgspec.inspect.type_info(to_type(model, "output"))
+    (found,) = (one.type for one in info.fields if one.encode_name == "value")
+    while isinstance(found, msgspec.inspect.Metadata):
+        found = found.type
+    assert type(found) is type(msgspec.inspect.type_info(kind))

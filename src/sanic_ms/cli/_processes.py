@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from sanic_ms.awake import wait_awake
-from sanic_ms.server.process.stop_signals import StopSignals
+from sanic_ms.stop_signals import StopSignals
 
 __all__ = ["End", "Group", "Printer"]
 

@@ -38,7 +38,7 @@ DEFAULT_MODULE = "settings"
 DEFAULT_TOML = "sanic-ms.toml"
 
 # Names without the prefix that are no settings, but are ours.
-_VARIABLES = ("SETTINGS", "TOML", "SECRETS_DIR", PREFIX_NAME)
+_VARIABLES = ("SETTINGS", "TOML", "SECRETS_DIR", "METRICS_FOLDER", PREFIX_NAME)
 _LONGEST_SHOWN = 100
 _PREFIX_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

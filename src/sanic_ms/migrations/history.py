@@ -8,6 +8,8 @@ from pathlib import Path
 import peewee
 from playhouse import migrations as playhouse
 
+from sanic_ms.exception import MigrationError
+from sanic_ms.migrations.failure import described
 from sanic_ms.migrations.operations import migrator_for
 from sanic_ms.values.table_sets import RECORD_TABLE, TableSet, is_of_a_set
 
@@ -34,6 +36,15 @@ class _Runner(playhouse.Runner):  # type: ignore[misc]
                 table_name = table
 
         self.History = History
+
+    def applied(self) -> dict[str, datetime]:
+        try:
+            return dict(super().applied())
+        except peewee.PeeweeException as exc:
+            raise MigrationError(
+                f"the record of applied migrations, table {self.table_name!r}, cannot be read: "
+                f"{described(exc)}; if it is another program's table, set MIGRATIONS_TABLE"
+            ) from exc
 
 
 class _ApplicationRunner(_Runner):

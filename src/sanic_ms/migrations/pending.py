@@ -26,6 +26,7 @@ def unapplied(
 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
+        MigrationError: its record of applied migrations cannot be read.
     """
     sets = tuple(sets)
     folder = folder_of(settings, database)

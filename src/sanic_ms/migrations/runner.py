@@ -94,7 +94,8 @@ def migrate(
     Raises:
         MigrationFailed: a migration raised; the text has file, line, SQL and what stayed.
         MigrationError: the target is unknown, the files and the record do not fit together, a file
-            cannot be loaded, or the lock was not free in time. Nothing was changed.
+            cannot be loaded, the record cannot be read, or the lock was not free in time. Nothing
+            was changed.
         DatabaseUnavailable: the database cannot be reached.
         ValueError: the URL is not one of a database.
     """
@@ -177,7 +178,7 @@ def status(
     """Every migration of the sets, in the folder or in the record, in order.
 
     Raises:
-        MigrationError: there is no such folder, and no set.
+        MigrationError: there is no such folder, and no set; or the record cannot be read.
         DatabaseUnavailable: the database cannot be reached.
     """
     sets = tuple(sets)

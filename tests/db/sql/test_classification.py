@@ -249,6 +249,45 @@ def test_a_proof_is_confirmed_and_forgotten() -> None:
     )
 
 
+def test_texts_that_mention_the_same_share_a_proof_until_it_is_forgotten() -> None:
+    """They differ in their values alone. What the catalog denied is no proof, and what is forgotten
+    is asked again for texts to come as well."""
+    cache = StatementCache("postgresql")
+    first = cache.find("SELECT id FROM t WHERE id = 1")
+    assert first.mentions is not None
+    assert cache.proof_of(first.mentions) is None
+    cache.keep_proof(first.mentions, True)
+    assert cache.proof_of(first.mentions) is True
+    assert cache.find("SELECT id FROM t WHERE id = 2").harmless
+    cache.forget_proofs()
+    assert cache.proof_of(first.mentions) is None
+    assert not cache.find("SELECT id FROM t WHERE id = 3").harmless
+    cache.keep_proof(first.mentions, False)
+    assert cache.proof_of(first.mentions) is False
+    assert not cache.find("SELECT id FROM t WHERE id = 4").harmless
+
+
+def test_proofs_and_texts_are_bounded_and_the_oldest_goes_first() -> None:
+    """Names that a program makes up cannot fill the memory."""
+    cache = StatementCache("postgresql", limit=3)
+    found = [cache.find(f"SELECT id FROM t{number}") for number in range(5)]
+    for statement in found:
+        assert statement.mentions is not None
+        cache.keep_proof(statement.mentions, True)
+    kept = [cache.proof_of(statement.mentions) for statement in found if statement.mentions]
+    assert kept == [None, None, True, True, True]
+    again = [cache.find(statement.sql) is statement for statement in reversed(found)]
+    assert again == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(16_384, True), (16_385, False)])
+def test_a_long_text_is_not_kept(length: int, kept: bool) -> None:
+    """It is read anew each time."""
+    cache = StatementCache("postgresql")
+    sql = "SELECT 1 -- ".ljust(length, "x")
+    assert (cache.find(sql) is cache.find(sql)) == kept
+
+
 def test_nothing_is_proven_where_every_connection_is_reset() -> None:
     """``DB_RESET=always``."""
     statement = StatementCache("postgresql", prove=False).find("SELECT 1")

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,16 @@ def test_a_json_line_has_the_usual_fields_in_their_order() -> None:
 def test_the_time_is_utc_in_milliseconds(seconds: float, text: str) -> None:
     """Whatever the zone of the machine."""
     assert json.loads(JSONFormatter().format(record(created=seconds)))["@timestamp"] == text
+
+
+@pytest.mark.parametrize("first", [0.25, 1.25, 2.25, 1795257000.25], ids=repr)
+def test_every_second_is_written_out_in_text(first: float) -> None:
+    """The local time, also of the first line of a formatter, and anew when the second changes."""
+    formatter = TextFormatter()
+    for created in (first, first + 0.5, first + 1, first):
+        clock = time.strftime("%H:%M:%S", time.localtime(int(created)))
+        text = formatter.format(record(created=created))
+        assert f"{clock}.{int(created * 1000) % 1000:03d}" in text
 
 
 def test_trace_and_request_are_on_every_line_within_them(written: Make) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from sanic_ms.client.metrics import CallMetrics
 from sanic_ms.db import ConnectionPool
+from sanic_ms.http.response_checks import ResponseChecks
 from sanic_ms.telemetry.metrics import Registry, Sampler, ServerMetrics, render, watch_queue
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +30,7 @@ def registry() -> Registry:
     ConnectionPool("sqlite://:memory:").measure(registry)
     CallMetrics(registry, "region-service")
     watch_queue(registry, "traces", lambda: 0)
+    ResponseChecks(registry=registry)
     return registry
 
 

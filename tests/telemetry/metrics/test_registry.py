@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.telemetry.metrics import Registry, render
 
 
 def test_a_counter_adds_up() -> None:
@@ -304,3 +307,40 @@ def test_a_sampler_that_fails_does_not_stop_the_others(caplog: pytest.LogCapture
     registry.sample()
     assert waiting.value == 3
     assert len(caplog.records) == 1
+
+
+class Follower:
+    """Counts how often it is told."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def rebind(self) -> None:
+        """The cells have moved."""
+        self.told += 1
+
+
+def test_a_follower_is_told_when_the_cells_move(tmp_path: Path) -> None:
+    """To a file and back; opening the same folder again moves nothing. What was counted in memory
+    goes along. The registry does not keep it alive."""
+    registry = Registry()
+    counter = registry.counter("orders_total", "Orders.")
+    counter.inc()
+    follower = Follower()
+    registry.follow(follower)
+    registry.open(tmp_path)
+    told = follower.told
+    assert told
+    assert b"orders_total 1" in render(registry, "text/plain").body
+    registry.open(tmp_path)
+    assert follower.told == told
+    registry.close()
+    assert follower.told > told
+    assert b"orders_total 0" in render(registry, "text/plain").body
+    told = follower.told
+    registry.close()
+    assert follower.told == told
+    gone = weakref.ref(follower)
+    del follower
+    gc.collect()
+    assert gone() is None

@@ -32,9 +32,9 @@ from sanic_ms.server.http1.state import drain
 from sanic_ms.server.process.garbage import spared
 from sanic_ms.server.process.listen_socket import ListenSocket
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_requests, finish_tasks
-from sanic_ms.server.process.stop_signals import StopSignals
 from sanic_ms.server.process.tls_listener import TlsListener
 from sanic_ms.server.process.watchdog import Watchdog
+from sanic_ms.stop_signals import StopSignals
 
 __all__ = ["Server", "StopTimes"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.process.serving import StopTimes
-from sanic_ms.server.process.stop_signals import StopSignals
 from sanic_ms.server.process.worker import FAILED, WRONG, Job
 from sanic_ms.server.process.worker_process import WorkerProcess
+from sanic_ms.stop_signals import StopSignals
 
 __all__ = ["Supervisor", "WorkerTimeouts"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sanic_ms.server.process.stop_signals import StopSignals
+from sanic_ms.stop_signals import StopSignals
 
 Run = Callable[..., Any]
 
