@@ -284,7 +284,7 @@ def test_asynchronous_fixtures_need_no_plugin(tmp_path: Path) -> None:
     done = run(folder, "tests/test_seeded.py", *ours)
     assert "3 passed" in done.stdout, done.stdout + done.stderr
     (folder / "tests" / "test_not_run.py").write_text(NOT_RUN)
-    done = run(folder, *strict, "-W", "ignore", "tests/test_not_run.py")
+    done = run(folder, *strict, "-W", "ignore", "-rN", "tests/test_not_run.py")
     assert "1 passed, 4 errors" in done.stdout, done.stdout + done.stderr
     assert (
         done.stdout.count("'seeded', and sanic-ms does not, as another plugin runs the test") == 2
