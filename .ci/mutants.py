@@ -215,10 +215,9 @@ def baseline(tests: list[str], modules: list[Path], output: Path, limit: float) 
         SystemExit: they cannot be run, or not in the time that there is.
     """
     notes = output.with_suffix(".json")
-    names = [".".join(module.with_suffix("").parts[1:]) for module in modules]
-    covered = sorted({name.removesuffix(".__init__") for name in names})
     options = [option for option in PYTEST if option != "-x"]
-    options += [f"--cov={name}" for name in covered]
+    # Folders: coverage would import a package to find it, and import what that imports once more.
+    options += [f"--cov={folder}" for folder in sorted({module.parent for module in modules})]
     options += ["--cov-context=test", "--cov-report="]
 
     def work() -> int:
