@@ -53,6 +53,7 @@ __all__ = [
     "DataError",
     "DatabaseError",
     "DatabaseUnavailable",
+    "DeadlineExceeded",
     "ExpectationFailed",
     "FailedDependency",
     "FieldError",
@@ -569,6 +570,10 @@ class GatewayTimeout(ServerError):
     """504: a service behind this one did not answer in time."""
 
     status = 504
+
+
+class DeadlineExceeded(GatewayTimeout):
+    """504: the deadline of the request was over before its work was done."""
 
 
 class HTTPVersionNotSupported(ServerError):

@@ -16,7 +16,7 @@ import pytest
 from tests.db.test_cancellation import slow_statement
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.db.deadlines import Deadline, Deadlines
+from sanic_ms.db.deadlines import Deadlines, SessionTimer
 from sanic_ms.exception import LifecycleError, QueryTimeout
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
@@ -57,7 +57,7 @@ async def test_a_limit_that_passes_makes_the_call_once(deadlines: Deadlines) -> 
     """With its argument, at its time, and never again."""
     called = asyncio.get_running_loop().create_future()
     begin = time.monotonic()
-    deadline = Deadline(deadlines)
+    deadline = SessionTimer(deadlines)
     deadline.call_later(0.05, called.set_result, "argument")
     assert await called == "argument"
     assert 0.045 < time.monotonic() - begin < 20
@@ -69,7 +69,7 @@ async def test_one_timer_serves_many_limits(
 ) -> None:
     """A limit that is noted and forgotten sets no timer where one is set already."""
     timers = Timers(monkeypatch)
-    many = [Deadline(deadlines) for _ in range(10)]
+    many = [SessionTimer(deadlines) for _ in range(10)]
     for _ in range(100):
         for deadline in many:
             deadline.call_later(30, pytest.fail, "nothing took 30 s").cancel()
@@ -83,10 +83,10 @@ async def test_different_limits_end_in_their_order(deadlines: Deadlines) -> None
     ended: list[float] = []
     done = asyncio.Event()
     limits = (0.06, 30.0, 0.02, 0.04, 0.08)
-    many = [Deadline(deadlines) for _ in limits]
+    many = [SessionTimer(deadlines) for _ in limits]
     for deadline, limit in zip(many, limits, strict=True):
         deadline.call_later(limit, ended.append, limit)
-    last = Deadline(deadlines)
+    last = SessionTimer(deadlines)
     last.call_later(0.1, lambda _: done.set(), None)
     await done.wait()
     assert ended == [0.02, 0.04, 0.06, 0.08]
@@ -97,7 +97,7 @@ async def test_different_limits_end_in_their_order(deadlines: Deadlines) -> None
 
 async def test_a_short_limit_is_not_held_up_by_a_long_one(deadlines: Deadlines) -> None:
     """The timer that waits for the long one is set anew."""
-    long, short = Deadline(deadlines), Deadline(deadlines)
+    long, short = SessionTimer(deadlines), SessionTimer(deadlines)
     long.call_later(600, pytest.fail, "too early")
     called = asyncio.get_running_loop().create_future()
     short.call_later(0.01, called.set_result, None)
@@ -111,7 +111,7 @@ async def test_the_timer_stops_when_nothing_runs(
 ) -> None:
     """It wakes once for limits that were forgotten, and not again."""
     timers = Timers(monkeypatch)
-    deadline = Deadline(deadlines)
+    deadline = SessionTimer(deadlines)
     for _ in range(10):
         deadline.call_later(0.01, pytest.fail, "it was taken back").cancel()
     woke = asyncio.Event()
@@ -125,7 +125,7 @@ async def test_the_timer_stops_when_nothing_runs(
 async def test_two_limits_at_once_are_both_kept(deadlines: Deadlines) -> None:
     """A session has one at a time; should a driver want another, the loop's own timer has it."""
     loop = asyncio.get_running_loop()
-    deadline = Deadline(deadlines)
+    deadline = SessionTimer(deadlines)
     first, second = loop.create_future(), loop.create_future()
     deadline.call_later(0.01, first.set_result, 1)
     other = deadline.call_later(0.02, second.set_result, 2)
@@ -139,7 +139,7 @@ async def test_a_call_that_fails_does_not_keep_the_others(deadlines: Deadlines) 
     loop = asyncio.get_running_loop()
     told: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: told.append(context))
-    bad, good = Deadline(deadlines), Deadline(deadlines)
+    bad, good = SessionTimer(deadlines), SessionTimer(deadlines)
     called = loop.create_future()
 
     def fail(_: object) -> None:
@@ -159,7 +159,7 @@ async def test_one_that_another_ended_is_not_called(deadlines: Deadlines) -> Non
     loop = asyncio.get_running_loop()
     called: list[int] = []
     done = loop.create_future()
-    pair = [Deadline(deadlines), Deadline(deadlines)]
+    pair = [SessionTimer(deadlines), SessionTimer(deadlines)]
 
     def end(number: int) -> None:
         called.append(number)
@@ -179,14 +179,14 @@ async def test_the_timer_keeps_no_request_alive(deadlines: Deadlines) -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
     variable.set("a request")
     found = asyncio.get_running_loop().create_future()
-    deadline = Deadline(deadlines)
+    deadline = SessionTimer(deadlines)
     deadline.call_later(0.01, lambda _: found.set_result(variable.get()), None)
     assert await found == "none"
 
 
 async def test_limits_of_lost_sessions_are_forgotten(deadlines: Deadlines) -> None:
     """Nothing has to be said when a session is thrown away."""
-    Deadline(deadlines).call_later(0.01, pytest.fail, "nobody waits for it")
+    SessionTimer(deadlines).call_later(0.01, pytest.fail, "nobody waits for it")
     gc.collect()
     woke = asyncio.Event()
     asyncio.get_running_loop().call_later(0.02, woke.set)

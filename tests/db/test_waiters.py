@@ -16,7 +16,7 @@ from tests.db.test_deadlines import Timers
 
 from sanic_ms.db import ConnectionPool
 from sanic_ms.db.base import Session
-from sanic_ms.db.deadlines import Deadline, Deadlines
+from sanic_ms.db.deadlines import Deadlines, SessionTimer
 from sanic_ms.db.sessions import Sessions
 from sanic_ms.db.waiters import Waiters
 from sanic_ms.exception import LifecycleError, PoolExhausted
@@ -92,7 +92,7 @@ async def test_the_timer_wakes_once_for_those_who_were_served(
 
 async def test_places_and_statements_share_a_timer(waiters: Waiters, deadlines: Deadlines) -> None:
     """Whichever is due first sets it, and it is then set for the other."""
-    statement = Deadline(deadlines)
+    statement = SessionTimer(deadlines)
     called = asyncio.get_running_loop().create_future()
     statement.call_later(0.04, called.set_result, None)
     place = waiters.join(time.monotonic() + 0.01)

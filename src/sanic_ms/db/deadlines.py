@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
 
-__all__ = ["Deadline", "Deadlines", "Handle", "Limited"]
+__all__ = ["Deadlines", "Handle", "Limited", "SessionTimer"]
 
 # Loops round their timers to a millisecond: what is due within one is due now.
 _RESOLUTION = 0.001
@@ -100,7 +100,7 @@ class Deadlines:
                 one.expire(now)
 
 
-class Deadline:
+class SessionTimer:
     """The limit of what one session does now: at most one at a time.
 
     It has the `call_later` of an event loop, as drivers call it.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from asyncmy import errors as my
 
 from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
-from sanic_ms.db.deadlines import Deadline
+from sanic_ms.db.deadlines import SessionTimer
 from sanic_ms.db.drivers.mysql import values
 from sanic_ms.db.drivers.mysql.cursor import MySQLRows, open_cursor
 from sanic_ms.db.drivers.mysql.errors import translate
@@ -93,7 +93,7 @@ class MySQLSession(Session):
         self._driver = driver
         self._raw = raw
         self._database = database
-        self._deadline = Deadline(driver.deadlines)
+        self._deadline = SessionTimer(driver.deadlines)
         self._expired = False
         self._prepared: dict[str, Any] = {}
         self._shapes: dict[str, _ResultShape] = {}

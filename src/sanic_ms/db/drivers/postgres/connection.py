@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 from asyncpg import exceptions as pg
 
-from sanic_ms.db.deadlines import Deadline, Deadlines
+from sanic_ms.db.deadlines import Deadlines, SessionTimer
 
 __all__ = ["connect", "is_of_application"]
 
@@ -84,7 +84,7 @@ class _ProtocolLoop:
 
     def __init__(self, deadlines: Deadlines) -> None:
         self.loop = deadlines.loop
-        self.call_later = Deadline(deadlines).call_later
+        self.call_later = SessionTimer(deadlines).call_later
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loop, name)

@@ -22,7 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from sanic_ms.db.base import Arguments, FetchedRows, Row, Rows, Session, TransactionOptions
-from sanic_ms.db.deadlines import Deadline
+from sanic_ms.db.deadlines import SessionTimer
 from sanic_ms.db.drivers.sqlite.errors import translate
 from sanic_ms.db.drivers.sqlite.thread import WorkerThread
 from sanic_ms.db.drivers.sqlite.values import adapt, dates_of
@@ -62,7 +62,7 @@ class SQLiteSession(Session):
         self._driver = driver
         self._raw = raw
         self._worker = worker
-        self._deadline = Deadline(driver.deadlines)
+        self._deadline = SessionTimer(driver.deadlines)
         self._closed = False
         # Whether the connection is set up for the event loop: with a budget, without waiting.
         self._inline = False
