@@ -513,9 +513,35 @@ async def test_an_answer_is_awaited_until_the_deadline(sqlite_url: str) -> None:
         with pytest.raises(DeadlineExceeded):
             await in_time(pool, "SELECT 1", Deadline.after(0.01), never)
         assert never.cancelled()
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
         assert shown(registry, "db_query_duration_seconds") == {("SELECT", "deadline_exceeded"): 1}
     finally:
         await pool.stop()
+
+
+async def test_a_caller_that_is_cancelled_is_just_that(
+    sqlite_url: str, make_pool: MakePool
+) -> None:
+    """Before the deadline, and in the very moment of it."""
+    pool = await make_pool(sqlite_url)
+    for seconds in (60, 0.05):
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        tasks: list[asyncio.Task[int]] = []
+        # It is called before the task is woken, which awaits the answer after this.
+        answer.add_done_callback(lambda _, tasks=tasks: tasks[0].cancel())  # type: ignore[misc]
+        tasks.append(
+            asyncio.create_task(in_time(pool, "SELECT 1", Deadline.after(seconds), answer))
+        )
+        await asyncio.sleep(0)
+        if seconds == 60:
+            answer.set_result(1)
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[0]
+        assert pool.lending is not None
+        assert not pool.lending.readers.remove(tasks[0])
+        assert tasks[0].cancelling() == 1
 
 
 # --- telling it apart -----------------------------------------------------------------------------
