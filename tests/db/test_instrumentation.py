@@ -131,9 +131,9 @@ async def test_a_timeout_ends_the_span(postgres_url: str, make_pool: MakePool) -
 async def test_the_deadline_is_an_error_of_its_own(postgres_url: str, make_pool: MakePool) -> None:
     """A span tells a statement that the deadline has ended from one that took too long."""
     pool = await make_pool(postgres_url)
-    with recording() as spans, deadline_scope(Deadline.after(0.05)):
-        with pytest.raises(DeadlineExceeded):
-            await pool.fetchval("SELECT pg_sleep(60)")
+    scope = deadline_scope(Deadline.after(0.05))
+    with recording() as spans, scope, pytest.raises(DeadlineExceeded):
+        await pool.fetchval("SELECT pg_sleep(60)")
     span = spans.named("SELECT")
     assert (span.status, span.attributes["error.type"]) == (
         2,
