@@ -8,6 +8,7 @@ from sanic_ms.config.sections.databases import DatabasesSection
 from sanic_ms.config.sections.logs import LogsSection
 from sanic_ms.config.sections.metrics import MetricsSection
 from sanic_ms.config.sections.operation import OperationSection
+from sanic_ms.config.sections.redis import RedisSection
 from sanic_ms.config.sections.safety import SafetySection
 from sanic_ms.config.sections.services import ServicesSection
 from sanic_ms.config.sections.serving import ServingSection
@@ -26,6 +27,7 @@ SANIC_PREFIX = "SANIC_"
 class Settings(
     ServingSection,
     DatabasesSection,
+    RedisSection,
     ServicesSection,
     AnswersSection,
     TracingSection,
