@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from sanic_ms._extras import require
@@ -17,13 +17,20 @@ from redis.asyncio.client import Pipeline  # noqa: E402
 from redis.asyncio.retry import Retry  # noqa: E402
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool  # noqa: E402
 from redis.backoff import NoBackoff  # noqa: E402
-from redis.exceptions import AuthenticationError, AuthorizationError  # noqa: E402
+from redis.exceptions import (  # noqa: E402
+    AuthenticationError,
+    AuthorizationError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: E402
 from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: E402
 
 __all__ = ["InstrumentedRedis", "make_client"]
 
 T = TypeVar("T")
+
+# A server's reasons to let a connection not in: the user, the password, the database.
+_REJECTIONS = (AuthenticationError, AuthorizationError, ResponseError)
 
 
 class InstrumentedRedis(Redis):
@@ -34,6 +41,12 @@ class InstrumentedRedis(Redis):
     """
 
     instrumentation: CommandInstrumentation
+    sentinels: Sequence[Redis] = ()
+
+    async def close_all(self) -> None:
+        """Close all connections, those to Sentinels too. Calling it again does nothing."""
+        for client in (self, *self.sentinels):
+            await Redis.aclose(client, close_connection_pool=True)
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send a command, and give what the server says."""
@@ -62,7 +75,7 @@ async def _translated(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await work
     except (RedisConnectionError, RedisTimeoutError) as exc:
-        if isinstance(exc, (AuthenticationError, AuthorizationError)):
+        if isinstance(exc, _REJECTIONS) or isinstance(exc.__cause__, _REJECTIONS):
             raise  # no outage: the URL is wrong
         late = isinstance(exc, RedisTimeoutError)
         # The address stands in the cause, which reaches the log and no client.
@@ -118,5 +131,7 @@ def make_client(
         if url.is_tls:
             assert pool.connection_class is SSLConnection
     client = InstrumentedRedis(connection_pool=pool)
+    if url.master:
+        client.sentinels = sentinel.sentinels
     client.instrumentation = instrumentation
     return client

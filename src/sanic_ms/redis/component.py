@@ -99,7 +99,7 @@ class RedisComponent(Component):
 
     async def stop(self) -> None:
         """Close all connections. Calling it again does nothing."""
-        await self.client.aclose(close_connection_pool=True)
+        await self.client.close_all()
 
     async def check(self) -> Health:
         """Whether the server answers, within half a second."""
