@@ -68,8 +68,9 @@ class Cache(Component):
             self._shared = shared = SharedStore(redis.client, prefix)
             self._invalidations = Invalidations(shared)
             self._listener = EventListener(
-                redis.client, shared.channel, self._hear, self._forget_all
+                redis.client, lambda: shared.channel, self._hear, self._forget_all
             )
+        self._is_isolated = False
         self._loads = Loads(self._local, self._shared, self.counts, self._wakeups)
 
     # --- life ------------------------------------------------------------------------------------
@@ -85,6 +86,9 @@ class Cache(Component):
     async def stop(self) -> None:
         """Cancel loads, and forget all that the process keeps. Calling it again does nothing."""
         await self._loads.flights.stop()
+        if self._is_isolated and self._shared is not None:
+            with contextlib.suppress(RedisUnavailable):
+                await self._shared.clear()
         if self._invalidations is not None:
             await self._invalidations.stop()
         if self._listener is not None:
@@ -100,6 +104,14 @@ class Cache(Component):
         if not self._listener.connected.is_set():
             return Health("degraded", "changes of other processes are not heard")
         return Health("up")
+
+    def isolate(self) -> None:
+        """Use keys that no other cache has, and delete them at the stop: so that each test begins
+        with an empty cache. The test kit calls it, before the start; a second call does nothing.
+        """
+        if self._shared is not None and not self._is_isolated:
+            self._shared.isolate()
+        self._is_isolated = True
 
     def measure(self, registry: Registry) -> None:
         """Show hits, misses and loads among the metrics.

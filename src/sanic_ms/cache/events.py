@@ -46,7 +46,7 @@ class EventListener:
 
     Args:
         client: The client.
-        channel: The channel.
+        channel: Gives the channel.
         on_event: Called with each change.
         on_gap: Called when changes may have been missed, and are heard from now on.
 
@@ -57,7 +57,7 @@ class EventListener:
     def __init__(
         self,
         client: InstrumentedRedis,
-        channel: str,
+        channel: Callable[[], str],
         on_event: Callable[[CacheChange], object],
         on_gap: Callable[[], object],
     ) -> None:
@@ -86,7 +86,7 @@ class EventListener:
         while True:
             pubsub = self._client.pubsub()
             try:
-                await pubsub.subscribe(self._channel)
+                await pubsub.subscribe(self._channel())
                 while not self.connected.is_set():
                     message = await pubsub.get_message(timeout=_SILENCE)
                     if message is not None and message["type"] == "subscribe":

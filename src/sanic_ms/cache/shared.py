@@ -77,18 +77,25 @@ class SharedStore:
         prefix: Stands before all keys, so that services do not meet.
 
     Attributes:
-        channel: Where changes are published.
         origin: The name of this process in them.
     """
 
     def __init__(self, client: InstrumentedRedis, prefix: str) -> None:
         self.client = client
         self._prefix = prefix
-        self.channel = f"{prefix}events"
         self.origin = uuid.uuid4().hex
         self._begin = client.register_script(_BEGIN)
         self._end = client.register_script(_END)
         self._renew = client.register_script(_RENEW)
+
+    @property
+    def channel(self) -> str:
+        """Where changes are published."""
+        return f"{self._prefix}events"
+
+    def isolate(self) -> None:
+        """Use keys from now on that no other store has."""
+        self._prefix += f"{self.origin}:"
 
     async def read(self, keys: Sequence[str]) -> list[Entry | None]:
         """Entries that are fresh or stale and whose tags were not invalidated, each with its value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sanic_ms.config.sections.answers import AnswersSection
+from sanic_ms.config.sections.cache import CacheSection
 from sanic_ms.config.sections.compose import SectionsMeta
 from sanic_ms.config.sections.databases import DatabasesSection
 from sanic_ms.config.sections.logs import LogsSection
@@ -28,6 +29,7 @@ class Settings(
     ServingSection,
     DatabasesSection,
     RedisSection,
+    CacheSection,
     ServicesSection,
     AnswersSection,
     TracingSection,

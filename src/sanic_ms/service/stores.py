@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
 
+from sanic_ms.cache import Cache
 from sanic_ms.config import Settings
 from sanic_ms.container import Container
 from sanic_ms.db import ConnectionPool
@@ -67,6 +68,23 @@ class StoringSanic(Sanic[Any, Any]):
     def _redis(self) -> RedisComponent:
         return redis_of(self.settings, self.metrics, self.container)
 
+    @functools.cached_property
+    def cache(self) -> Cache:
+        """The cache: in the process, and in Redis where ``REDIS_URL`` is set."""
+        settings = self.settings
+        cache = Cache(
+            None if settings.redis_url is None else self._redis,
+            prefix=f"{self.name if settings.cache_prefix is None else settings.cache_prefix}:",
+            max_entries=settings.cache_max_entries,
+        )
+        if settings.metrics:
+            cache.measure(self.metrics)
+        return cache
+
+    def is_injected(self, annotation: Any) -> bool:
+        """Whether a parameter of this type gets a service or the request."""
+        return self.container.injects(annotation)
+
     def _add_stores(self) -> None:
         """Let those that the settings name start and stop with the service."""
         if self.settings.db_url is not None:
@@ -77,3 +95,6 @@ class StoringSanic(Sanic[Any, Any]):
             self.lifecycle.add(self.database(name))
         if self.settings.redis_url is not None:
             self.lifecycle.add(self._redis)
+        self.lifecycle.add(self.cache)
+        if Cache not in self.container:
+            self.container.provide(Cache, self.cache)
