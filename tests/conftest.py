@@ -11,11 +11,11 @@ from pathlib import Path
 import psycopg
 import pymysql
 import pytest
-import redis
 from hypothesis import HealthCheck, settings
 from sanic import Sanic
 from sanic.config import DEFAULT_CONFIG
 
+import redis
 from sanic_ms import Service
 from sanic_ms.values import DatabaseURL
 

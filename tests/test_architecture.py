@@ -98,6 +98,7 @@ EXTRAS = {
     "pymysql": ["models/database.py"],
     "pytest": ["cli/tests.py", "testing/plugin.py", "testing/async_fixtures.py"],
     "pytest_cov": ["cli/tests.py"],
+    "redis": ["redis/client.py"],
     "schemathesis": ["testing/contract.py"],
     "sqlalchemy": ["db/builders/sqlalchemy_*.py"],
     "time_machine": ["testing/frozen.py"],

@@ -81,6 +81,10 @@ class Container:
         except TypeError:  # an annotation that cannot be hashed is no type
             return False
 
+    def injects(self, annotation: Any) -> bool:
+        """Whether a parameter of this type gets a service or the request."""
+        return annotation in self or self._is_request(annotation)
+
     def check(self) -> None:
         """Go through the whole graph.
 

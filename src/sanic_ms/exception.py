@@ -87,6 +87,7 @@ __all__ = [
     "QueryTimeout",
     "RangeNotSatisfiable",
     "ReadOnlyViolation",
+    "RedisUnavailable",
     "RequestHeaderFieldsTooLarge",
     "RequestTimeout",
     "SanicMSError",
@@ -564,6 +565,10 @@ class ServiceUnavailable(ServerError):
 
     status = 503
     quiet = True  # as Sanic's
+
+
+class RedisUnavailable(ServiceUnavailable):
+    """503: Redis cannot be reached, or did not answer in time."""
 
 
 class GatewayTimeout(ServerError):

@@ -36,7 +36,8 @@ async def test_one_request_is_seen_in_three_ways_without_any_code(e2e: Any, tmp_
                 {name: example.call("GET", name, "/metrics").body.decode() for name in SERVICES}
             )
             headers = {"traceparent": f"00-{CALLER}-b7ad6b7169203331-01", "X-Request-ID": "r-1"}
-            url = example.url("user", "/users/1?token=hunter2")
+            # Another user: the city and the role of the first are in the cache.
+            url = example.url("user", "/users/2?token=hunter2")
             assert e2e.call("GET", url, headers=headers).status == 200
             assert example.call("GET", "user", "/nothing").status == 404
             answer = example.call("POST", "user", "/users/", {"name": 7})
@@ -58,8 +59,8 @@ async def test_one_request_is_seen_in_three_ways_without_any_code(e2e: Any, tmp_
     ]
     _check_trace(spans, first)
     _check_failures(spans, refused)
-    _check_lines(lines, first["traceId"])
-    _check_lines(lines, CALLER)
+    _check_lines(lines, first["traceId"], 1)
+    _check_lines(lines, CALLER, 2)
     callers = [line for line in lines if line.get("trace_id") == CALLER]
     assert {line["request_id"] for line in callers if line["service"] == "user-service"} == {"r-1"}
     _check_metrics(metrics)
@@ -103,16 +104,16 @@ def _check_failures(spans: list[Span], refused: str) -> None:
     assert wrong["traceId"] == refused
 
 
-def _check_lines(lines: list[dict[str, Any]], trace: str) -> None:
+def _check_lines(lines: list[dict[str, Any]], trace: str, number: int) -> None:
     """Every service's lines are found by the trace, and one request has one id in all of them."""
     ours = [line for line in lines if line.get("trace_id") == trace]
     seen = {(line["service"], line["logger"], line["message"].partition(":")[0]) for line in ours}
     assert {
-        ("user-service", "sanic.access", "GET /users/1 200"),
+        ("user-service", "sanic.access", f"GET /users/{number} 200"),
         ("user-service", "views", "get_city"),
         ("user-service", "views", "get_role"),
-        ("region-service", "sanic.access", "GET /cities/1 200"),
-        ("role-service", "sanic.access", "GET /roles/1 200"),
+        ("region-service", "sanic.access", f"GET /cities/{number} 200"),
+        ("role-service", "sanic.access", f"GET /roles/{number} 200"),
     } <= seen
     access = {line["service"]: line for line in ours if line["logger"] == "sanic.access"}
     assert {name: line["route"] for name, line in access.items()} == {

@@ -4,6 +4,7 @@ from sanic import Blueprint
 
 from models import User
 from sanic_ms import Page, Pagination, doc
+from sanic_ms.cache import cached
 from sanic_ms.exception import NotFound
 from sanic_ms.loggers import logger
 from sanic_ms.models import utcnow
@@ -16,12 +17,14 @@ FROM_CLIENT = ["name", "age", "city_id", "role_id"]
 
 
 @logger()
+@cached(ttl=60)  # the key is the id; a city that does not exist is asked for again
 async def get_city(request, id):
     async with request.app.region_client.cli(request).get(f"/cities/{id}") as res:
         return await res.json()
 
 
 @logger()
+@cached(ttl=60)
 async def get_role(request, id):
     async with request.app.role_client.cli(request).get(f"/roles/{id}") as res:
         return await res.json()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sanic_ms.config.sections.answers import AnswersSection
+from sanic_ms.config.sections.cache import CacheSection
 from sanic_ms.config.sections.compose import SectionsMeta
 from sanic_ms.config.sections.databases import DatabasesSection
 from sanic_ms.config.sections.logs import LogsSection
 from sanic_ms.config.sections.metrics import MetricsSection
 from sanic_ms.config.sections.operation import OperationSection
+from sanic_ms.config.sections.redis import RedisSection
 from sanic_ms.config.sections.safety import SafetySection
 from sanic_ms.config.sections.services import ServicesSection
 from sanic_ms.config.sections.serving import ServingSection
@@ -26,6 +28,8 @@ SANIC_PREFIX = "SANIC_"
 class Settings(
     ServingSection,
     DatabasesSection,
+    RedisSection,
+    CacheSection,
     ServicesSection,
     AnswersSection,
     TracingSection,

@@ -10,9 +10,11 @@ from typing import Any, Union
 from sanic_ms.shapes import describe, to_type
 from sanic_ms.shapes.classes import has_fields, is_plain_class
 from sanic_ms.shapes.signature import Signature, where
+from sanic_ms.shapes.wrappers import objects_of
+from sanic_ms.values.handlers import HANDLER_CHECK
 from sanic_ms.values.route import RouteSpec
 
-__all__ = ["check_body", "check_produces"]
+__all__ = ["check_body", "check_decorators", "check_produces"]
 
 _WITHOUT_BODY = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -104,3 +106,20 @@ def _model_of(shape: Any) -> tuple[bool, type] | None:
         found = _model_of(inner)
         return None if found is None or found[0] else (True, found[1])
     return (False, shape) if has_fields(shape) or is_plain_class(shape) else None
+
+
+def check_decorators(declared: Callable[..., Any], signature: Signature, spec: RouteSpec) -> None:
+    """Let the decorators on a handler check it that cannot be used on every one.
+
+    Raises:
+        TypeError: one of them cannot be used on this handler.
+    """
+    names = [entry.name for entry in signature.parameters if entry.source != "service"]
+    has_parts = any((spec.body, spec.query, spec.path, spec.headers))
+    for entry in objects_of(declared):
+        check = vars(entry).get(HANDLER_CHECK) if hasattr(entry, "__dict__") else None
+        if check is not None:
+            try:
+                check(names, has_parts)
+            except TypeError as exc:
+                raise TypeError(f"{where(declared)}: {exc}") from None

@@ -19,7 +19,7 @@ from sanic_routing.route import Route
 from sanic_ms.container import Container
 from sanic_ms.http.arguments import explained
 from sanic_ms.http.cast_values import comes_cast
-from sanic_ms.http.contradictions import check_body, check_produces
+from sanic_ms.http.contradictions import check_body, check_decorators, check_produces
 from sanic_ms.http.declarations import (
     declared_spec,
     is_sanic_handler,
@@ -391,6 +391,7 @@ def _read(
         )
     except UnfilledParameter as exc:
         return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))
+    check_decorators(declared, signature, spec)
     # What the whole of a class view declares is a default, and no contradiction.
     check_produces(declared, signature, declared_spec(declared))
     is_encoded = not route.unquote  # else `_decoded` has done it

@@ -21,7 +21,6 @@ from sanic_ms.config import Loaded, Settings
 from sanic_ms.config.own_settings import check_settings_class
 from sanic_ms.container import Container, Scope
 from sanic_ms.context import RequestContext, service_context
-from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.http.cors import clear_preflights, mount_preflights
 from sanic_ms.http.envelope import Envelope, named_envelope
@@ -50,6 +49,7 @@ from sanic_ms.service.plugins import Plugins
 from sanic_ms.service.registration import Registration
 from sanic_ms.service.required_tables import RequiredTables
 from sanic_ms.service.settings_type import check_settings_type, settings_type
+from sanic_ms.service.stores import StoringSanic
 from sanic_ms.service.tasks import BackgroundTasks, TaskKeepingSanic, end_tasks
 from sanic_ms.service.typed import TypedSanic
 from sanic_ms.telemetry.instrumentation import Instrumentation, failure_of
@@ -67,7 +67,14 @@ T = TypeVar("T")
 SettingsT_co = DefaultTypeVar("SettingsT_co", bound=Settings, default=Settings, covariant=True)
 
 
-class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Generic[SettingsT_co]):
+class Service(
+    PluggableSanic,
+    StoringSanic,
+    TypedSanic,
+    ExtendableSanic,
+    TaskKeepingSanic,
+    Generic[SettingsT_co],
+):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -237,23 +244,6 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
             )
         return self._observer
 
-    @property
-    def db(self) -> ConnectionPool:
-        """The database that the settings name with ``DB_URL``.
-
-        Raises:
-            ConfigError: they name none.
-        """
-        return self.database()
-
-    def database(self, name: str = "default") -> ConnectionPool:
-        """A database by its name: ``"default"`` is ``DB_URL``, the others stand in ``DATABASES``.
-
-        Raises:
-            ConfigError: the settings name no such database.
-        """
-        return self._databases.get(name)
-
     # --- starting and stopping -----------------------------------------------------------------
 
     def run(self, *args: Any, **keywords: Any) -> None:
@@ -410,12 +400,7 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
         self.lifecycle.add(self.tracing)  # first, so that it stops last
         self._extensions.follow(self.loaded)
         self._metrics.prepare()
-        if settings.db_url is not None:
-            self.lifecycle.add(self.db)
-            if ConnectionPool not in self.container:
-                self.provide(ConnectionPool, self.db)
-        for name in settings.databases:
-            self.lifecycle.add(self.database(name))
+        self._add_stores()
         check_paths(settings)
         if type(settings) not in self.container:
             self.provide(type(settings), settings)

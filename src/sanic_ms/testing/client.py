@@ -96,6 +96,7 @@ class TestClient:
         claim(self.app)
         self._is_closed = False
         try:
+            self.app.cache.isolate()
             await self.running.start()
         except BaseException:
             release(self.app)

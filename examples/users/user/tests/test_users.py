@@ -27,6 +27,11 @@ class UserTest(APITestCase):
         self.assertEqual(user["role_id"], ADMIN)
         self._mock.assert_all_used()
 
+    def test_city_and_role_are_kept_for_a_while(self):
+        for _ in range(3):
+            self.assertEqual(self.client.get_user(id=1).json["data"]["role_id"], ADMIN)
+        self.assertEqual(self.app.cache.counts.of("load"), 2)
+
     def test_a_user_who_is_not_there(self):
         answer = self.client.get_user(id=99)
         self.assertEqual(answer.status, 404)

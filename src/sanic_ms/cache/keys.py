@@ -1,0 +1,130 @@
+"""The key of a call: the function's name, and the values of its declared parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+import msgspec
+
+from sanic_ms.context import current_request
+from sanic_ms.shapes import ENCODER
+
+__all__ = ["CallKey", "formatted"]
+
+_LONGEST = 200  # characters of values that stand in a key as they are
+
+KeepsOut = Callable[[Any], bool]
+
+
+class CallKey:
+    """Makes keys of the calls of one function.
+
+    Args:
+        function: The function or method.
+        written: ``key=`` of the decorator: a text with ``{parameter}`` in it, or a function of the
+            same arguments; None: all declared values.
+
+    Attributes:
+        name: The function's name, with its module.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], written: str | Callable[..., str] | None
+    ) -> None:
+        self._function = function
+        self._written = written
+        self._signature = inspect.signature(function)
+        self.name = f"{function.__module__}.{function.__qualname__}"
+        self._hints: dict[str, Any] | None = None
+        first = next(iter(self._signature.parameters), "")
+        owner = function.__qualname__.rpartition(".")[0]
+        is_method = bool(owner) and not owner.endswith("<locals>")
+        self._self = first if is_method and first in ("self", "cls") else None
+
+    def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by parameter, defaults too.
+
+        Raises:
+            TypeError: the function cannot be called with them.
+        """
+        bound = self._signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        return bound.arguments
+
+    def key(self, arguments: Mapping[str, Any], is_service: KeepsOut) -> str:
+        """The key of a call.
+
+        Args:
+            arguments: See `arguments`.
+            is_service: Whether a type is that of a request or an injected service, which are no
+                part of a key.
+
+        Raises:
+            TypeError: a value is no data; the text says what to do.
+        """
+        if callable(self._written):
+            written = self._written(**arguments)
+            return f"{self.name}:{_checked(written)}"
+        if self._written is not None:
+            return f"{self.name}:{formatted(self._written, arguments)}"
+        values = [
+            self._encoded(name, value)
+            for name, value in arguments.items()
+            if not self._is_left_out(name, value, is_service)
+        ]
+        text = ",".join(values)
+        if len(text) > _LONGEST:
+            text = hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+        return f"{self.name}:{text}"
+
+    def returned(self) -> Any:
+        """What the function is annotated to return; None where that says nothing."""
+        returned = self._types().get("return")
+        return None if returned in (Any, None, type(None)) else returned
+
+    def _is_left_out(self, name: str, value: Any, is_service: KeepsOut) -> bool:
+        if name == self._self or (value is not None and value is current_request.get()):
+            return True
+        return is_service(self._types().get(name))
+
+    def _types(self) -> dict[str, Any]:
+        if self._hints is None:
+            try:
+                self._hints = get_type_hints(self._function)
+            except Exception as exc:
+                raise TypeError(
+                    f"cached({self.name}): an annotation cannot be resolved: {exc}"
+                ) from exc
+        return self._hints
+
+    def _encoded(self, name: str, value: Any) -> str:
+        kind = self._signature.parameters[name].kind
+        try:
+            data = msgspec.json.encode(value, enc_hook=ENCODER.enc_hook, order="deterministic")
+        except (TypeError, ValueError, msgspec.MsgspecError) as exc:
+            raise TypeError(
+                f"cached({self.name}): the value of {name!r} is no data ({exc}): give key=, or "
+                "provide() its type if it is a service"
+            ) from exc
+        return f"{name}={data.decode()}" if kind is inspect.Parameter.VAR_KEYWORD else data.decode()
+
+
+def formatted(template: str, arguments: Mapping[str, Any]) -> str:
+    """A text with the values of parameters in the place of their names.
+
+    Raises:
+        TypeError: it names what is no parameter.
+    """
+    try:
+        return template.format_map(arguments)
+    except (LookupError, AttributeError, ValueError) as exc:
+        raise TypeError(f"cached: {template!r} cannot be written: {exc!r}") from exc
+
+
+def _checked(written: object) -> str:
+    if not isinstance(written, str):
+        raise TypeError(f"cached: key= gave {written!r}, which is no text")
+    return written
