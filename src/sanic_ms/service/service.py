@@ -39,6 +39,7 @@ from sanic_ms.service.announcement import announce, without_sanics_mode
 from sanic_ms.service.components import LateComponents
 from sanic_ms.service.configuration import Configuration
 from sanic_ms.service.databases import Databases
+from sanic_ms.service.deadlines import DeadlineSanic
 from sanic_ms.service.document import ServiceDocument
 from sanic_ms.service.extending import PluggableSanic
 from sanic_ms.service.extensions import ExtendableSanic, Extensions
@@ -67,7 +68,14 @@ T = TypeVar("T")
 SettingsT_co = DefaultTypeVar("SettingsT_co", bound=Settings, default=Settings, covariant=True)
 
 
-class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Generic[SettingsT_co]):
+class Service(
+    PluggableSanic,
+    TypedSanic,
+    ExtendableSanic,
+    TaskKeepingSanic,
+    DeadlineSanic,
+    Generic[SettingsT_co],
+):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
 
     Making one reads nothing and connects to nothing: settings are read when they are first needed,
@@ -360,6 +368,7 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
                 envelope=self.envelope,
                 container=self.container,
                 checks=self._metrics.response_checks(),
+                deadline=self.settings.request_deadline,
             )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc

@@ -26,6 +26,7 @@ from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.framer import Framer
 from sanic_ms.server.http1.head import (
     CHUNKED,
+    DEADLINE,
     EXPECT,
     HTTP10,
     KEEP_ALIVE,
@@ -45,7 +46,7 @@ from sanic_ms.telemetry.tracing.headers import may_have_fields
 
 __all__ = ["Receiver"]
 
-_UNUSUAL = EXPECT | UPGRADE | CHUNKED | HTTP10
+_UNUSUAL = EXPECT | UPGRADE | CHUNKED | HTTP10 | DEADLINE
 _QUERY = re.compile(rb"\?[!\"$-~]*")
 _LARGEST_BLOCK = 1024  # bytes of a client's headers that are remembered
 

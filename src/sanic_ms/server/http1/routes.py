@@ -14,7 +14,14 @@ from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
 from sanic_ms.values.handlers import guard_websocket
-from sanic_ms.values.route import DIRECT, Direct, compiled_route, endpoint_of, template_of
+from sanic_ms.values.route import (
+    DIRECT,
+    Direct,
+    compiled_route,
+    deadline_of,
+    endpoint_of,
+    template_of,
+)
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -155,7 +162,7 @@ class Routes:
     """The plans of one application.
 
     Only what needs nothing but its handler has a plan: no middleware, no signals, no streaming, no
-    web socket, no routing by host. The rest goes through ``app.handle_request``.
+    web socket, no deadline, no routing by host. The rest goes through ``app.handle_request``.
 
     Args:
         app: The application.
@@ -255,6 +262,7 @@ class Routes:
             or self._app.response_middleware
             or hasattr(handler, "is_stream")
             or hasattr(handler, "is_websocket")
+            or deadline_of(route, method) is not None
         ):
             return None
         watch = None
