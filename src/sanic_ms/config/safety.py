@@ -62,8 +62,9 @@ def check_safety(settings: Settings, origin: Mapping[str, str]) -> None:
     deadline = settings.request_deadline
     if deadline is not None and deadline > settings.response_timeout:
         raise ConfigError(
-            f"REQUEST_DEADLINE={deadline:g} ({origin['REQUEST_DEADLINE']}) is over RESPONSE_TIMEOUT="
-            f"{settings.response_timeout:g}, which would end the request before: raise that as well"
+            f"REQUEST_DEADLINE={deadline:g} ({origin['REQUEST_DEADLINE']}) would come after "
+            f"RESPONSE_TIMEOUT={settings.response_timeout:g}, which ends the request with 503: "
+            "raise that as well"
         )
     if settings.environment == "production":
         refused = {

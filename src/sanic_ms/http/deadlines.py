@@ -151,7 +151,7 @@ def has_deadlines(app: Sanic[Any, Any]) -> bool:
 
 
 def request_deadline(
-    app: Sanic[Any, Any], request: SanicRequest, *, by_route: bool = True
+    app: Sanic[Any, Any], request: SanicRequest, timeout: float | None
 ) -> RequestDeadline | None:
     """The deadline of a request that has just arrived; None: it has none.
 
@@ -160,11 +160,9 @@ def request_deadline(
     Args:
         app: The application.
         request: The request.
-        by_route: Whether any route has a deadline (`has_deadlines`).
+        timeout: The seconds that its caller waits; see `caller_timeout`.
     """
-    seconds = caller_timeout(request)
-    if seconds is None and not by_route:
-        return None
+    seconds = timeout
     route = _find_route(app, request)
     if route is not None:
         request.route = route  # where it is over already, nobody else looks it up

@@ -6,7 +6,12 @@ from typing import Any
 
 from sanic import Sanic
 
-from sanic_ms.http.deadlines import handle_in_time, has_deadlines, request_deadline
+from sanic_ms.http.deadlines import (
+    caller_timeout,
+    handle_in_time,
+    has_deadlines,
+    request_deadline,
+)
 
 __all__ = ["DeadlineSanic"]
 
@@ -24,7 +29,12 @@ class DeadlineSanic(Sanic[Any, Any]):
 
     async def handle_request(self, request: Any) -> None:
         """As Sanic's; a request whose deadline is over is answered 504."""
-        deadline = request_deadline(self, request, by_route=self._has_deadlines)
+        # Our own server has looked for the headers.
+        may_say = getattr(request.stream, "has_timeout", True)
+        timeout = caller_timeout(request) if may_say else None
+        deadline = None
+        if timeout is not None or self._has_deadlines:
+            deadline = request_deadline(self, request, timeout)
         if deadline is None:
             await super().handle_request(request)
         else:

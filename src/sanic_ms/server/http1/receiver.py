@@ -346,6 +346,7 @@ class Receiver(HttpConnection):
             http10=bool(flags & HTTP10),
             expects=bool(flags & EXPECT) and body is not None,
             websocket=bool(flags & WEBSOCKET),
+            has_timeout=bool(flags & DEADLINE),
         )
         self._task = Task(self._serve_complete(exchange), loop=self.loop)
 
