@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,8 +11,6 @@ from sanic_ms.http.request import Request
 from sanic_ms.resilience import current_deadline
 
 __all__ = ["shield"]
-
-log = logging.getLogger("sanic_ms.http")
 
 
 def shield(endpoint: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
@@ -47,8 +44,7 @@ def shield(endpoint: Callable[..., Awaitable[Any]], name: str) -> Callable[..., 
                 deadline = current_deadline()
                 if isinstance(deadline, RequestDeadline):
                     deadline.hold()
-                line = f"{request.method} {request.path}".encode("unicode_escape").decode("ascii")
-                request.app.add_task(_finish(task, line), name=None)
+                request.app.add_task(task)  # it is waited for at a stop, and logged if it fails
             raise
 
     return shielded
@@ -58,11 +54,3 @@ def _has_left(request: Request) -> bool:
     """Whether the client has closed its connection. An ASGI server does not tell."""
     is_closing = getattr(request.transport, "is_closing", None)
     return is_closing is not None and bool(is_closing())
-
-
-async def _finish(task: asyncio.Task[Any], line: str) -> None:
-    """See the work to its end. Nobody gets its result; what it raises is logged."""
-    try:
-        await task
-    except Exception as exc:
-        log.error("%s: the client had left, and the handler failed: %s", line, exc, exc_info=exc)
