@@ -79,22 +79,27 @@ def test_the_shortest_counts() -> None:
 
 
 def test_it_is_lifted_by_the_response() -> None:
-    """From the first byte on, and where the request is over; one that is held stays."""
+    """From the first byte on, and where the request is over."""
     pending = request()
     deadline = RequestDeadline(time.monotonic() + 60, pending)
-    assert not deadline.lifted
-    pending.stream.stage = Stage.RESPONSE
-    assert deadline.lifted
+    assert [deadline.lifted, *lifted_at(pending, deadline)] == [False, True, True]
     deadline.hold()  # too late
-    assert deadline.lifted
-    pending.stream = None
-    assert deadline.lifted
+    assert lifted_at(pending, deadline) == [True, True]
 
+
+def test_one_that_is_held_stays() -> None:
+    """Whatever is sent, and once the request is over."""
     pending = request()
     deadline = RequestDeadline(time.monotonic() + 60, pending)
     deadline.hold()
-    pending.stream.stage = Stage.IDLE
-    assert not deadline.lifted
-    pending.stream = None
+    assert [deadline.lifted, *lifted_at(pending, deadline)] == [False, False, False]
     deadline.hold()
-    assert not deadline.lifted
+    assert lifted_at(pending, deadline) == [False, False]
+
+
+def lifted_at(pending: Any, deadline: RequestDeadline) -> list[bool]:
+    """Whether it is lifted once the response has begun, and after that."""
+    pending.stream = SimpleNamespace(stage=Stage.RESPONSE)
+    begun = deadline.lifted
+    pending.stream = None
+    return [begun, deadline.lifted]

@@ -64,7 +64,7 @@ async def test_tasks_inherit_it() -> None:
 
 async def test_a_block_ends_at_its_deadline() -> None:
     """What it waits for is cancelled, `DeadlineExceeded` is raised, and nothing is left behind."""
-    ended = []
+    ended: list[Deadline | None] = []
 
     async def work() -> None:
         async with deadline as entered:
