@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from multidict import CIMultiDict
 
-from sanic_ms.client.timeouts import Timeout
+from sanic_ms.client.timeouts import ServedDeadline, Timeout
 
 __all__ = [
     "Closed",
@@ -58,6 +58,9 @@ class ServiceRequest(msgspec.Struct):
         timeout: The limits in time.
         allow_redirects: Whether a redirect is followed.
         ssl: The TLS settings of the client; None: the system's certificates.
+        deadline: That of the request that is served, None: there is none. ``timeout`` is within it.
+            A transport that makes several attempts calls
+            `sanic_ms.client.deadline.set_remaining` before each.
     """
 
     service: str
@@ -71,6 +74,7 @@ class ServiceRequest(msgspec.Struct):
     timeout: Timeout
     allow_redirects: bool = False
     ssl: ssl.SSLContext | None = None
+    deadline: ServedDeadline | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path[:200]}"
@@ -102,6 +106,7 @@ class ServiceResponse(ABC):
         Raises:
             ServiceCallError: the connection broke before the end of the body.
             ServiceTimeout: the body did not arrive in time.
+            DeadlineExceeded: nor before the deadline of the request that is served.
         """
 
     @abstractmethod
@@ -122,6 +127,7 @@ class Transport(ABC):
         Raises:
             ServiceCallError: no usable answer came: no connection, or it broke.
             ServiceTimeout: it took longer than the request's timeout.
+            DeadlineExceeded: the deadline of the request that is served was over before.
         """
 
     @abstractmethod

@@ -102,6 +102,7 @@ class Verbs(ABC):
         Raises:
             ServiceCallError: no answer came that could be understood (502).
             ServiceTimeout: no answer in time (504).
+            DeadlineExceeded: the deadline of the request that is served was over before (504).
             ConfigError: the settings do not say where the service is.
             LifecycleError: the client is closed.
             ValueError, TypeError: a path, header or option that cannot be sent.

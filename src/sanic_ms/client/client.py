@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from sanic_ms.client.base import Closed, Discovery, Endpoint, ServiceRequest, Transport
 from sanic_ms.client.call import Call, CallOptions, Verbs
+from sanic_ms.client.deadline import set_deadline
 from sanic_ms.client.discovery import StaticDiscovery
 from sanic_ms.client.endpoint import join, parse_base_url
 from sanic_ms.client.instrumentation import watched
@@ -25,6 +26,7 @@ from sanic_ms.client.transport.request_headers import headers_to_send
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.lifecycle import Component, Health
+from sanic_ms.resilience.deadline import current_deadline
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.utils.jsonable import to_plain
 
@@ -241,6 +243,8 @@ class Client(Verbs, Component):
             ssl=self._ssl,
         )
         limit = self.max_size if max_size is None else _max_size(max_size)
+        if (deadline := current_deadline()) is not None:
+            set_deadline(outgoing, deadline)
         work = watched(self.transport, outgoing)
         if self._metrics is not None:
             work = self._metrics.timed(outgoing.method, work)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from sanic_ms.client.base import ServiceResponse
-from sanic_ms.exception import ServiceTimeout
+from sanic_ms.exception import DeadlineExceeded, ServiceTimeout
 from sanic_ms.telemetry.metrics import Registry, method_label
 
 __all__ = ["CallMetrics"]
@@ -44,6 +44,9 @@ class CallMetrics:
             raise
         except ServiceTimeout:
             outcome = "timeout"
+            raise
+        except DeadlineExceeded:
+            outcome = "deadline_exceeded"
             raise
         finally:
             cell = self._durations.labels(self._service, method_label(method), outcome)

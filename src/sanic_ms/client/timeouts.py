@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["CallDeadlines", "Timeout", "deadlines_of", "timeout_from_settings", "timeout_of"]
+__all__ = [
+    "CallDeadlines",
+    "ServedDeadline",
+    "Timeout",
+    "deadlines_of",
+    "timeout_from_settings",
+    "timeout_of",
+]
 
 
 class Timeout(msgspec.Struct, frozen=True):
@@ -38,6 +45,22 @@ class Timeout(msgspec.Struct, frozen=True):
         """The seconds that a call may wait for its connection; None: no limit."""
         limits = [limit for limit in (self.connect, self.total) if limit is not None]
         return min(limits, default=None)
+
+
+class ServedDeadline(msgspec.Struct):
+    """The deadline of the request that is served, as a call that is made for it has it.
+
+    Attributes:
+        at: When it is over, by `time.monotonic`.
+        call_at: When the call is over by its own timeout; infinity: that has no limit.
+        is_sent: Whether the other service is told; not where the caller has set the header itself.
+        is_nearest: Whether it ends the current attempt before the call's own timeout does.
+    """
+
+    at: float
+    call_at: float
+    is_sent: bool
+    is_nearest: bool = False
 
 
 class CallDeadlines(NamedTuple):

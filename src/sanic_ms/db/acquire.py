@@ -12,9 +12,11 @@ import msgspec
 from sanic_ms.context import RequestContext, current_request
 from sanic_ms.db.base import TransactionOptions
 from sanic_ms.db.connection import Connection
+from sanic_ms.db.request_deadline import time_left
 from sanic_ms.db.session_settings import session_settings
 from sanic_ms.db.transaction import Transaction
 from sanic_ms.exception import LifecycleError
+from sanic_ms.resilience.deadline import current_deadline
 
 if TYPE_CHECKING:
     from sanic_ms.db.pool import ConnectionPool
@@ -36,6 +38,8 @@ class Acquiring(msgspec.Struct, eq=False):  # whose constructor runs in C
         if self._connection is not None:
             raise LifecycleError("this acquire() was entered already: call acquire() again")
         pool = self._pool
+        if (deadline := current_deadline()) is not None:
+            time_left(deadline, None)
         sessions = pool.lending
         if sessions is None or get_running_loop() is not sessions.loop:
             session = await pool.checkout(self._timeout)

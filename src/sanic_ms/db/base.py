@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sanic_ms.db.deadlines import Deadlines
+from sanic_ms.db.request_deadline import check_deadline, within_deadline
 from sanic_ms.db.session_settings import SessionSettings
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.placeholders import Dialect
@@ -231,11 +232,13 @@ class Session(ABC):
     async def executemany(
         self, statement: Statement, rows: Iterable[Arguments], timeout: float | None
     ) -> None:
-        """Run it for each row of arguments: all of them or none."""
+        """Run it for each row of arguments: all of them or none. ``timeout`` is that of each step,
+        or what remains until the deadline of the request, if that is less."""
 
     @abstractmethod
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
-        """Begin to fetch a part at a time; ``timeout`` is that of each part."""
+        """Begin to fetch a part at a time; ``timeout`` is that of each part, or what remains until
+        the deadline of the request, if that is less."""
 
     @abstractmethod
     async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
@@ -255,9 +258,10 @@ class Session(ABC):
         if self.in_transaction():
             yield
             return
-        await self.begin(TransactionOptions(), timeout)
+        await self.begin(TransactionOptions(), within_deadline(timeout))
         try:
             yield
+            check_deadline()
         except BaseException:
             if not self.is_closed():
                 with suppress(Exception):

@@ -11,6 +11,7 @@ from sanic_ms.db.base import Arguments, Row, Rows, Session, TransactionOptions
 from sanic_ms.db.calls import Call, Work
 from sanic_ms.db.failures import note_statement
 from sanic_ms.db.lent_session import LentSession
+from sanic_ms.db.request_deadline import check_deadline, time_left, within_deadline
 from sanic_ms.db.rows import OpenRows, RowIterator, still_iterating
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.db.transaction import After, Before, Transaction, transaction_options
@@ -21,6 +22,7 @@ from sanic_ms.exception import (
     QueryTimeout,
     StatementError,
 )
+from sanic_ms.resilience.deadline import current_deadline
 
 __all__ = ["Connection"]
 
@@ -37,8 +39,9 @@ class Connection(LentSession, eq=False):
 
     Every method raises `LifecycleError` after the release or while another task uses the
     connection, `StatementError` for wrong SQL or a wrong number of arguments, `QueryTimeout`,
-    `DatabaseUnavailable` when the connection is lost, and the other errors of
-    `sanic_ms.exception.DatabaseError` as the database answers.
+    `DeadlineExceeded` when the deadline of the request is over, `DatabaseUnavailable` when the
+    connection is lost, and the other errors of `sanic_ms.exception.DatabaseError` as the database
+    answers.
     """
 
     # --- statements ------------------------------------------------------------------------------
@@ -54,9 +57,11 @@ class Connection(LentSession, eq=False):
         if type(statement) is not str:
             return await self._run(calls.fetchrow, statement, args, timeout)
         # What `_run` does, without its coroutine: this is the statement of most requests.
-        session, known, values = self._prepare(statement, args)
         pool = self._pool
         limit = pool.statement_timeout if timeout is None else pool.limit(timeout)
+        if (deadline := current_deadline()) is not None:
+            limit = time_left(deadline, limit)
+        session, known, values = self._prepare(statement, args)
         if self._cursors:
             await self._settle_cursors()
         self._busy = True
@@ -124,6 +129,7 @@ class Connection(LentSession, eq=False):
         """
         if not isinstance(statement, str):
             raise StatementError("executemany() takes SQL text: a query brings its own values")
+        check_deadline()  # each step has the time that remains then
         session = self._usable()
         known = self._pool.statements.find(statement)
         if self._cursors:
@@ -228,7 +234,7 @@ class Connection(LentSession, eq=False):
 
         async def begin(session: Session) -> None:
             try:
-                work = session.begin(options, pool.statement_timeout)
+                work = session.begin(options, within_deadline(pool.statement_timeout))
                 await pool.watch.command("BEGIN", work)
             except DatabaseUnavailable:
                 # Whether it was sent or not: a transaction that only began has done nothing.
@@ -275,7 +281,7 @@ class Connection(LentSession, eq=False):
         session = self._usable()
         self._busy = True
         try:
-            work = session.command(text, self._pool.statement_timeout)
+            work = session.command(text, within_deadline(self._pool.statement_timeout))
             await self._pool.watch.command(text.rpartition(" ")[0], work)
         finally:
             self._busy = False
@@ -284,6 +290,7 @@ class Connection(LentSession, eq=False):
         self, statement: object, args: Arguments, timeout: float | None
     ) -> OpenRows:
         """Open a cursor, which is then one of this connection's."""
+        check_deadline()
         query = self._pool.build(statement, args)
         session, known, args = self._prepare(query.text, query.args)
         pool = self._pool
@@ -345,9 +352,11 @@ class Connection(LentSession, eq=False):
             query = self._pool.build(statement, args)
             result = await self._run(call, query.text, query.args, timeout)
             return cast(Result, calls.converted(query, call, result))
-        session, known, args = self._prepare(statement, args)
         pool = self._pool
         limit = pool.statement_timeout if timeout is None else pool.limit(timeout)
+        if (deadline := current_deadline()) is not None:
+            limit = time_left(deadline, limit)
+        session, known, args = self._prepare(statement, args)
         if self._cursors:
             await self._settle_cursors()
         self._busy = True
@@ -380,9 +389,11 @@ class Connection(LentSession, eq=False):
         note_statement(exc, known, args)
         if not isinstance(exc, DatabaseUnavailable):
             raise exc
-        return await self._elsewhere(
-            lambda session: watch.statement(known, call(session, known, args, limit)), session, exc
-        )
+
+        def work(session: Session) -> Work[Result]:
+            return watch.statement(known, call(session, known, args, within_deadline(limit)))
+
+        return await self._elsewhere(work, session, exc)
 
     def _prepare(self, statement: str, args: Arguments) -> tuple[Session, Statement, Arguments]:
         session = self._session

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sanic_ms.db.sql.statement import Statement
-from sanic_ms.exception import DatabaseError, DataError, StatementError
+from sanic_ms.exception import DatabaseError, DataError, DeadlineExceeded, StatementError
 
 __all__ = ["note_statement"]
 
@@ -17,6 +17,7 @@ def note_statement(exc: BaseException, statement: Statement, args: Sequence[Any]
     """Note on a `DatabaseError` which statement has failed, and which of its integers did not fit;
     on a `StatementError` how placeholders are written, where the statement has other ones.
 
+    Where the deadline of the request was over, the `QueryTimeout` that led to that has the note.
     Any other exception, and one that has its statement already, stays as it is.
 
     Args:
@@ -24,6 +25,8 @@ def note_statement(exc: BaseException, statement: Statement, args: Sequence[Any]
         statement: The statement; the strings and numbers in its text are left out of the note.
         args: Its arguments.
     """
+    if isinstance(exc, DeadlineExceeded) and exc.__cause__ is not None:
+        exc = exc.__cause__
     if not isinstance(exc, DatabaseError) or exc.statement is not None:
         return
     shown = " ".join(statement.shown.split())

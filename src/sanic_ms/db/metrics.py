@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sanic_ms.exception import DeadlineExceeded
 from sanic_ms.telemetry.metrics import Histogram, Registry
 
 if TYPE_CHECKING:
@@ -97,7 +98,11 @@ class PoolMetrics:
 
     def failed(self, word: str, started: float, exc: BaseException) -> None:
         """Count what began at ``started`` and has raised ``exc`` now."""
-        outcome = "cancelled" if isinstance(exc, CancelledError) else "error"
+        outcome = "error"
+        if isinstance(exc, CancelledError):
+            outcome = "cancelled"
+        elif isinstance(exc, DeadlineExceeded):
+            outcome = "deadline_exceeded"
         self._cell(word, outcome).observe(perf_counter() - started)
 
     def _cell(self, word: str, outcome: str) -> Histogram:

@@ -18,8 +18,9 @@ from sanic_ms.db.drivers import driver_for
 from sanic_ms.db.instrumentation import StatementInstrumentation
 from sanic_ms.db.lent_session import LentSession
 from sanic_ms.db.metrics import PoolMetrics
-from sanic_ms.db.reading import UNDONE, PlainRead, alone, together
+from sanic_ms.db.reading import UNDONE, PlainRead, alone, in_time, raise_exceeded, together
 from sanic_ms.db.refusal import refusal
+from sanic_ms.db.request_deadline import check_deadline
 from sanic_ms.db.rows import RowIterator
 from sanic_ms.db.scheduler import ReadScheduler
 from sanic_ms.db.session_settings import SettingsOf
@@ -28,6 +29,7 @@ from sanic_ms.db.sql.statement import StatementCache
 from sanic_ms.db.transaction import transaction_options
 from sanic_ms.exception import ConfigError, DatabaseError, LifecycleError
 from sanic_ms.lifecycle import Component, Health, State
+from sanic_ms.resilience.deadline import deadline_scope
 from sanic_ms.telemetry.metrics import Registry
 from sanic_ms.values import DatabaseURL
 
@@ -231,11 +233,12 @@ class ConnectionPool(Component):
         if not stats.idle and stats.size >= sessions.max_size:
             return Health("degraded", f"all {stats.size} connections in use, {stats.waiting} wait")
         try:
-            async with (
-                asyncio.timeout(_CHECK_LIMIT),
-                self.acquire(timeout=_CHECK_LIMIT) as connection,
-            ):
-                await connection.session.ping()
+            with deadline_scope(None):  # it has a limit of its own, and its result is others' too
+                async with (
+                    asyncio.timeout(_CHECK_LIMIT),
+                    self.acquire(timeout=_CHECK_LIMIT) as connection,
+                ):
+                    await connection.session.ping()
         except DatabaseError as exc:
             return Health("down", exc.public or type(exc).__name__)
         except TimeoutError:
@@ -281,6 +284,7 @@ class ConnectionPool(Component):
 
         Raises (when entered):
             PoolExhausted: none became free in time, or too many wait already.
+            DeadlineExceeded: the deadline of the request was over before one became free.
             DatabaseUnavailable: the database cannot be reached.
             LifecycleError: the pool has not started, is stopped, or belongs to another event loop.
         """
@@ -318,17 +322,21 @@ class ConnectionPool(Component):
         if type(statement) is not str:
             query = self.build(statement, args)
             return query.rows(await self.fetch(query.text, *query.args, timeout=timeout))
+        deadline = check_deadline()
         if (
             timeout is None
             and (reads := self._reads) is not None
             and (asked := reads.fetch(statement, args)) is not None
         ):
             try:
-                return await asked
-            except Exception:
-                pass  # what went wrong, a connection of its own will tell
+                return await (
+                    asked if deadline is None else in_time(self, statement, deadline, asked)
+                )
+            except Exception as exc:
+                raise_exceeded(exc)  # else a connection of its own will tell what went wrong
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            rows = await together(self, read, lambda lane, args: lane.fetch(args))
+            work = together(self, read, lambda lane, args: lane.fetch(args))
+            rows = await (work if deadline is None else in_time(self, statement, deadline, work))
             if rows is not UNDONE:
                 return rows
         else:
@@ -345,17 +353,21 @@ class ConnectionPool(Component):
         if type(statement) is not str:
             query = self.build(statement, args)
             return query.row(await self.fetchrow(query.text, *query.args, timeout=timeout))
+        deadline = check_deadline()
         if (
             timeout is None
             and (reads := self._reads) is not None
             and (asked := reads.fetchrow(statement, args)) is not None
         ):
             try:
-                return await asked
-            except Exception:
-                pass  # what went wrong, a connection of its own will tell
+                return await (
+                    asked if deadline is None else in_time(self, statement, deadline, asked)
+                )
+            except Exception as exc:
+                raise_exceeded(exc)  # else a connection of its own will tell what went wrong
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            row = await together(self, read, lambda lane, args: lane.fetchrow(args))
+            work = together(self, read, lambda lane, args: lane.fetchrow(args))
+            row = await (work if deadline is None else in_time(self, statement, deadline, work))
             if row is not UNDONE:
                 return row
         else:
@@ -373,17 +385,21 @@ class ConnectionPool(Component):
             query = self.build(statement, args)
             value = await self.fetchval(query.text, *query.args, column=column, timeout=timeout)
             return query.value(value, column)
+        deadline = check_deadline()
         if (
             timeout is None
             and (reads := self._reads) is not None
             and (asked := reads.fetchval(statement, args, column)) is not None
         ):
             try:
-                return await asked
-            except Exception:
-                pass  # what went wrong, a connection of its own will tell
+                return await (
+                    asked if deadline is None else in_time(self, statement, deadline, asked)
+                )
+            except Exception as exc:
+                raise_exceeded(exc)  # else a connection of its own will tell what went wrong
         elif timeout is None and (read := self._plain_read(statement, args)) is not None:
-            value = await together(self, read, lambda lane, args: lane.fetchval(args, column))
+            work = together(self, read, lambda lane, args: lane.fetchval(args, column))
+            value = await (work if deadline is None else in_time(self, statement, deadline, work))
             if value is not UNDONE:
                 return value
         else:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from sanic_ms.db.acquire import Acquiring
 from sanic_ms.db.base import Arguments, Lane
+from sanic_ms.db.request_deadline import within_deadline
 from sanic_ms.db.scheduler import ReadScheduler
 from sanic_ms.db.sql.statement import Statement
-from sanic_ms.exception import DatabaseUnavailable
+from sanic_ms.exception import DatabaseUnavailable, DeadlineExceeded
+from sanic_ms.resilience.deadline import Deadline
 
 if TYPE_CHECKING:
     from sanic_ms.db.connection import Connection
     from sanic_ms.db.pool import ConnectionPool
 
-__all__ = ["UNDONE", "PlainRead", "alone", "together"]
+__all__ = ["UNDONE", "PlainRead", "alone", "in_time", "raise_exceeded", "together"]
 
 Result = TypeVar("Result")
 
@@ -36,6 +38,34 @@ class _Undone(Enum):
 
 UNDONE: Final = _Undone.UNDONE
 """In place of an answer, which may be anything: a read has to be done on its own."""
+
+
+async def in_time(
+    pool: ConnectionPool, statement: str, deadline: Deadline, answer: Awaitable[Result]
+) -> Result:
+    """The answer of a plain read, which waits behind others no longer than until the deadline. The
+    server is told of one that nobody waits for as of any that is cancelled.
+
+    Raises:
+        DeadlineExceeded: it did not come in time.
+    """
+    started = perf_counter()
+    try:
+        async with asyncio.timeout(deadline.remaining) as timer:
+            return await answer
+    except TimeoutError as exc:
+        if not timer.expired():
+            raise
+        exceeded = DeadlineExceeded("the deadline was over before the database answered")
+        if (metrics := pool.watch.metrics) is not None:
+            metrics.failed(pool.statements.find(statement).word, started, exceeded)
+        raise exceeded from exc
+
+
+def raise_exceeded(exc: Exception) -> None:
+    """Raise an error of `in_time`; any other means that the read has to be done again."""
+    if isinstance(exc, DeadlineExceeded):
+        raise exc
 
 
 async def together(
@@ -90,7 +120,7 @@ async def alone(
             break
         async with Acquiring(pool, None, min(left, pool.acquire_timeout)) as connection:
             try:
-                async with asyncio.timeout(min(left, _ANSWER_WITHIN)):
+                async with asyncio.timeout(within_deadline(min(left, _ANSWER_WITHIN))):
                     await connection.session.ping()
             except TimeoutError:
                 break

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from sanic_ms.db.base import Lane, Session
 from sanic_ms.db.sql.statement import Statement
-from sanic_ms.exception import QueryTimeout
+from sanic_ms.exception import DeadlineExceeded, QueryTimeout
 
 if TYPE_CHECKING:
     from sanic_ms.db.sessions import Sessions
@@ -92,7 +92,7 @@ class ReadScheduler:
         try:
             await found.prepare(read, limit)
             lane = self.begin(found, read)
-        except QueryTimeout:
+        except (QueryTimeout, DeadlineExceeded):
             raise
         except Exception:
             return None

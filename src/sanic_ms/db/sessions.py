@@ -20,7 +20,14 @@ from sanic_ms.db.base import Driver, Lane, Session
 from sanic_ms.db.scheduler import ReadScheduler
 from sanic_ms.db.sql.statement import Statement, StatementCache
 from sanic_ms.db.waiters import Waiters
-from sanic_ms.exception import DatabaseError, DatabaseUnavailable, LifecycleError, PoolExhausted
+from sanic_ms.exception import (
+    DatabaseError,
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    LifecycleError,
+    PoolExhausted,
+)
+from sanic_ms.resilience.deadline import current_deadline, deadline_scope
 
 __all__ = ["PoolLimits", "PoolStats", "Sessions"]
 
@@ -181,6 +188,7 @@ class Sessions:
 
         Raises:
             PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
+            DeadlineExceeded: none came before the deadline of the request.
             DatabaseUnavailable: none could be opened, and none is open.
         """
         session = await self.wait_for(None, timeout)
@@ -192,6 +200,7 @@ class Sessions:
 
         Raises:
             PoolExhausted: none came within ``timeout`` seconds, or too many wait already.
+            DeadlineExceeded: none came before the deadline of the request.
             DatabaseUnavailable: none could be opened, and none is open.
         """
         waiters = self.waiters
@@ -201,7 +210,11 @@ class Sessions:
                 f"{self.max_size} connections (max_waiters, max_size)"
             )
         started = monotonic()
-        place = waiters.join(started + timeout, read)
+        until = started + timeout
+        deadline = current_deadline()
+        if deadline is not None and deadline.at < until:
+            until = deadline.at
+        place = waiters.join(until, read)
         self.grow()
         try:
             found = await place[1]
@@ -217,6 +230,10 @@ class Sessions:
             if self._waited is not None:
                 self._waited(monotonic() - started)
         if found is None:
+            if deadline is not None and until == deadline.at:
+                raise DeadlineExceeded(
+                    "the deadline was over before a connection to the database was free"
+                )
             raise PoolExhausted(
                 f"pool {self.name}: none of {self.max_size} connections became free within "
                 f"{timeout:g} s (acquire_timeout, max_size)"
@@ -397,7 +414,8 @@ class Sessions:
                 self.grow()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+        with deadline_scope(None):  # the request in which it happens to begin may end before
+            task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from sanic_ms.db.base import Isolation, TransactionOptions
+from sanic_ms.db.request_deadline import check_deadline
 from sanic_ms.db.transaction_hooks import (
     AfterCommit,
     BeforeCommit,
@@ -18,6 +19,7 @@ from sanic_ms.db.transaction_hooks import (
     checked_hook,
 )
 from sanic_ms.exception import DatabaseError, LifecycleError, TransactionConflict
+from sanic_ms.resilience.deadline import current_deadline, deadline_scope
 
 if TYPE_CHECKING:
     from sanic_ms.db.connection import Connection
@@ -67,7 +69,9 @@ class Transaction:
     included. It gives the `Connection`.
 
     A commit that has begun is carried through: a cancellation that comes in between is raised when
-    the database has answered, so that a transaction is never in doubt because of it.
+    the database has answered, so that a transaction is never in doubt because of it. Nor does the
+    deadline of the request cut it short: that is looked at before the commit, and one that is over
+    rolls back.
     """
 
     __slots__ = ("_connection", "_hooks", "_mark", "_name", "_options", "state")
@@ -152,7 +156,8 @@ class Transaction:
         function's place; the others run and the transaction stays committed. After a rollback, and
         where the connection is lost during the commit, so that its outcome is not known, none runs.
         In a savepoint it waits for the commit of the outermost transaction, and is forgotten if the
-        savepoint, or one around it, is rolled back.
+        savepoint, or one around it, is rolled back. The deadline of the request is in force in it:
+        `sanic_ms.resilience.deadline_scope` drops that for work that has to be done.
 
         Args:
             function: Called without arguments; what it gives is awaited if it can be. When the task
@@ -214,6 +219,7 @@ class Transaction:
         Raises:
             LifecycleError: it is not open, or one inside of it still is.
             TransactionConflict: the database had rolled it back by itself.
+            DeadlineExceeded: the deadline of the request was over before; it is rolled back.
             DatabaseError: the commit failed; nothing was stored, unless the text says otherwise.
             BaseException: what a function of `before_commit` raised; it is rolled back.
         """
@@ -242,15 +248,17 @@ class Transaction:
             self._check_not_committing(stack)
         if commit:
             self._check_innermost(stack)
-            if hooks is not None and len(stack) == 1 and not connection.session.aborted:
-                await self._before_commit(hooks)
+            await self._before_commit(hooks if len(stack) == 1 else None)
         elif hooks is not None:
             hooks.drop(stack[stack.index(self) :], self._mark)
         while stack[-1] is not self:
             stack.pop().state = TransactionState.ROLLED_BACK
         self.state = TransactionState.FAILED
+        work = self._ending(commit=commit)
+        if current_deadline() is not None:
+            work = _without_deadline(work)
         try:
-            await _carried_through(self._ending(commit=commit))
+            await _carried_through(work)
         finally:
             stack.pop()
             if hooks is not None and stack:
@@ -275,12 +283,18 @@ class Transaction:
                 "an exception that it raises rolls it back"
             )
 
-    async def _before_commit(self, hooks: TransactionHooks) -> None:
-        """Run the functions of `before_commit`; roll back if one fails."""
+    async def _before_commit(self, hooks: TransactionHooks | None) -> None:
+        """Run the functions of `before_commit`, and see that there is time for the commit; roll
+        back if one fails, or if there is none."""
         connection = self._connection
+        if connection.session.aborted:
+            return  # it is rolled back in any case, and why is said then
         try:
-            await hooks.run_before(connection)
-            self._check_innermost(connection.transactions)
+            check_deadline()
+            if hooks is not None:
+                await hooks.run_before(connection)
+                self._check_innermost(connection.transactions)
+                check_deadline()
         except BaseException:
             if not connection.is_released():
                 await self._roll_back_quietly()
@@ -314,6 +328,12 @@ class Transaction:
         else:
             await connection.rollback()
         self.state = TransactionState.COMMITTED if commit else TransactionState.ROLLED_BACK
+
+
+async def _without_deadline(work: Coroutine[Any, Any, None]) -> None:
+    """A commit that has begun, and a roll-back, are done also when the deadline is over."""
+    with deadline_scope(None):
+        await work
 
 
 async def _carried_through(work: Coroutine[Any, Any, None]) -> None:

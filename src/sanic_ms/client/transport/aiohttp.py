@@ -7,6 +7,7 @@ narrowed to what `sanic_ms.client.retry` allows.
 from __future__ import annotations
 
 import asyncio
+import math
 import zlib
 from collections.abc import Awaitable
 from contextvars import ContextVar
@@ -20,12 +21,13 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from sanic_ms.client.base import Closed, ServiceRequest, ServiceResponse, Transport
+from sanic_ms.client.deadline import TIMEOUT_HEADER, set_remaining
 from sanic_ms.client.retry import may_resend
 from sanic_ms.client.timeouts import Timeout
 from sanic_ms.client.transport import failures
 from sanic_ms.client.transport.inflate import UnknownCoding, inflate_for
 from sanic_ms.client.transport.request_headers import check_method, headers_to_send
-from sanic_ms.exception import LifecycleError, ServiceCallError
+from sanic_ms.exception import DeadlineExceeded, LifecycleError, ServiceCallError
 from sanic_ms.lifecycle import Component
 
 __all__ = ["AiohttpTransport", "network", "refuse_running"]
@@ -74,6 +76,8 @@ class AiohttpTransport(Transport, Component):
 
     async def send(self, request: ServiceRequest) -> ServiceResponse:
         check_method(request.method)
+        if request.deadline is not None:
+            set_remaining(request)
         headers = headers_to_send(request.headers, has_body=request.body is not None)
         instead = network.get()
         if instead is not None:
@@ -93,8 +97,8 @@ class AiohttpTransport(Transport, Component):
                 data=request.body,
                 headers=headers,
                 allow_redirects=request.allow_redirects,
-                timeout=_client_timeout(request.timeout),
                 ssl=True if request.ssl is None else request.ssl,
+                **_limits(request),
             )
         except _FAILURES as exc:
             raise _translated(exc, request) from exc
@@ -253,12 +257,33 @@ def _drop(response: aiohttp.ClientResponse) -> None:
         response.drop()
 
 
+def _limits(request: ServiceRequest) -> dict[str, Any]:
+    """The options of a call that limit its time."""
+    deadline = request.deadline
+    if deadline is None:
+        return {"timeout": _client_timeout(request.timeout)}
+    total, connect = request.timeout.total, request.timeout.connect
+    # Without a threshold, above which aiohttp rounds up to a whole second.
+    limits = aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf)
+
+    async def attempt(
+        sent: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # For the second attempt, and for a redirect.
+        set_remaining(request)
+        if deadline.is_sent:
+            sent.headers[TIMEOUT_HEADER] = request.headers[TIMEOUT_HEADER]
+        return await handler(sent)
+
+    return {"timeout": limits, "middlewares": (attempt,)}
+
+
 @lru_cache(maxsize=64)
 def _client_timeout(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeout.total, connect=timeout.connect)
 
 
-def _translated(exc: Exception, request: ServiceRequest) -> ServiceCallError:
+def _translated(exc: Exception, request: ServiceRequest) -> ServiceCallError | DeadlineExceeded:
     """Our error for one of aiohttp's, without the address that aiohttp puts into its texts."""
     if isinstance(exc, aiohttp.ConnectionTimeoutError):
         return failures.no_connection(request)

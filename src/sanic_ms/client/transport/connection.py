@@ -12,7 +12,7 @@ import asyncio
 import zlib
 from abc import ABC, abstractmethod
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from multidict import CIMultiDict
@@ -20,7 +20,6 @@ from multidict import CIMultiDict
 from sanic_ms.client.base import ServiceRequest, ServiceResponse
 from sanic_ms.client.transport import failures
 from sanic_ms.client.transport.inflate import Inflate, InflateTwice, inflate_for
-from sanic_ms.exception import ServiceCallError
 
 __all__ = ["ClientConnection", "ConnectionResponse", "Lost", "Owner"]
 
@@ -73,7 +72,8 @@ class ConnectionResponse(ServiceResponse):
     """A `ServiceResponse` over a `ClientConnection`.
 
     Attributes:
-        head: Done when status and headers are there. Fails with `Lost` or a `ServiceCallError`.
+        head: Done when status and headers are there. Fails with `Lost`, a `ServiceCallError` or a
+            `DeadlineExceeded`.
     """
 
     __slots__ = (
@@ -102,7 +102,7 @@ class ConnectionResponse(ServiceResponse):
         self._carrier = connection
         self._pieces: list[bytes] = []
         self._more: asyncio.Future[None] | None = None
-        self._error: ServiceCallError | None = None
+        self._error: Exception | None = None
         self._inflate: Inflate | InflateTwice | None = None
 
     @property
@@ -189,7 +189,7 @@ class ConnectionResponse(ServiceResponse):
                 self._error = failures.broke(self._request)
                 self._error.__cause__ = error.cause
             else:
-                self._error = cast("ServiceCallError", error)
+                self._error = error
         if self._more is not None:
             self.wake()
 

@@ -15,6 +15,7 @@ from math import inf
 from typing import Final
 
 from sanic_ms.client.base import Closed, Endpoint, ServiceRequest, ServiceResponse, Transport
+from sanic_ms.client.deadline import set_remaining
 from sanic_ms.client.retry import may_resend
 from sanic_ms.client.timeouts import CallDeadlines, deadlines_of
 from sanic_ms.client.transport import failures
@@ -77,6 +78,8 @@ class DirectTransport(Transport, Component):
         await self.close()
 
     async def send(self, request: ServiceRequest) -> ServiceResponse:
+        if request.deadline is not None:
+            set_remaining(request)
         if network.get() is not None:
             return await self.others.send(request)
         loop = asyncio.get_running_loop()
@@ -100,6 +103,12 @@ class DirectTransport(Transport, Component):
             connection = pool.take(now)
             if connection is None:
                 connection = await _acquired(pool, request, deadlines)
+                if request.deadline is not None:
+                    try:
+                        data = _encode_again(request, where[0], data)
+                    except BaseException:
+                        pool.released(connection)
+                        raise
             reused = connection.answered
             answer = connection.ask(data, request, deadlines.total)
             try:
@@ -108,8 +117,12 @@ class DirectTransport(Transport, Component):
                 begun = not exc.untouched
                 if resent or not may_resend(request.method, reused=reused, begun=begun):
                     raise failures.broke(request) from exc.cause or exc
+                if request.deadline is not None:
+                    data = _encode_again(request, where[0], data)
                 resent = True
                 now = loop.time()
+                if now >= deadlines.total:
+                    raise failures.no_answer(request) from exc
                 # The time to connect begins anew, that of the whole call does not.
                 deadlines = deadlines._replace(connect=deadlines_of(request.timeout, now).connect)
             except BaseException:
@@ -166,6 +179,16 @@ class DirectTransport(Transport, Component):
                 max_age=self.max_age,
             )
         return pool
+
+
+def _encode_again(request: ServiceRequest, place: Origin, data: bytes) -> bytes:
+    """The bytes of a request that is sent later than when it was encoded: less time remains.
+
+    Raises:
+        DeadlineExceeded: none remains.
+    """
+    set_remaining(request)
+    return encode(request, place) or data
 
 
 async def _acquired(

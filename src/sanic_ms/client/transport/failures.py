@@ -6,7 +6,7 @@ They name the service, the method and the path; never an address, a query or a c
 from __future__ import annotations
 
 from sanic_ms.client.base import ServiceRequest
-from sanic_ms.exception import ServiceCallError, ServiceTimeout
+from sanic_ms.exception import DeadlineExceeded, ServiceCallError, ServiceTimeout
 
 __all__ = [
     "broke",
@@ -28,8 +28,12 @@ def no_connection(request: ServiceRequest) -> ServiceTimeout:
     )
 
 
-def no_answer(request: ServiceRequest) -> ServiceTimeout:
-    """The time for the whole call is over."""
+def no_answer(request: ServiceRequest) -> ServiceTimeout | DeadlineExceeded:
+    """The time for the whole call is over, or that of the request for which it is made."""
+    if request.deadline is not None and request.deadline.is_nearest:
+        return DeadlineExceeded(
+            f"the deadline was over before {request.service} answered {request}"
+        )
     return ServiceTimeout(
         f"{request.service} did not answer {request} within {request.timeout.total or 0:g} s",
         service=request.service,

@@ -18,6 +18,7 @@ from asyncmy.protocol import FieldDescriptorPacket, pack_binary_params
 
 from sanic_ms.db.base import Row, Rows
 from sanic_ms.db.drivers.mysql.values import binary_specs
+from sanic_ms.db.request_deadline import within_deadline
 
 __all__ = ["MySQLRows", "ServerCursor", "open_cursor"]
 
@@ -122,26 +123,30 @@ class MySQLRows(Rows):
     Args:
         cursor: The cursor.
         row: Makes a dict of a row's values.
-        limited: Runs a step with the statement's timeout and the session's care for errors.
+        limited: Runs a step within so many seconds, with the session's care for errors.
+        timeout: Seconds that each step may take; None: no limit.
     """
 
-    __slots__ = ("_cursor", "_limited", "_row")
+    __slots__ = ("_cursor", "_limited", "_row", "_timeout")
 
     def __init__(
         self,
         cursor: ServerCursor,
         row: Callable[[tuple[Any, ...]], Row],
-        limited: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]],
+        limited: Callable[[Callable[[], Awaitable[Any]], float | None], Awaitable[Any]],
+        timeout: float | None,
     ) -> None:
         self._cursor = cursor
         self._row = row
         self._limited = limited
+        self._timeout = timeout
 
     async def fetch(self, count: int) -> list[Row]:
         """The next rows."""
-        rows = await self._limited(lambda: self._cursor.fetch(count))
+        limit = within_deadline(self._timeout)
+        rows = await self._limited(lambda: self._cursor.fetch(count), limit)
         return [self._row(row) for row in rows]
 
     async def close(self) -> None:
         """Close the cursor."""
-        await self._limited(self._cursor.close)
+        await self._limited(self._cursor.close, self._timeout)

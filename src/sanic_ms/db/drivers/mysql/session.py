@@ -25,6 +25,7 @@ from sanic_ms.db.drivers.mysql.errors import translate
 from sanic_ms.db.drivers.mysql.proof import prove
 from sanic_ms.db.drivers.mysql.values import is_fraction
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.request_deadline import raise_timed_out, within_deadline
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import (
@@ -160,21 +161,26 @@ class MySQLSession(Session):
             while rows_now := list(islice(remaining, _BATCH)):
                 batch = [self._bound(statement, row) for row in rows_now]
                 await self._check_fractions(statement, rows_now)
-                await self._limited(partial(self._send_batch, statement, batch), timeout)
+                await self._limited(
+                    partial(self._send_batch, statement, batch), within_deadline(timeout)
+                )
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A cursor on the server."""
         bound = self._bound(statement, args)
         await self._check_fractions(statement, (args,))
-        cursor = await self._limited(lambda: open_cursor(self._raw, statement.text, bound), timeout)
+        cursor = await self._limited(
+            lambda: open_cursor(self._raw, statement.text, bound), within_deadline(timeout)
+        )
         shape = await self._shape_of(cursor.fields)
-        return MySQLRows(cursor, shape.row, lambda work: self._limited(work, timeout))
+        return MySQLRows(cursor, shape.row, self._limited, timeout)
 
     async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
         """START TRANSACTION, with its options."""
         if options.isolation is not None:
             level = options.isolation.replace("_", " ").upper()
             await self.command(f"SET TRANSACTION ISOLATION LEVEL {level}", timeout)
+            timeout = within_deadline(timeout)
         self._readonly = options.readonly
         await self.command(
             "START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION", timeout
@@ -369,9 +375,12 @@ class MySQLSession(Session):
             by_limit = self._expired and task.cancelling() - 1 <= cancelled_before
             if isinstance(exc, asyncio.CancelledError) and not by_limit:
                 raise
-            raise QueryTimeout(
-                "the statement took longer than its timeout; its connection was closed"
-            ) from exc
+            raise_timed_out(
+                QueryTimeout(
+                    "the statement took longer than its timeout; its connection was closed"
+                ),
+                exc,
+            )
         except BaseException as exc:
             self._fail(exc)
         finally:
@@ -395,7 +404,7 @@ class MySQLSession(Session):
             self.retired = True
         elif isinstance(error, TransactionConflict) and exc.args[0] == _DEADLOCK:
             self.aborted = self._transaction
-        raise error from exc
+        raise_timed_out(error, exc)
 
     def _ended(self) -> None:
         self._transaction = self._readonly = self.aborted = False

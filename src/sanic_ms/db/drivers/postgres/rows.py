@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 from sanic_ms.db.base import Row, Rows
+from sanic_ms.db.request_deadline import within_deadline
 
 __all__ = ["PostgresRows"]
 
@@ -37,8 +38,9 @@ class PostgresRows(Rows):
 
     async def fetch(self, count: int) -> list[Row]:
         """The next rows."""
+        limit = within_deadline(self._timeout)
         try:
-            rows = await self._cursor.fetch(count, timeout=self._timeout)
+            rows = await self._cursor.fetch(count, timeout=limit)
         except BaseException as exc:
             self._fail(exc)
         return [dict(row.items()) for row in rows]

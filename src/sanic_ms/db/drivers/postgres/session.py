@@ -25,6 +25,7 @@ from sanic_ms.db.drivers.postgres.proof import prove
 from sanic_ms.db.drivers.postgres.rows import PostgresRows
 from sanic_ms.db.drivers.postgres.values import check_integers
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.request_deadline import raise_timed_out, within_deadline
 from sanic_ms.db.sql.classification import Mentions
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import DatabaseUnavailable, ReadOnlyViolation, StatementError
@@ -136,9 +137,10 @@ class PostgresSession(Session):
         self._is_untouched = False
         is_new = self._key(statement) not in self._prepared
         try:
-            prepared = await self._ready(statement, timeout)
+            prepared = await self._ready(statement, within_deadline(timeout))
             self._send_settings()
-            await prepared.executemany(_checked(statement, prepared, rows), timeout=timeout)
+            checked = _checked(statement, prepared, rows)
+            await prepared.executemany(checked, timeout=within_deadline(timeout))
         except BaseException as exc:
             self._note_unsynced(exc, is_new)
             self._fail(exc, decodes=False)  # the rows of arguments may raise what they like
@@ -150,9 +152,9 @@ class PostgresSession(Session):
             if own:
                 await self._raw.execute(self._with_settings("BEGIN"), timeout=timeout)
             self._is_untouched = False
-            prepared = await self._prepare(statement, timeout)
+            prepared = await self._prepare(statement, within_deadline(timeout))
             check_integers(prepared._state, args)
-            cursor = await prepared.cursor(*args, timeout=timeout)
+            cursor = await prepared.cursor(*args, timeout=within_deadline(timeout))
         except BaseException as exc:
             self.unsettled = True
             self._fail(exc)
@@ -338,6 +340,8 @@ class PostgresSession(Session):
         is_new = self._key(statement) not in self._prepared
         try:
             prepared = await self._ready(statement, timeout)
+            if is_new:
+                timeout = within_deadline(timeout)
             check_integers(prepared._state, args)
             self._send_settings()
             result = await self._bind_execute(prepared._state, args, "", limit, status, timeout)
@@ -374,7 +378,8 @@ class PostgresSession(Session):
             if began:
                 await self._raw.execute("ROLLBACK", timeout=timeout)
                 await self._raw.execute(self._begun, timeout=timeout)
-            prepared = await self._ready(statement, timeout)
+            prepared = await self._ready(statement, within_deadline(timeout))
+            timeout = within_deadline(timeout)
             self._send_settings()
             return await self._bind_execute(prepared._state, args, "", limit, status, timeout)
         except BaseException as second:
@@ -479,7 +484,7 @@ class PostgresSession(Session):
         elif isinstance(error, ReadOnlyViolation) and not self._readonly:
             # The server has become a replica: the next connection may find the new primary.
             self.retired = True
-        raise error from exc
+        raise_timed_out(error, exc)
 
 
 def _checked(statement: Statement, prepared: Any, rows: Iterable[Arguments]) -> Iterable[Arguments]:

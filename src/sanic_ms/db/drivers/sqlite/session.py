@@ -27,9 +27,11 @@ from sanic_ms.db.drivers.sqlite.errors import translate
 from sanic_ms.db.drivers.sqlite.thread import WorkerThread
 from sanic_ms.db.drivers.sqlite.values import adapt, dates_of
 from sanic_ms.db.drivers.values import value_at
+from sanic_ms.db.request_deadline import raise_timed_out, within_deadline
 from sanic_ms.db.sql.statement import Statement
 from sanic_ms.exception import (
     DatabaseUnavailable,
+    DeadlineExceeded,
     QueryTimeout,
     TransactionConflict,
 )
@@ -111,17 +113,20 @@ class SQLiteSession(Session):
         async with self.all_or_nothing(timeout):
             while batch := [self._checked(statement, row) for row in islice(remaining, _BATCH)]:
                 await self._on_thread(
-                    partial(_execute_batch, self._raw, statement.text, batch), timeout
+                    partial(_execute_batch, self._raw, statement.text, batch),
+                    within_deadline(timeout),
                 )
 
     async def open_rows(self, statement: Statement, args: Arguments, timeout: float | None) -> Rows:
         """A cursor, read on the thread."""
         if statement.writes:
             # RETURNING. Its rows are taken at once: until they are, it is not committed.
-            rows = await self.fetch(statement, args, timeout)
+            rows = await self.fetch(statement, args, within_deadline(timeout))
             return FetchedRows(rows)
         bound = self._bind(statement, args)
-        cursor = await self._on_thread(lambda: self._raw.execute(statement.text, bound()), timeout)
+        cursor = await self._on_thread(
+            lambda: self._raw.execute(statement.text, bound()), within_deadline(timeout)
+        )
         return SQLiteRows(self, cursor, timeout)
 
     async def begin(self, options: TransactionOptions, timeout: float | None) -> None:
@@ -131,8 +136,10 @@ class SQLiteSession(Session):
             self._readonly = True
             await self._on_thread(self._begin_readonly, timeout)
         else:
-            await self._lock()
+            waited = await self._lock()
             try:
+                if waited:
+                    timeout = within_deadline(timeout)
                 await self._on_thread(lambda: _run(self._raw, "BEGIN IMMEDIATE"), timeout)
             except BaseException:
                 # Interrupted, it may have begun all the same: the lock stays until the reset.
@@ -242,7 +249,9 @@ class SQLiteSession(Session):
                 statement.slow = self._looks < 0
             except Exception as exc:
                 self._fail(exc)
-        async with self._writing(statement):
+        async with self._writing(statement) as waited:
+            if waited:
+                timeout = within_deadline(timeout)
             return await self._on_thread(
                 lambda: take(self._raw.execute(statement.text, bound())), timeout
             )
@@ -304,12 +313,12 @@ class SQLiteSession(Session):
             # A full disk, for one, rolls back the whole transaction, and what follows would be
             # committed one by one.
             self.aborted = True
-        error = translate(exc)
+        error = exc if isinstance(exc, QueryTimeout) else translate(exc)
         if error is None:
             raise exc
         if isinstance(error, DatabaseUnavailable) and not self._driver.keeps_data:
             self.retired = True
-        raise error from exc
+        raise_timed_out(error, exc)
 
     def _checked(self, statement: Statement, row: Arguments) -> Callable[[], Arguments]:
         statement.check(row)
@@ -337,28 +346,36 @@ class SQLiteSession(Session):
     # --- transactions and the write lock ---------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def _writing(self, statement: Statement) -> AsyncIterator[None]:
-        """Holds the write lock for a statement that may write, outside of a transaction."""
+    async def _writing(self, statement: Statement) -> AsyncIterator[bool]:
+        """Holds the write lock for a statement that may write, outside of a transaction. Gives
+        whether it was waited for."""
         if not statement.writes or self._transaction:
-            yield
+            yield False
             return
-        await self._lock()
+        waited = await self._lock()
         try:
-            yield
+            yield waited
         finally:
             # One that was interrupted may still write: the lock goes when it has ended.
             if not self._worker.pending:
                 self._unlock()
 
-    async def _lock(self) -> None:
+    async def _lock(self) -> bool:
+        """Take the write lock. Gives whether it was waited for."""
         if self._locked:
-            return
+            return False
         lock = self._driver.write_lock
-        if lock.locked():
+        waits = lock.locked()
+        if waits:
+            limit = within_deadline(self._driver.busy_timeout)
             try:
-                async with asyncio.timeout(self._driver.busy_timeout):
+                async with asyncio.timeout(limit):
                     await lock.acquire()
             except TimeoutError:
+                if limit != self._driver.busy_timeout:
+                    raise DeadlineExceeded(
+                        "the deadline was over before the write lock of the database was free"
+                    ) from None
                 raise TransactionConflict(
                     "another transaction of this process held the write lock for "
                     f"{self._driver.busy_timeout:g} s (busy_timeout): SQLite has one writer at a "
@@ -367,6 +384,7 @@ class SQLiteSession(Session):
         else:
             await lock.acquire()
         self._locked = True
+        return waits
 
     def _unlock(self) -> None:
         if self._locked:
@@ -410,7 +428,7 @@ class SQLiteRows(Rows):
         names = [column[0] for column in cursor.description]
         return await self._session._on_thread(
             lambda: [dict(zip(names, row, strict=True)) for row in cursor.fetchmany(count)],
-            self._timeout,
+            within_deadline(self._timeout),
         )
 
     async def close(self) -> None:
