@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from sanic.compat import Header
-from sanic.http.constants import Stage
 
 from sanic_ms.http.deadlines import RequestDeadline, caller_timeout
 
 
-def request(*headers: tuple[str, str], stage: Stage = Stage.HANDLER) -> Any:
+def request(*headers: tuple[str, str]) -> Any:
     """A request, as far as its deadline looks at it."""
-    return SimpleNamespace(headers=Header(headers), stream=SimpleNamespace(stage=stage))
+    return SimpleNamespace(headers=Header(headers))
 
 
 @pytest.mark.parametrize(
@@ -79,27 +78,31 @@ def test_the_shortest_counts() -> None:
 
 
 def test_it_is_lifted_by_the_response() -> None:
-    """From the first byte on, and where the request is over."""
-    pending = request()
-    deadline = RequestDeadline(time.monotonic() + 60, pending)
-    assert [deadline.lifted, *lifted_at(pending, deadline)] == [False, True, True]
+    """From the first byte on, or when the handler is done."""
+    begun: list[bool] = []
+    deadline = RequestDeadline(time.monotonic() + 60, lambda: bool(begun))
+    assert lifted(deadline) is False
+    begun.append(True)
+    assert lifted(deadline) is True
     deadline.hold()  # too late
-    assert lifted_at(pending, deadline) == [True, True]
+    assert lifted(deadline) is True
+
+    deadline = RequestDeadline(time.monotonic() + 60, lambda: False)
+    deadline.lift()
+    assert lifted(deadline) is True
 
 
 def test_one_that_is_held_stays() -> None:
-    """Whatever is sent, and once the request is over."""
-    pending = request()
-    deadline = RequestDeadline(time.monotonic() + 60, pending)
+    """Whatever is sent, and once the handler is done."""
+    begun: list[bool] = []
+    deadline = RequestDeadline(time.monotonic() + 60, lambda: bool(begun))
     deadline.hold()
-    assert [deadline.lifted, *lifted_at(pending, deadline)] == [False, False, False]
+    begun.append(True)
+    deadline.lift()
     deadline.hold()
-    assert lifted_at(pending, deadline) == [False, False]
+    assert lifted(deadline) is False
 
 
-def lifted_at(pending: Any, deadline: RequestDeadline) -> list[bool]:
-    """Whether it is lifted once the response has begun, and after that."""
-    pending.stream = SimpleNamespace(stage=Stage.RESPONSE)
-    begun = deadline.lifted
-    pending.stream = None
-    return [begun, deadline.lifted]
+def lifted(deadline: RequestDeadline) -> bool:
+    """Whether it is, now."""
+    return deadline.lifted

@@ -7,12 +7,13 @@ counts.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from sanic import Sanic
 from sanic.http.constants import Stage
@@ -24,18 +25,22 @@ from sanic_ms.http.declarations import declared_spec
 from sanic_ms.http.websockets import websocket_handler
 from sanic_ms.resilience import Deadline
 from sanic_ms.shapes.annotations import where
-from sanic_ms.values.route import RouteSpec, deadline_of
+from sanic_ms.values.route import DIRECT, Begin, Direct, RouteSpec, deadline_of
 
 __all__ = [
     "RequestDeadline",
     "caller_timeout",
     "handle_in_time",
     "has_deadlines",
+    "in_time",
     "request_deadline",
     "route_deadlines",
+    "with_deadline",
 ]
 
 log = logging.getLogger("sanic_ms.http")
+
+E = TypeVar("E", bound=Callable[..., Any])
 
 # Eight digits of hours are 11,000 years: no number of seconds that could not be added to the clock.
 _MILLISECONDS = re.compile(r"[0-9]{1,10}")
@@ -48,28 +53,31 @@ class RequestDeadline(Deadline):
 
     Args:
         at: The moment, by `time.monotonic`.
-        request: The request.
+        has_begun: Whether the response has begun.
     """
 
-    __slots__ = ("_holds", "_request")
+    __slots__ = ("_has_begun", "_lifted")
 
-    def __init__(self, at: float, request: SanicRequest) -> None:
+    def __init__(self, at: float, has_begun: Callable[[], bool]) -> None:
         super().__init__(at)
-        self._request = request
-        self._holds = False
+        self._has_begun = has_begun
+        self._lifted: bool | None = None  # None: as the response says
 
     @property
     def lifted(self) -> bool:
         """Whether the response has begun."""
-        if self._holds:
-            return False
-        stream = self._request.stream
-        return stream is None or stream.stage is not Stage.HANDLER
+        return self._has_begun() if self._lifted is None else self._lifted
 
     def hold(self) -> None:
         """Count whatever is sent from now on, unless it is lifted already: the response is an
         error's, or one that reaches nobody."""
-        self._holds = not self.lifted
+        if not self.lifted:
+            self._lifted = False
+
+    def lift(self) -> None:
+        """Do not count any more, unless it is held: the handler is done."""
+        if self._lifted is None:
+            self._lifted = True
 
 
 def caller_timeout(request: SanicRequest) -> float | None:
@@ -133,12 +141,29 @@ def route_deadlines(
             name = "shielded" if spec.shielded else "deadline"
             raise TypeError(f"{where(handler)}: a {kind} cannot have @doc.{name}")
         specs = {} if is_websocket else dict.fromkeys(route.methods, spec)
-    deadlines = {}
-    for method, spec in specs.items():
-        seconds = default if spec.deadline is None else spec.deadline
-        if seconds is not None and math.isfinite(seconds):
-            deadlines[method] = seconds
-    return deadlines
+    deadlines = {method: _own_seconds(spec, default) for method, spec in specs.items()}
+    return {method: seconds for method, seconds in deadlines.items() if seconds is not None}
+
+
+def with_deadline(endpoint: E, spec: RouteSpec, default: float | None) -> E:
+    """An endpoint that keeps its deadline on the fast path as well.
+
+    Args:
+        endpoint: The endpoint of a handler.
+        spec: What the handler declares.
+        default: The deadline of a handler that declares none.
+    """
+    direct: Direct | None = getattr(endpoint, DIRECT, None)
+    if direct is not None:
+        seconds = _own_seconds(spec, default)
+        direct = direct._replace(timed=functools.partial(in_time, direct.begin, seconds))
+        setattr(endpoint, DIRECT, direct)
+    return endpoint
+
+
+def _own_seconds(spec: RouteSpec, default: float | None) -> float | None:
+    seconds = default if spec.deadline is None else spec.deadline
+    return None if seconds is None or math.isinf(seconds) else seconds
 
 
 def has_deadlines(app: Sanic[Any, Any]) -> bool:
@@ -171,7 +196,50 @@ def request_deadline(
         own = deadline_of(route, request.method)
         if own is not None and (seconds is None or own < seconds):
             seconds = own
-    return None if seconds is None else RequestDeadline(monotonic() + seconds, request)
+    return None if seconds is None else _full_path_deadline(seconds, request)
+
+
+def _full_path_deadline(seconds: float, request: SanicRequest) -> RequestDeadline:
+    stream = request.stream
+    return RequestDeadline(monotonic() + seconds, lambda: stream.stage is not Stage.HANDLER)
+
+
+def _fast_path_deadline(seconds: float, request: Any) -> RequestDeadline:
+    connection = request.connection
+
+    def has_begun() -> bool:
+        exchange = connection.exchange  # there is none before somebody asks for the stream
+        return exchange is not None and exchange.request is request and bool(exchange.started)
+
+    return RequestDeadline(monotonic() + seconds, has_begun)
+
+
+def in_time(begin: Begin, seconds: float | None, *, has_timeout: bool) -> Begin:
+    """`Direct.begin` for the fast path, where the handler is all that there is of a request, with
+    a deadline: at that it is cancelled, and raises `DeadlineExceeded`.
+
+    Args:
+        begin: Calls the handler.
+        seconds: The route's deadline; None: it has none.
+        has_timeout: Whether the requests have a header that may say how long the caller waits.
+    """
+
+    async def begin_in_time(request: Any, path: dict[str, Any]) -> Any:
+        timeout = caller_timeout(request) if has_timeout else None
+        limits = [limit for limit in (timeout, seconds) if limit is not None]
+        if not limits:
+            return await begin(request, path)
+        deadline = _fast_path_deadline(min(limits), request)
+        try:
+            async with deadline:
+                value = await begin(request, path)
+        except DeadlineExceeded:
+            deadline.hold()
+            raise
+        deadline.lift()
+        return value
+
+    return begin_in_time
 
 
 def _find_route(app: Sanic[Any, Any], request: SanicRequest) -> Route | None:

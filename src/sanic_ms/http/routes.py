@@ -19,7 +19,7 @@ from sanic_ms.container import Container
 from sanic_ms.http.arguments import explained
 from sanic_ms.http.cast_values import comes_cast, decoded
 from sanic_ms.http.contradictions import check_body, check_produces
-from sanic_ms.http.deadlines import route_deadlines
+from sanic_ms.http.deadlines import route_deadlines, with_deadline
 from sanic_ms.http.declarations import (
     declared_spec,
     is_sanic_handler,
@@ -285,7 +285,7 @@ class _RouteCompiler:
             ) from exc
         if operation.spec.shielded:
             return shield(endpoint, where(operation.handler))
-        return endpoint
+        return with_deadline(endpoint, operation.spec, self._deadline)
 
 
 def _problems(routes: list[Route], operations: list[dict[str, RouteOperation]]) -> list[str]:

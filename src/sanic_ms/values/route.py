@@ -15,6 +15,7 @@ from sanic_ms.values.path import segment_of
 
 __all__ = [
     "DIRECT",
+    "Begin",
     "CompiledRoute",
     "Direct",
     "DocumentedRoute",
@@ -40,6 +41,10 @@ _ATTRIBUTE = "__route_spec__"
 _ORIGIN = "sanic_ms_origin"
 
 
+Begin = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+"""``await begin(request, path)`` gives what the handler gives."""
+
+
 class Direct(NamedTuple):
     """What does the same as an endpoint, with less: our server calls it instead.
 
@@ -54,14 +59,18 @@ class Direct(NamedTuple):
             It may also give a coroutine that gives one of the two. None: it needs one.
         status: Of the usual answer.
         content_type: Of its body.
+        timed: ``timed(has_timeout=…)`` gives a ``begin`` that keeps the deadline: that of the
+            route, and with ``has_timeout`` that of the request's headers. None: the full path
+            does.
     """
 
     endpoint: Any
-    begin: Callable[[Any, dict[str, Any]], Awaitable[Any]]
+    begin: Begin
     answer: Callable[[Any, Any], Any]
     at_once: Callable[[Any, dict[str, Any]], Any] | None = None
     status: int = 200
     content_type: str | None = "application/json"
+    timed: Callable[..., Begin] | None = None
 
 
 @dataclass(frozen=True, slots=True)

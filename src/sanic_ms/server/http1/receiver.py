@@ -46,7 +46,7 @@ from sanic_ms.telemetry.tracing.headers import may_have_fields
 
 __all__ = ["Receiver"]
 
-_UNUSUAL = EXPECT | UPGRADE | CHUNKED | HTTP10 | DEADLINE
+_UNUSUAL = EXPECT | UPGRADE | CHUNKED | HTTP10
 _QUERY = re.compile(rb"\?[!\"$-~]*")
 _LARGEST_BLOCK = 1024  # bytes of a client's headers that are remembered
 
@@ -206,6 +206,8 @@ class Receiver(HttpConnection):
                     plan = self._plan(line)
             elif b"#" in line or not line.isascii():
                 raise BadRequest("Bad Request: malformed request target")
+            if flags & DEADLINE and plan is not None:
+                plan = plan.timed
             if flags & _UNUSUAL or plan is None or (length and plan.ignores_body):
                 self._start_complete(data, end, line, flags, length)
                 return

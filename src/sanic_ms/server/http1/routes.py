@@ -16,6 +16,7 @@ from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumenta
 from sanic_ms.values.handlers import guard_websocket
 from sanic_ms.values.route import (
     DIRECT,
+    Begin,
     Direct,
     compiled_route,
     deadline_of,
@@ -95,6 +96,8 @@ class Plan:
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
         meter, spans: What counts and traces its requests; None where nobody does.
+        timed: The plan of the same requests with a header that says how long the caller waits;
+            None: they take the full path.
     """
 
     __slots__ = (
@@ -117,6 +120,7 @@ class Plan:
         "spans",
         "status",
         "target_at",
+        "timed",
     )
 
     def __init__(
@@ -142,12 +146,17 @@ class Plan:
         direct: Direct | None = getattr(handler, DIRECT, None)
         self.is_direct = direct is not None and direct.endpoint is handler
         if direct is not None and self.is_direct:
-            _, self.begin, self.answer, self.at_once, self.status, self.content_type = direct
+            _, self.begin, self.answer, self.at_once, self.status, self.content_type, _ = direct
+        self.timed: Plan | None = None
         self.has_body = method != "HEAD" and self.status not in BODILESS
         self._heads: ResponseHeads | None = None
         self._head = b""
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
+
+    def keep_deadline(self, begin: Begin) -> None:
+        """Call the handler by a function that keeps its deadline, in a task."""
+        self.begin, self.at_once = begin, None
 
     def head(self, heads: ResponseHeads) -> bytes:
         """The head of the usual answer, as `ResponseHeads.usual` makes it: most answers of a route
@@ -162,7 +171,7 @@ class Routes:
     """The plans of one application.
 
     Only what needs nothing but its handler has a plan: no middleware, no signals, no streaming, no
-    web socket, no deadline, no routing by host. The rest goes through ``app.handle_request``.
+    web socket, no routing by host. The rest goes through ``app.handle_request``.
 
     Args:
         app: The application.
@@ -262,13 +271,21 @@ class Routes:
             or self._app.response_middleware
             or hasattr(handler, "is_stream")
             or hasattr(handler, "is_websocket")
-            or deadline_of(route, method) is not None
         ):
             return None
         watch = None
         if self._observer is not None:
             watch = _watch_of(self._observer, method, route)
-        return Plan(method, route, handler, params, watch)
+        plan = Plan(method, route, handler, params, watch)
+        timed = getattr(handler, DIRECT).timed if plan.is_direct else None
+        if timed is not None:
+            plan.timed = Plan(method, route, handler, params, watch)
+            plan.timed.keep_deadline(timed(has_timeout=True))
+        if deadline_of(route, method) is not None:
+            if timed is None:
+                return None
+            plan.keep_deadline(timed(has_timeout=False))
+        return plan
 
     def watch(self, request: Request) -> RouteInstrumentation | None:
         """What counts and traces a request that takes the full path."""
