@@ -200,7 +200,7 @@ def request_deadline(
 
 
 def _full_path_deadline(seconds: float, request: SanicRequest) -> RequestDeadline:
-    stream = request.stream
+    stream: Any = request.stream
     return RequestDeadline(monotonic() + seconds, lambda: stream.stage is not Stage.HANDLER)
 
 
