@@ -15,7 +15,7 @@ from sanic.views import HTTPMethodView
 from tests.calls import WAYS, Ask, asking
 
 from sanic_ms import Service, doc
-from sanic_ms.exception import ConfigError, LifecycleError
+from sanic_ms.exception import ConfigError, DeadlineExceeded, LifecycleError
 from sanic_ms.resilience import current_deadline
 from sanic_ms.telemetry.metrics import render
 from sanic_ms.testing import TestClient
@@ -96,7 +96,7 @@ async def test_work_ends_at_the_deadline(way: str, header: str, value: str, seco
             took = time.monotonic() - started
             assert response.status == 504
             assert response.json["code"] == 10504
-            assert response.json["error"] == "the deadline of the request is over"
+            assert response.json["error"] == "the deadline is over"
             assert events == ["begun", "cancelled", "ended"]
             assert seconds - 0.005 <= took < 30
             line = logs.find("deadline")
@@ -155,6 +155,30 @@ async def test_the_shortest_counts(way: str) -> None:
         assert 5 < await left("/own", grpc_timeout="10S") <= 10
         assert 5 < await left("/left", grpc_timeout="10S", X_Request_Timeout_Ms="60000") <= 10
         assert 5 < await left("/left", grpc_timeout="1M", X_Request_Timeout_Ms="10000") <= 10
+
+
+async def test_a_request_with_a_deadline_takes_the_fast_path() -> None:
+    """Of a caller, and of a route; with a body, and of a handler that does not wait."""
+    app = make()
+
+    @app.get("/async/<name>")
+    async def waits(request: Any, name: str) -> Any:
+        await asyncio.sleep(0)
+        return request.connection.exchange is None, seconds_left() is not None
+
+    @app.post("/sync")
+    @doc.deadline(20)
+    def sync(request: Any) -> Any:
+        return request.connection.exchange is None, seconds_left() is not None
+
+    async with TestClient(app) as client:
+        for _ in range(2):
+            response = await client.get("/async/a", headers={HEADER: "9000"})
+            assert response.json["data"] == [True, True]
+            assert (await client.get("/async/a")).json["data"] == [True, False]
+            for headers in ({}, {HEADER: "9000"}):
+                response = await client.post("/sync", json={"a": 1}, headers=headers)
+                assert response.json["data"] == [True, True]
 
 
 async def test_a_header_that_is_none_is_ignored() -> None:
@@ -391,6 +415,29 @@ async def test_a_handler_that_goes_on_is_answered() -> None:
     async with TestClient(app) as client:
         response = await client.get("/partial", headers={HEADER: "20"})
         assert (response.status, response.json["data"]) == (200, "a part")
+
+
+@EVERY_WAY
+async def test_a_pool_may_notice_it_first(way: str) -> None:
+    """What has the deadline from the context raises the same error, perhaps a moment before. There
+    is one response and one line, also while the middleware of responses takes its time."""
+    app = make()
+
+    @app.get("/query")
+    async def query(request: Any) -> Any:
+        raise DeadlineExceeded("the statement was cancelled")
+
+    @app.on_response
+    async def after(request: Any, response: Any) -> None:
+        await asyncio.sleep(0.15)
+        response.headers["x-after"] = "1"
+
+    async with requests(app, way) as ask:
+        with recorded_logs(app) as logs:
+            response = await ask("get", "/query", headers={HEADER: "100"})
+        assert (response.status, response.headers["x-after"]) == (504, "1")
+        assert response.json["error"] == "the statement was cancelled"
+        assert logs.find("GET /query: 504")["level"] == "WARNING"
 
 
 async def test_metrics_and_traces_say_504() -> None:

@@ -44,6 +44,8 @@ class Work:
             self.outcome = "done"
         except asyncio.CancelledError:
             self.outcome = "cancelled"
+            if self.failure is not None:
+                raise self.failure from None
             raise
         finally:
             self.ended.set()
@@ -121,6 +123,22 @@ async def test_a_client_that_leaves_cancels_its_handler(way: str) -> None:
             await wait(work.ended)
         assert work.outcome == "cancelled"
         assert not errors(logs)
+
+
+@WAYS
+async def test_what_a_cancelled_handler_raises_is_logged(way: str) -> None:
+    """A mistake in its cleaning up is one of the service, although nobody gets a response."""
+    work = Work()
+    work.failure = ValueError("not closed")
+    app = make(way, work, shielded=False)
+    async with serving(app) as (running, port):
+        with recorded_logs(app) as logs:
+            _, writer = await ask(port)
+            await wait(work.begun)
+            await leave(writer, running)
+            await wait(work.ended)
+            await until(lambda: errors(logs))
+        assert "not closed" in logs.find("GET /work: ValueError")["exception"]["message"]
 
 
 @WAYS

@@ -201,7 +201,14 @@ def request_deadline(
 
 def _full_path_deadline(seconds: float, request: SanicRequest) -> RequestDeadline:
     stream: Any = request.stream
-    return RequestDeadline(monotonic() + seconds, lambda: stream.stage is not Stage.HANDLER)
+
+    def has_begun() -> bool:
+        # A pool or a client has noticed it first, and that is being answered: to cancel this would
+        # answer and log it a second time.
+        is_answered = isinstance(getattr(request, "failure", None), DeadlineExceeded)
+        return is_answered or stream.stage is not Stage.HANDLER
+
+    return RequestDeadline(monotonic() + seconds, has_begun)
 
 
 def _fast_path_deadline(seconds: float, request: Any) -> RequestDeadline:

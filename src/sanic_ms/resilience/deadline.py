@@ -94,7 +94,7 @@ class Deadline:
         return f"<Deadline in {self.at - monotonic():.3f} s>"
 
 
-_OVER = "the deadline of the request is over"
+_OVER = "the deadline is over"
 
 _deadline: ContextVar[Deadline | None] = ContextVar("sanic_ms_deadline", default=None)
 
