@@ -378,7 +378,8 @@ async def test_background_tasks_have_none(way: str) -> None:
     assert done == [None, None]
 
 
-async def test_work_that_outlives_a_504_keeps_the_deadline() -> None:
+@pytest.mark.parametrize("way", ["fast path", "full path", SANIC])
+async def test_work_that_outlives_a_504_keeps_the_deadline(way: str) -> None:
     """A plain task of a handler inherits it, and the response of the error does not lift it."""
     app = make()
     seen: list[Any] = []
@@ -394,8 +395,8 @@ async def test_work_that_outlives_a_504_keeps_the_deadline() -> None:
         tasks.append(asyncio.create_task(orphan()))
         await asyncio.sleep(60)
 
-    async with TestClient(app) as client:
-        assert (await client.get("/begin", headers={HEADER: "20"})).status == 504
+    async with requests(app, way) as ask:
+        assert (await ask("get", "/begin", headers={HEADER: "20"})).status == 504
         await tasks[0]
     assert seen[0] is not None
     assert seen[0].expired
