@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.ports import free_port
 from tests.telemetry.collected import recording
 
 from sanic_ms.client import Client
-from sanic_ms.exception import NotFound, ServiceCallError
+from sanic_ms.exception import DeadlineExceeded, NotFound, ServiceCallError
+from sanic_ms.resilience import Deadline, deadline_scope
 from sanic_ms.utils import async_request
 
 Serve = Callable[..., Awaitable[str]]
@@ -127,6 +129,25 @@ async def test_errors_are_told(serve: Serve) -> None:
     assert refused.status == 2
     assert refused.attributes["error.type"] == "sanic_ms.exception.ServiceCallError"
     assert "http.response.status_code" not in refused.attributes
+
+
+async def test_the_deadline_is_an_error_of_its_own(serve: Serve) -> None:
+    """A span tells a call that the deadline has ended from one that took too long."""
+
+    async def never(request: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    url = await serve(never)
+    with recording() as spans, deadline_scope(Deadline.after(0.05)):
+        async with Client("region", url=url) as client:
+            with pytest.raises(DeadlineExceeded):
+                await client.get("/")
+    span = spans.named("GET")
+    assert (span.status, span.attributes["error.type"]) == (
+        2,
+        "sanic_ms.exception.DeadlineExceeded",
+    )
 
 
 async def test_calls_in_parallel_have_the_same_parent(serve: Serve) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.db.test_cancellation import slow_statement
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.db.deadlines import Deadlines, SessionTimer
+from sanic_ms.db.deadlines import Deadlines, SessionTimer, TaskLimits
 from sanic_ms.exception import LifecycleError, QueryTimeout
 
 MakePool = Callable[..., Awaitable[ConnectionPool]]
@@ -192,6 +192,35 @@ async def test_limits_of_lost_sessions_are_forgotten(deadlines: Deadlines) -> No
     asyncio.get_running_loop().call_later(0.02, woke.set)
     await woke.wait()
     assert deadlines.wakes_at == math.inf
+
+
+async def test_tasks_are_cancelled_at_their_moment(deadlines: Deadlines) -> None:
+    """Each at its own, whatever order they came in; one that was taken back is not."""
+    limits = TaskLimits(deadlines)
+    ended: list[str] = []
+
+    async def wait(name: str) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append(name)
+            raise
+
+    now = time.monotonic()
+    tasks = {name: asyncio.create_task(wait(name)) for name in ("late", "soon", "never")}
+    await asyncio.sleep(0)
+    for name, seconds in (("late", 0.1), ("soon", 0.05), ("never", 0.02)):
+        limits.add(tasks[name], now + seconds)
+    assert limits.remove(tasks["never"])
+    assert not limits.remove(tasks["never"])
+    assert limits.moment == pytest.approx(now + 0.02)
+    await asyncio.wait([tasks["late"], tasks["soon"]], timeout=20)
+    assert ended == ["soon", "late"]
+    assert time.monotonic() - now > 0.09
+    assert not limits.remove(tasks["late"])
+    assert limits.moment == deadlines.wakes_at == math.inf
+    assert not tasks["never"].done()
+    tasks["never"].cancel()
 
 
 # --- of a pool ------------------------------------------------------------------------------------

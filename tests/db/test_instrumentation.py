@@ -12,7 +12,8 @@ from tests.telemetry.collected import recording
 
 from sanic_ms.db import ConnectionPool
 from sanic_ms.db.sql.placeholders import Dialect, scan
-from sanic_ms.exception import DatabaseError, QueryTimeout, UniqueViolation
+from sanic_ms.exception import DatabaseError, DeadlineExceeded, QueryTimeout, UniqueViolation
+from sanic_ms.resilience import Deadline, deadline_scope
 from sanic_ms.values import DatabaseURL
 
 SECRET = "hunter2"
@@ -125,6 +126,19 @@ async def test_a_timeout_ends_the_span(postgres_url: str, make_pool: MakePool) -
     span = spans.named("SELECT")
     assert span.attributes["error.type"] == "sanic_ms.exception.QueryTimeout"
     assert 0.04e9 < span.stop - span.start < 50e9
+
+
+async def test_the_deadline_is_an_error_of_its_own(postgres_url: str, make_pool: MakePool) -> None:
+    """A span tells a statement that the deadline has ended from one that took too long."""
+    pool = await make_pool(postgres_url)
+    scope = deadline_scope(Deadline.after(0.05))
+    with recording() as spans, scope, pytest.raises(DeadlineExceeded):
+        await pool.fetchval("SELECT pg_sleep(60)")
+    span = spans.named("SELECT")
+    assert (span.status, span.attributes["error.type"]) == (
+        2,
+        "sanic_ms.exception.DeadlineExceeded",
+    )
 
 
 @pytest.mark.parametrize("ratio", [0, 1])

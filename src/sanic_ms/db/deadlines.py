@@ -12,14 +12,14 @@ seconds wakes about twice a minute, and one that does nothing sleeps.
 from __future__ import annotations
 
 import math
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections.abc import Callable
 from contextvars import Context
 from time import monotonic
 from typing import Any, Protocol
 from weakref import WeakSet
 
-__all__ = ["Deadlines", "Handle", "Limited", "SessionTimer"]
+__all__ = ["Deadlines", "Handle", "Limited", "SessionTimer", "TaskLimits"]
 
 # Loops round their timers to a millisecond: what is due within one is due now.
 _RESOLUTION = 0.001
@@ -149,3 +149,41 @@ class SessionTimer:
             self._all.loop.call_exception_handler(
                 {"message": "a statement's time limit could not be enforced", "exception": exc}
             )
+
+
+class TaskLimits:
+    """The limits of tasks, each of which is cancelled at its moment. A task has one at most.
+
+    Attributes:
+        moment: No limit ends before it, by `time.monotonic`; infinity: there is none.
+    """
+
+    __slots__ = ("__weakref__", "_all", "_moments", "moment")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._all = deadlines
+        self._moments: dict[Task[Any], float] = {}
+        self.moment = math.inf
+        deadlines.enlist(self)
+
+    def add(self, task: Task[Any], moment: float) -> None:
+        """Cancel a task at a moment, unless `remove` comes first."""
+        self._moments[task] = moment
+        if moment < self.moment:
+            self.moment = moment
+            if moment < self._all.wakes_at:
+                self._all.wake_at(moment)
+
+    def remove(self, task: Task[Any]) -> bool:
+        """Forget the limit of a task. Gives whether there was one, as it had not ended."""
+        return self._moments.pop(task, None) is not None
+
+    def expire(self, now: float) -> None:
+        """Cancel the tasks whose moment has come."""
+        due = [task for task, moment in self._moments.items() if moment <= now]
+        for task in due:
+            del self._moments[task]
+            task.cancel()
+        self.moment = nearest = min(self._moments.values(), default=math.inf)
+        if nearest < self._all.wakes_at:
+            self._all.wake_at(nearest)

@@ -49,17 +49,30 @@ async def in_time(
     Raises:
         DeadlineExceeded: it did not come in time.
     """
+    sessions, task = pool.lending, asyncio.current_task()
+    assert sessions is not None
+    assert task is not None
+    readers = sessions.readers
+    cancelled_before = task.cancelling()
     started = perf_counter()
+    readers.add(task, deadline.at)
+    is_over: bool | None = None
     try:
-        async with asyncio.timeout(deadline.remaining) as timer:
-            return await answer
-    except TimeoutError as exc:
-        if not timer.expired():
+        return await answer
+    except asyncio.CancelledError as exc:
+        is_over = not readers.remove(task)
+        # As with asyncio.timeout: where somebody else has cancelled the task too, it is that.
+        if not is_over or task.cancelling() - 1 > cancelled_before:
             raise
         exceeded = DeadlineExceeded("the deadline was over before the database answered")
         if (metrics := pool.watch.metrics) is not None:
             metrics.failed(pool.statements.find(statement).word, started, exceeded)
         raise exceeded from exc
+    finally:
+        if is_over is None:
+            is_over = not readers.remove(task)
+        if is_over:
+            task.uncancel()
 
 
 def raise_exceeded(exc: Exception) -> None:

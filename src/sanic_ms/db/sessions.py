@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from sanic_ms.db.base import Driver, Lane, Session
+from sanic_ms.db.deadlines import TaskLimits
 from sanic_ms.db.scheduler import ReadScheduler
 from sanic_ms.db.sql.statement import Statement, StatementCache
 from sanic_ms.db.waiters import Waiters
@@ -72,6 +73,7 @@ class Sessions:
     Attributes:
         idle: Those that may be lent, the one that came back last at the end.
         waiters: The callers that wait.
+        readers: The tasks that wait for a read among others, until the deadline of their request.
         sharing: Has the sessions that do plain reads of several callers.
         draining: Nothing is lent any more.
     """
@@ -101,6 +103,7 @@ class Sessions:
         # never open one too many.
         self._size = 0
         self.waiters = Waiters(driver.deadlines)
+        self.readers = TaskLimits(driver.deadlines)
         self.sharing = ReadScheduler(self)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
