@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -248,3 +249,36 @@ def test_one_decorator_for_several_declarations() -> None:
     )
     assert together == apart
     assert decorated(doc.route(), doc.summary("x")) == decorated(doc.summary("x"))
+
+
+def test_a_deadline_is_seconds_above_none() -> None:
+    """Or None for no deadline at all; a second one contradicts the first."""
+
+    async def handler(request: Any) -> Any: ...
+
+    assert doc.deadline(1)(handler) is handler
+    assert route_spec(handler).deadline == 1.0
+    with pytest.raises(TypeError, match="deadline is declared twice"):
+        doc.deadline(None)(handler)
+
+    async def other(request: Any) -> Any: ...
+
+    assert route_spec(doc.deadline(None)(other)).deadline == math.inf
+    for wrong in ("1", True, [1]):
+        with pytest.raises(TypeError, match="give seconds, or None"):
+            doc.deadline(wrong)  # type: ignore[arg-type]
+    for number in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="above 0"):
+            doc.deadline(number)
+
+
+def test_a_shield_has_no_brackets() -> None:
+    """It stands on the handler, above or below the route's decorator, and changes nothing else."""
+
+    async def handler(request: Any) -> Any: ...
+
+    assert doc.shielded(handler) is handler
+    assert route_spec(handler).shielded
+    assert not route_spec(test_a_shield_has_no_brackets).shielded
+    with pytest.raises(TypeError, match=r"@doc.shielded decorates a handler"):
+        doc.shielded(None)  # type: ignore[type-var]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import math
 import re
 import sys
 import types
@@ -429,6 +430,8 @@ def test_a_page_has_its_pagination(route: Route, build_valid: Build) -> None:
         ("GET /x/{id}", {"validates_path": True}, {"200", "400", "404", "422", "500"}),
         ("GET /x", {"query_types": {"a": (int, 1)}}, {"200", "400", "422", "500"}),
         ("POST /x", {"body": User}, {"200", "400", "413", "415", "422", "500"}),
+        ("GET /x", {"spec": RouteSpec(deadline=1.0)}, {"200", "500", "504"}),
+        ("GET /x", {"spec": RouteSpec(deadline=math.inf)}, {"200", "500"}),
         ("GET /x", {"spec": RouteSpec(security=[{"bearer": []}])}, {"200", "401", "403", "500"}),
         ("GET /x", {"spec": RouteSpec(produces_status=204)}, {"204", "500"}),
         (

@@ -73,6 +73,8 @@ takes_any_service(shop)
 
 @plain.post("/users")
 @doc.summary("Create a user")
+@doc.deadline(2)
+@doc.shielded
 @doc.produces(User, status=201)
 async def create_user(request: Request, notify: bool = False) -> User:
     assert_type(request.app, Service)

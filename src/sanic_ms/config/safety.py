@@ -59,6 +59,13 @@ def check_safety(settings: Settings, origin: Mapping[str, str]) -> None:
         raise ConfigError(f"{exc} ({origin['CORS_ORIGINS']})") from None
     if settings.admin_port == settings.port and settings.unix is None:
         raise ConfigError(f"ADMIN_PORT and PORT are both {settings.port}: give it one of its own")
+    deadline = settings.request_deadline
+    if deadline is not None and deadline > settings.response_timeout:
+        raise ConfigError(
+            f"REQUEST_DEADLINE={deadline:g} ({origin['REQUEST_DEADLINE']}) would come after "
+            f"RESPONSE_TIMEOUT={settings.response_timeout:g}, which ends the request with 503: "
+            "raise that as well"
+        )
     if settings.environment == "production":
         refused = {
             "DEBUG": settings.debug,

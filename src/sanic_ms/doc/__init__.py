@@ -7,6 +7,7 @@ What they say is documented in the OpenAPI document and held at requests: `consu
 from sanic_ms.doc.containers import Dictionary, List, Object, Tuple
 from sanic_ms.doc.decorators import (
     consumes,
+    deadline,
     deprecated,
     description,
     exclude,
@@ -14,6 +15,7 @@ from sanic_ms.doc.decorators import (
     raises,
     response,
     security,
+    shielded,
     summary,
     tag,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "String",
     "Tuple",
     "consumes",
+    "deadline",
     "deprecated",
     "description",
     "exclude",
@@ -52,6 +55,7 @@ __all__ = [
     "response",
     "route",
     "security",
+    "shielded",
     "summary",
     "tag",
     "write_only",

@@ -7,6 +7,7 @@ or below the route's decorator, in any order. What contradicts itself is a `Type
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
 __all__ = [
     "consumes",
+    "deadline",
     "deprecated",
     "description",
     "exclude",
@@ -23,6 +25,7 @@ __all__ = [
     "raises",
     "response",
     "security",
+    "shielded",
     "summary",
     "tag",
 ]
@@ -252,6 +255,41 @@ def security(*requirements: str | Mapping[str, Sequence[str]]) -> Callable[[Hand
         return handler
 
     return decorate
+
+
+def deadline(seconds: float | None) -> Callable[[Handler], Handler]:
+    """How long the work of a request may take: then it is cancelled, and the response is 504.
+
+    A caller may give it less time, with a header, and never more.
+
+    Args:
+        seconds: Seconds from the head of the request to the first byte of the response; None: no
+            deadline, whatever the setting ``REQUEST_DEADLINE`` says.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not above 0, or not finite.
+    """
+    if seconds is None:
+        return _once("deadline", math.inf)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"doc.deadline({seconds!r}): give seconds, or None for no deadline")
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"doc.deadline({seconds!r}): give seconds above 0, or None for none")
+    return _once("deadline", float(seconds))
+
+
+def shielded(handler: Handler) -> Handler:
+    """Let the handler go on to its end when its client has gone, instead of cancelling it.
+
+    Its deadline counts as before. At a stop of the service it has the grace period, as a background
+    task has. An exception that it raises after the client has gone is logged.
+
+    Args:
+        handler: A handler, a method of a class view, or a class view.
+    """
+    _spec_of(handler, "shielded").shielded = True
+    return handler
 
 
 def exclude(flag: bool = True) -> Callable[[Handler], Handler]:

@@ -19,6 +19,7 @@ from sanic.request import Request as SanicRequest
 
 from sanic_ms.exception import (
     DatabaseError,
+    DeadlineExceeded,
     HTTPError,
     IntegrityError,
     ServerError,
@@ -111,12 +112,15 @@ class EnvelopeErrorHandler(ErrorHandler):
     @staticmethod
     def _log(request: SanicRequest | None, exception: BaseException, error: HTTPError) -> None:
         """An error of the service, with its stack unless it was raised on purpose; an error of the
-        caller is in the access log."""
+        caller is in the access log. A deadline that is over is a warning: it may be the caller's,
+        and too short."""
         line = _request_line(request)
         if error.status < 500:
             log.debug("%s: %s", line, error)
             if isinstance(error, IntegrityError):
                 log.info("%s: %s", line, describe_conflict(error))
+        elif isinstance(error, DeadlineExceeded):
+            log.warning("%s: %s", line, error)
         elif isinstance(error, DatabaseError):
             log.error("%s: %s", line, describe_failure(error), exc_info=_stack(exception))
         elif isinstance(exception, HTTPError):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 from sanic import Sanic
@@ -18,8 +17,9 @@ from sanic_routing.route import Route
 
 from sanic_ms.container import Container
 from sanic_ms.http.arguments import explained
-from sanic_ms.http.cast_values import comes_cast
+from sanic_ms.http.cast_values import comes_cast, decoded
 from sanic_ms.http.contradictions import check_body, check_decorators, check_produces
+from sanic_ms.http.deadlines import route_deadlines, with_deadline
 from sanic_ms.http.declarations import (
     declared_spec,
     is_sanic_handler,
@@ -30,6 +30,7 @@ from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.path_spelling import check_path
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
+from sanic_ms.http.shielding import shield
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
@@ -86,6 +87,7 @@ def compile_routes(
     envelope: Envelope,
     container: Container,
     checks: ResponseChecks | None = None,
+    deadline: float | None = None,
 ) -> None:
     """Compile the handler of each route to an endpoint, which the router then gives in its place.
     Doing it again changes nothing.
@@ -94,11 +96,19 @@ def compile_routes(
     files and streaming handlers answer by themselves: they are called as they are, but for what
     Sanic gets wrong about their paths.
 
+    Args:
+        app: The application.
+        envelope: The form of answers.
+        container: Where services come from.
+        checks: What is done about answers that are not as declared.
+        deadline: Seconds for the work of a request, on routes that declare no other; None: no
+            deadline.
+
     Raises:
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
-            share of its requests to trace.
+            share of its requests to trace, or what it cannot have.
     """
-    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks())
+    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks(), deadline)
     routes = [route for route in app.router.routes if compiled_route(route) is None]
     for route in routes:
         share = getattr(route.ctx, "trace_sample", None)
@@ -132,12 +142,20 @@ class _RouteCompiler:
         envelope: The form of answers.
         container: Where services come from.
         checks: What is done about answers that are not as declared.
+        deadline: That of routes which declare none.
     """
 
-    def __init__(self, envelope: Envelope, container: Container, checks: ResponseChecks) -> None:
+    def __init__(
+        self,
+        envelope: Envelope,
+        container: Container,
+        checks: ResponseChecks,
+        deadline: float | None,
+    ) -> None:
         self._envelope = envelope
         self._container = container
         self._checks = checks
+        self._deadline = deadline
 
     def compile(self, routes: list[Route]) -> None:
         """Compile them and remember what comes out.
@@ -208,8 +226,10 @@ class _RouteCompiler:
         if route.unquote or getattr(route.extra, "unquotes", False):
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
-            endpoint = _decoded(endpoint)
-        return CompiledRoute(handler, endpoint, operations, self.compile_again)
+            endpoint = decoded(endpoint)
+        specs = {method: operation.spec for method, operation in operations.items()}
+        deadlines = route_deadlines(route, specs, self._deadline)
+        return CompiledRoute(handler, endpoint, operations, self.compile_again, deadlines)
 
     def _endpoint(
         self,
@@ -250,7 +270,7 @@ class _RouteCompiler:
         if signature.shared:
             call = explained(call, signature.shared)
         try:
-            return compile_endpoint(
+            endpoint = compile_endpoint(
                 call,
                 signature,
                 operation.spec,
@@ -263,6 +283,9 @@ class _RouteCompiler:
                 f"{where(operation.handler)}: {exc} (a type that is a service is made known with "
                 "service.provide)"
             ) from exc
+        if operation.spec.shielded:
+            return shield(endpoint, where(operation.handler))
+        return with_deadline(endpoint, operation.spec, self._deadline)
 
 
 def _problems(routes: list[Route], operations: list[dict[str, RouteOperation]]) -> list[str]:
@@ -394,7 +417,7 @@ def _read(
     check_decorators(declared, signature, spec)
     # What the whole of a class view declares is a default, and no contradiction.
     check_produces(declared, signature, declared_spec(declared))
-    is_encoded = not route.unquote  # else `_decoded` has done it
+    is_encoded = not route.unquote  # else `decoded` has done it
     parameters = tuple(
         _placed(entry, is_encoded, path[entry.wire_name].gives) if entry.source == "path" else entry
         for entry in signature.parameters
@@ -407,19 +430,6 @@ def _placed(entry: Parameter, is_encoded: bool, gives: type | None) -> Parameter
     # What has another name in the path is passed under that of the handler.
     is_cast = entry.name == entry.wire_name and comes_cast(entry.annotation, gives)
     return replace(entry, is_encoded=is_encoded, is_cast=is_cast, gives=gives)
-
-
-def _decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler of a route that wants the text in its path decoded (``unquote=True``)."""
-
-    def decoded(request: Request, **path: Any) -> Any:
-        for name, value in path.items():
-            if isinstance(value, str):
-                path[name] = unquote(value)
-        request._match_info = path.copy()
-        return handler(request, **path)
-
-    return stand_for(decoded, handler)
 
 
 def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -30,6 +31,7 @@ ERRORS: dict[int, tuple[str, str]] = {
     415: ("UnsupportedMediaType", "the body has another media type than the route reads"),
     422: ("ValidationError", "fields that are not valid, all of them at once"),
     500: ("ServerError", "the service is at fault"),
+    504: ("DeadlineExceeded", "the deadline of the request was over before its work was done"),
 }
 """The errors that the framework itself answers: name among the shared answers, and meaning."""
 
@@ -235,6 +237,8 @@ class Operations:
         """The statuses that the framework itself answers on such a route."""
         spec = route.spec
         yield 500
+        if spec.deadline is not None and math.isfinite(spec.deadline):
+            yield 504
         if "{" in route.path:
             yield 404
         if route.body is not None:

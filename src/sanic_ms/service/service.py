@@ -38,6 +38,7 @@ from sanic_ms.service.announcement import announce, without_sanics_mode
 from sanic_ms.service.components import LateComponents
 from sanic_ms.service.configuration import Configuration
 from sanic_ms.service.databases import Databases
+from sanic_ms.service.deadlines import DeadlineSanic
 from sanic_ms.service.document import ServiceDocument
 from sanic_ms.service.extending import PluggableSanic
 from sanic_ms.service.extensions import ExtendableSanic, Extensions
@@ -73,6 +74,7 @@ class Service(
     TypedSanic,
     ExtendableSanic,
     TaskKeepingSanic,
+    DeadlineSanic,
     Generic[SettingsT_co],
 ):
     """A Sanic application with settings, databases, validation, documents and a life of its parts.
@@ -350,6 +352,7 @@ class Service(
                 envelope=self.envelope,
                 container=self.container,
                 checks=self._metrics.response_checks(),
+                deadline=self.settings.request_deadline,
             )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc

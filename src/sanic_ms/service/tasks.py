@@ -13,6 +13,7 @@ from sanic import Sanic
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.context import service_context
+from sanic_ms.resilience import deadline_scope
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
 
 __all__ = [
@@ -111,14 +112,16 @@ class TaskKeepingSanic(Sanic[Any, Any]):
 
 async def run_background(task: Any, app: Any) -> Any:
     """Run what `Sanic.add_task` was given, as Sanic does, but for the warning at a cancellation:
-    to be cancelled is how a periodic task ends.
+    to be cancelled is how a periodic task ends. The deadline of a request that has added it does
+    not count.
 
     Args:
         task: An awaitable, or a function that gives one, with the application or nothing as its
             argument.
         app: The application.
     """
-    with service_context(app):  # the caller may run in another service, or in none
+    # The caller may run in another service, or in none.
+    with service_context(app), deadline_scope(None):
         try:
             if callable(task):
                 try:

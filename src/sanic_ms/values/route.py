@@ -15,6 +15,7 @@ from sanic_ms.values.path import segment_of
 
 __all__ = [
     "DIRECT",
+    "Begin",
     "CompiledRoute",
     "Direct",
     "DocumentedRoute",
@@ -23,6 +24,7 @@ __all__ = [
     "RouteOrigin",
     "RouteSpec",
     "compiled_route",
+    "deadline_of",
     "endpoint_of",
     "keep_compiled",
     "origin_of",
@@ -39,6 +41,10 @@ _ATTRIBUTE = "__route_spec__"
 _ORIGIN = "sanic_ms_origin"
 
 
+Begin = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+"""``await begin(request, path)`` gives what the handler gives."""
+
+
 class Direct(NamedTuple):
     """What does the same as an endpoint, with less: our server calls it instead.
 
@@ -53,14 +59,18 @@ class Direct(NamedTuple):
             It may also give a coroutine that gives one of the two. None: it needs one.
         status: Of the usual answer.
         content_type: Of its body.
+        timed: ``timed(has_timeout=…)`` gives a ``begin`` that keeps the deadline: that of the
+            route, and with ``has_timeout`` that of the request's headers. None: the full path
+            does.
     """
 
     endpoint: Any
-    begin: Callable[[Any, dict[str, Any]], Awaitable[Any]]
+    begin: Begin
     answer: Callable[[Any, Any], Any]
     at_once: Callable[[Any, dict[str, Any]], Any] | None = None
     status: int = 200
     content_type: str | None = "application/json"
+    timed: Callable[..., Begin] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +82,15 @@ class CompiledRoute:
         endpoint: What is called in its place.
         operations: What was read of the handler, by method; empty where nothing was.
         compile: Compiles the route anew.
+        deadlines: Seconds in which a method has to be served; those that have no deadline are left
+            out.
     """
 
     handler: Callable[..., Any]
     endpoint: Callable[..., Any]
     operations: Mapping[str, Any]
     compile: Callable[[Any], CompiledRoute]
+    deadlines: Mapping[str, float] = field(default_factory=dict)
 
 
 _COMPILED = "sanic_ms_compiled"  # on ``route.extra``, which Sanic has for such things
@@ -106,6 +119,12 @@ def endpoint_of(route: Any) -> Callable[..., Any]:
     if compiled.handler is not route.handler:
         compiled = compiled.compile(route)
     return compiled.endpoint
+
+
+def deadline_of(route: Any, method: str) -> float | None:
+    """The seconds in which a method of a route has to be served; None: it has no deadline."""
+    compiled: CompiledRoute | None = getattr(route.extra, _COMPILED, None)
+    return None if compiled is None else compiled.deadlines.get(method)
 
 
 @dataclass(slots=True)
@@ -139,6 +158,8 @@ class RouteSpec:
         deprecated: Shown so, and nothing else.
         security: Requirements as OpenAPI writes them: ``[{"bearer": []}]``; None: the document's.
         hidden: Left out of the document.
+        deadline: Seconds for the work of a request, infinite for no deadline; None: the service's.
+        shielded: The handler goes on when the client has gone.
     """
 
     summary: str = ""
@@ -157,6 +178,8 @@ class RouteSpec:
     deprecated: bool = False
     security: list[dict[str, list[str]]] | None = None
     hidden: bool = False
+    deadline: float | None = None
+    shielded: bool = False
 
 
 def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:

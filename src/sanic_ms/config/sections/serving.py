@@ -42,6 +42,10 @@ class ServingSection(msgspec.Struct, frozen=True, kw_only=True):
     response_timeout: Annotated[
         Seconds, Meta(description="seconds for a handler to answer; over it is 503")
     ] = 60.0
+    request_deadline: Annotated[
+        Seconds | None,
+        Meta(description="seconds for the work of a request; over it is 504; empty means no limit"),
+    ] = None
     keep_alive_timeout: Annotated[
         float, Meta(ge=0, description="seconds that an idle connection stays open")
     ] = 75.0

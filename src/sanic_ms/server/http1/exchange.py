@@ -50,6 +50,8 @@ class Exchange(Stream):
         keep_alive: Whether the client lets the connection serve another request.
         http10: Whether the client speaks HTTP/1.0: no chunks, no 100.
         expects: Whether the client waits for ``100 Continue``.
+        websocket: Whether it wants to open a web socket.
+        has_timeout: Whether a header may say how long the client waits for the response.
 
     Attributes:
         stage: ``HANDLER`` until the answer's head is sent, ``RESPONSE`` until its end, then
@@ -75,6 +77,7 @@ class Exchange(Stream):
         "ends_by_closing",
         "exception",
         "expecting_continue",
+        "has_timeout",
         "head_only",
         "keep_alive",
         "perft0",
@@ -99,6 +102,7 @@ class Exchange(Stream):
         http10: bool = False,
         expects: bool = False,
         websocket: bool = False,
+        has_timeout: bool = False,
     ) -> None:
         self.protocol = protocol  # type: ignore[assignment]  # the name that Sanic knows it by
         self.connection = protocol
@@ -113,6 +117,7 @@ class Exchange(Stream):
         self.expecting_continue = expects
         self.head_only = request.method == "HEAD"
         self.upgrade_websocket = websocket
+        self.has_timeout = has_timeout
         self.refused = False
         self.ends_by_closing = False
         self.perft0 = perf_counter()

@@ -22,6 +22,7 @@ from sanic_ms.values.token import TOKEN
 
 __all__ = [
     "CHUNKED",
+    "DEADLINE",
     "EXPECT",
     "HTTP10",
     "KEEP_ALIVE",
@@ -41,6 +42,7 @@ UPGRADE: Final = 8
 WEBSOCKET: Final = 16
 HTTP10: Final = 32
 UNTRACED: Final = 64  # known to have no header about a trace
+DEADLINE: Final = 128
 
 METHODS: Final = frozenset(
     [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD", b"OPTIONS"]  # those of Sanic's router
@@ -51,10 +53,14 @@ _LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+)")
 _TOKEN_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 # What matters in a head, at the start of a line: Host with its value, or another name (found as
 # an empty match).
+_TIMEOUTS = rb"x-(?:request-timeout-ms|envoy-expected-rq-timeout-ms)|grpc-timeout"
 _NOTED = re.compile(
-    rb"\r\n(?:(host:[^\r]*)|(?:con(?:nection|tent-length)|transfer-encoding|expect):)",
+    rb"\r\n(?:(host:[^\r]*)|(?:con(?:nection|tent-length)|transfer-encoding|expect|"
+    + _TIMEOUTS
+    + rb"):)",
     re.IGNORECASE,
 )
+_DEADLINE = re.compile(rb"\r\n(?:" + _TIMEOUTS + rb"):")  # in lower case
 # Headers of a request that have one value (RFC 9110, Fetch, RFC 6455), besides those that frame it.
 # There may be several cookies, and several of what a proxy adds.
 _SINGLE = re.compile(
@@ -178,6 +184,8 @@ def _framing(fields: bytes | bytearray, flags: int) -> tuple[int, int]:
             raise BadRequest("Bad Request: two Host headers")
     elif not flags & HTTP10:
         raise BadRequest("Bad Request: no Host header")
+    if _DEADLINE.search(fields):
+        flags |= DEADLINE
     length = 0
     if b"\r\ncon" in fields:  # connection, content-length (or content-type, or others)
         if b"\r\ncontent-length:" in fields:

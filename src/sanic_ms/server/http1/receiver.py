@@ -26,6 +26,7 @@ from sanic_ms.server.http1.exchange import Exchange
 from sanic_ms.server.http1.framer import Framer
 from sanic_ms.server.http1.head import (
     CHUNKED,
+    DEADLINE,
     EXPECT,
     HTTP10,
     KEEP_ALIVE,
@@ -205,6 +206,8 @@ class Receiver(HttpConnection):
                     plan = self._plan(line)
             elif b"#" in line or not line.isascii():
                 raise BadRequest("Bad Request: malformed request target")
+            if flags & DEADLINE and plan is not None:
+                plan = plan.timed
             if flags & _UNUSUAL or plan is None or (length and plan.ignores_body):
                 self._start_complete(data, end, line, flags, length)
                 return
@@ -345,6 +348,7 @@ class Receiver(HttpConnection):
             http10=bool(flags & HTTP10),
             expects=bool(flags & EXPECT) and body is not None,
             websocket=bool(flags & WEBSOCKET),
+            has_timeout=bool(flags & DEADLINE),
         )
         self._task = Task(self._serve_complete(exchange), loop=self.loop)
 

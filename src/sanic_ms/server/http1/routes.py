@@ -14,7 +14,15 @@ from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
 from sanic_ms.values.handlers import guard_websocket
-from sanic_ms.values.route import DIRECT, Direct, compiled_route, endpoint_of, template_of
+from sanic_ms.values.route import (
+    DIRECT,
+    Begin,
+    Direct,
+    compiled_route,
+    deadline_of,
+    endpoint_of,
+    template_of,
+)
 
 __all__ = ["EVENTS", "Plan", "Routes", "is_logged", "listeners", "watch_for"]
 
@@ -88,6 +96,8 @@ class Plan:
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
         meter, spans: What counts and traces its requests; None where nobody does.
+        timed: The plan of the same requests with a header that says how long the caller waits;
+            None: they take the full path.
     """
 
     __slots__ = (
@@ -110,6 +120,7 @@ class Plan:
         "spans",
         "status",
         "target_at",
+        "timed",
     )
 
     def __init__(
@@ -135,12 +146,17 @@ class Plan:
         direct: Direct | None = getattr(handler, DIRECT, None)
         self.is_direct = direct is not None and direct.endpoint is handler
         if direct is not None and self.is_direct:
-            _, self.begin, self.answer, self.at_once, self.status, self.content_type = direct
+            _, self.begin, self.answer, self.at_once, self.status, self.content_type, _ = direct
+        self.timed: Plan | None = None
         self.has_body = method != "HEAD" and self.status not in BODILESS
         self._heads: ResponseHeads | None = None
         self._head = b""
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
+
+    def keep_deadline(self, begin: Begin) -> None:
+        """Call the handler by a function that keeps its deadline, in a task."""
+        self.begin, self.at_once = begin, None
 
     def head(self, heads: ResponseHeads) -> bytes:
         """The head of the usual answer, as `ResponseHeads.usual` makes it: most answers of a route
@@ -260,7 +276,16 @@ class Routes:
         watch = None
         if self._observer is not None:
             watch = _watch_of(self._observer, method, route)
-        return Plan(method, route, handler, params, watch)
+        plan = Plan(method, route, handler, params, watch)
+        timed = getattr(handler, DIRECT).timed if plan.is_direct else None
+        if timed is not None:
+            plan.timed = Plan(method, route, handler, params, watch)
+            plan.timed.keep_deadline(timed(has_timeout=True))
+        if deadline_of(route, method) is not None:
+            if timed is None:
+                return None
+            plan.keep_deadline(timed(has_timeout=False))
+        return plan
 
     def watch(self, request: Request) -> RouteInstrumentation | None:
         """What counts and traces a request that takes the full path."""
