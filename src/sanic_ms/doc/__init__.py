@@ -17,6 +17,7 @@ from sanic_ms.doc.decorators import (
     summary,
     tag,
 )
+from sanic_ms.doc.depends import depends
 from sanic_ms.doc.fields import (
     Boolean,
     Date,
@@ -43,6 +44,7 @@ __all__ = [
     "String",
     "Tuple",
     "consumes",
+    "depends",
     "deprecated",
     "description",
     "exclude",

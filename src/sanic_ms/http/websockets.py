@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sanic_ms.container import Container
-from sanic_ms.http.arguments import compile_arguments, service_types
+from sanic_ms.http.arguments import compile_arguments
+from sanic_ms.http.injection import Injection
 from sanic_ms.http.request import Request
 from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes.signature import Signature, where
@@ -29,17 +29,18 @@ def websocket_handler(handler: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 def compile_websocket(
-    handler: Callable[..., Any], signature: Signature, container: Container
+    handler: Callable[..., Any], signature: Signature, injection: Injection | None
 ) -> Callable[..., Any]:
     """The handler of a web socket's route.
 
     Everything is there before the handshake: a request that lacks something, or a service that
-    cannot be made, is answered as HTTP, and not with an open web socket.
+    cannot be made, is answered as HTTP, and not with an open web socket. What yields is closed when
+    the socket has ended.
 
     Args:
         handler: As Sanic has registered it.
         signature: What the application's handler takes after the request and the web socket.
-        container: Where services come from.
+        injection: Its dependencies; None: it has none.
 
     Raises:
         TypeError: the handler wants a body, which a handshake does not have.
@@ -54,15 +55,14 @@ def compile_websocket(
         )
     rest = tuple(entry for entry in signature.parameters if entry not in bodies)
     read_all = compile_arguments(replace(signature, parameters=rest))
-    services = service_types(signature)
     guarded = guard_websocket(handler)
+    serve = None if injection is None else injection.bind(guarded, read_all, lambda _, value: value)
 
     async def endpoint(request: Request, **path: Any) -> Any:
-        given = await container.fill(services, request) if services else {}
+        if serve is not None:
+            return await serve(request, path)
         if read_all is not None:
             path = read_all(request, path)
-        if given:
-            path = {**path, **given}
         return await guarded(request, **path)
 
     return stand_for(endpoint, handler, websocket_handler(handler))

@@ -34,6 +34,7 @@ from sanic_ms.shapes.markers import (
 )
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
 from sanic_ms.shapes.wrappers import HandedIn, Layers, handed_in, peel
+from sanic_ms.values.depends import Depends
 from sanic_ms.values.page import Page
 
 __all__ = [
@@ -46,7 +47,9 @@ __all__ = [
     "Signature",
     "Source",
     "UnfilledParameter",
+    "classify",
     "read_signature",
+    "reject_marker",
     "where",
 ]
 
@@ -60,7 +63,7 @@ class Parameter:
     Attributes:
         name: Its name in Python.
         source: The part of the request, or ``"service"`` for one that the container gives.
-        annotation: The type as the user wrote it, without the marker.
+        annotation: The type as the user wrote it, without the marker; the `Depends` of a function.
         wire_name: Its name in that part.
         default: Its default, `REQUIRED` for none.
         is_encoded: It comes percent-encoded, as Sanic leaves parts of the path.
@@ -228,12 +231,12 @@ class _SignatureReader:
         name = parameter.name
         annotation = self._hints.get(name, REQUIRED)
         entry = None
-        if isinstance(parameter.default, Marker):
-            _reject_marker(self._function, parameter)
+        if isinstance(parameter.default, Marker | Depends):
+            reject_marker(self._function, parameter)
         if annotation is REQUIRED:
             annotation = self._of_default(parameter)
         if annotation is not REQUIRED:
-            entry = _classify(
+            entry = classify(
                 parameter, annotation, self._path_names, self._is_service, self._function
             )
         if entry is not None and (entry.source == "path" or split_marker(annotation)[1]):
@@ -344,11 +347,17 @@ class _SignatureReader:
 _SAY_SO = "@sanic_ms.http.sanic_handler"
 
 
-def _reject_marker(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+def reject_marker(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+    """Reject a parameter whose default is a marker.
+
+    Raises:
+        TypeError: always. The text has the right spelling.
+    """
     name, kind = parameter.name, type(parameter.default).__name__
+    inner = getattr(parameter.default, "name", "") if kind == "Depends" else ""
     raise TypeError(
         f"{where(function)}: {name}={kind}(…) is a default, and the marker stands in the "
-        f"annotation: {name}: Annotated[…, {kind}()]"
+        f"annotation: {name}: Annotated[…, {kind}({inner})]"
     )
 
 
@@ -363,15 +372,32 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
-def _classify(
+def classify(
     parameter: inspect.Parameter,
     annotation: Any,
     path_names: frozenset[str] | set[str],
     is_service: Callable[[Any], bool],
     function: Callable[..., Any],
 ) -> Parameter:
+    """Say where a parameter comes from, by its annotation.
+
+    Args:
+        parameter: The parameter.
+        annotation: Its annotation, resolved.
+        path_names: The names of the path's parameters.
+        is_service: Whether the container gives values of a type.
+        function: The function that has the parameter, for messages.
+
+    Raises:
+        TypeError: a marker does not fit.
+    """
     name, default = parameter.name, parameter.default
     annotation, marker = split_marker(annotation)
+    if isinstance(marker, Depends):
+        try:
+            return Parameter(name, "service", marker.of(annotation), name, is_marked=True)
+        except TypeError as exc:
+            raise TypeError(f"{where(function)}: {name}: {exc}") from None
     if marker is not None:
         source = SOURCES[type(marker)]
         wire_name = marker.name or (name.replace("_", "-") if source == "header" else name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from sanic_ms.exception import HTTPError
+from sanic_ms.values.depends import Depends
 from sanic_ms.values.path import segment_of
 
 __all__ = [
@@ -139,6 +140,7 @@ class RouteSpec:
         deprecated: Shown so, and nothing else.
         security: Requirements as OpenAPI writes them: ``[{"bearer": []}]``; None: the document's.
         hidden: Left out of the document.
+        depends: Functions that run before the handler, in order.
     """
 
     summary: str = ""
@@ -157,6 +159,7 @@ class RouteSpec:
     deprecated: bool = False
     security: list[dict[str, list[str]]] | None = None
     hidden: bool = False
+    depends: list[Depends] = field(default_factory=list)
 
 
 def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:
