@@ -75,7 +75,7 @@ class Providers:
             raise TypeError(f"provide({key!r}): the key is a type")
         if scope not in typing.get_args(Scope):
             raise TypeError(
-                f"provide({key.__name__}): the scope {scope!r} is no singleton, request"
+                f'provide({key.__name__}, scope={scope!r}): a scope is "singleton" or "request"'
             )
         made = key if value is None else value
         if isinstance(made, type) or inspect.isroutine(made):

@@ -41,21 +41,22 @@ def compile_arguments(
     The function raises a `ValidationError` with everything that is wrong.
     """
     arguments = _readers(signature)
-    if not items and not arguments:
-        return None
     # A path parameter under another name is passed under that one alone.
     renamed = frozenset(
         entry.wire_name for entry in signature.parameters if entry.source == "path"
     ) - {entry.name for entry in signature.parameters}
+    left_out = renamed | signature.left_out
+    if not items and not arguments and not left_out:
+        return None
 
     def read_all(request: Request, path: dict[str, Any]) -> dict[str, Any]:
         errors: list[FieldError] = []
         for key, read in items:
             request[key] = read(request, path, errors)
-        if arguments:
+        if arguments or left_out:
             given = {key: read(request, path, errors) for key, read in arguments}
-            if renamed:
-                path = {key: value for key, value in path.items() if key not in renamed}
+            if left_out:
+                path = {key: value for key, value in path.items() if key not in left_out}
             path = {**path, **given}
         if errors:
             raise ValidationError(errors)

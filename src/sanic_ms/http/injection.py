@@ -31,7 +31,7 @@ from sanic_ms.values.depends import dependencies_of
 from sanic_ms.values.path import path_parameters
 from sanic_ms.values.route import RouteSpec, origin_of
 
-__all__ = ["Injection", "compile_injection"]
+__all__ = ["Injection", "compile_injection", "path_read_by"]
 
 Serve = Callable[[Request, dict[str, Any]], Any]
 
@@ -63,6 +63,17 @@ def compile_injection(
     if not guards and not needs:
         return None
     return Injection(container, route, needs, list(dict.fromkeys(guards)))
+
+
+def path_read_by(container: Container, route: Route, key: Any) -> frozenset[str]:
+    """The names of a route's path that a type or a `Depends` reads, with all that it needs.
+
+    Raises:
+        TypeError: see `Injection`.
+    """
+    check = GraphCheck(container.providers, _RouteParameters(container, route))
+    check.visit(key)
+    return frozenset(entry.wire_name for entry in check.parameters if entry.source == "path")
 
 
 class Injection:

@@ -25,7 +25,7 @@ from sanic_ms.http.declarations import (
 )
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
-from sanic_ms.http.injection import Injection, compile_injection
+from sanic_ms.http.injection import Injection, compile_injection, path_read_by
 from sanic_ms.http.path_spelling import check_path
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
@@ -57,7 +57,6 @@ from sanic_ms.values.route import (
 )
 
 __all__ = ["RouteOperation", "compile_routes", "describe_routes", "operations_of"]
-
 
 log = logging.getLogger("sanic_ms.http")
 
@@ -234,8 +233,8 @@ class _RouteCompiler:
     def _guarded(self, handler: Callable[..., Any], route: Route) -> Callable[..., Any]:
         """A handler that answers by itself, behind the functions that run before it."""
         operation = RouteOperation(handler, Signature(), declared_spec(route.handler))
-        injection = self._injected(operation, route).injection
-        return handler if injection is None else stand_for(injection.guard(handler), handler)
+        guard = self._injected(operation, route).injection
+        return handler if guard is None else stand_for(guard.guard(handler), handler)
 
     def _websocket(self, route: Route) -> Callable[..., Any]:
         declared = websocket_handler(route.handler)
@@ -428,6 +427,7 @@ def _read(
             is_websocket=is_websocket,
             around=around,
             scope={} if view is None else types_in(view),
+            reads_path=functools.partial(path_read_by, container, route),
         )
     except UnfilledParameter as exc:
         return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -104,6 +104,7 @@ class Signature:
         paginated: It returns ``(rows, pagination)``.
         path_names: The names of the path's parameters.
         path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
+        left_out: Names of the path that are not passed: a dependency reads them.
         warnings: What a developer should know of the handler, a line each.
         notes: The same of what is right most of the time.
         shared: Says which parameters are left to the decorators around the handler and which are
@@ -115,6 +116,7 @@ class Signature:
     paginated: bool = False
     path_names: frozenset[str] = field(default_factory=frozenset)
     path_is_encoded: bool = False
+    left_out: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shared: str = ""
@@ -129,6 +131,7 @@ def read_signature(
     is_websocket: bool = False,
     around: Callable[..., Any] | None = None,
     scope: Mapping[str, Any] | None = None,
+    reads_path: Callable[[Any], Set[str]] = lambda key: frozenset(),
 ) -> Signature:
     """Read a handler's signature.
 
@@ -147,6 +150,8 @@ def read_signature(
         around: Of a class view: what the router calls, with the decorators of the whole view.
         scope: Names that annotations may use beside those that the function sees: those of the
             class that it stands in.
+        reads_path: The names of the path that a type or `Depends` of a parameter reads: the handler
+            need not take them.
 
     Raises:
         UnfilledParameter: nothing gives a parameter, or the path has one that is not taken.
@@ -157,7 +162,7 @@ def read_signature(
     layers = peel(handler, len(leading))
     outer = () if around is None else peel(around).around
     names = frozenset(path_names)
-    reader = _SignatureReader(layers, outer, names, is_service, scope or {})
+    reader = _SignatureReader(layers, outer, names, is_service, scope or {}, reads_path)
     if not reader.is_decorated:  # else the decorator may well call it without
         check_leading(
             layers.function,
@@ -180,8 +185,10 @@ class _SignatureReader:
         path_names: frozenset[str],
         is_service: Callable[[Any], bool],
         scope: Mapping[str, Any],
+        reads_path: Callable[[Any], Set[str]],
     ) -> None:
         self._function = layers.function
+        self._reads_path = reads_path
         self._path_names = path_names
         self._is_service = is_service
         self._decorators = (*outer, *layers.around)
@@ -205,7 +212,7 @@ class _SignatureReader:
             for parameter in self._taken
             if (entry := self._read_parameter(parameter)) is not None
         ]
-        self._check_path(found)
+        left_out = self._check_path(found)
         bodies = [entry.name for entry in found if entry.source == "body"]
         if len(bodies) > 1:
             raise TypeError(
@@ -220,6 +227,7 @@ class _SignatureReader:
             returns,
             paginated,
             self._path_names,
+            left_out=left_out,
             warnings=tuple(self._warnings),
             notes=tuple(self._notes()),
             shared=self._shared(found),
@@ -312,21 +320,26 @@ class _SignatureReader:
                 f"{where(self._function)}: {text}; the data that it returns is not cut down to it"
             )
 
-    def _check_path(self, found: list[Parameter]) -> None:
-        """Each parameter of the path is passed by its name, so the handler must take it."""
+    def _check_path(self, found: list[Parameter]) -> frozenset[str]:
+        """Each parameter of the path is passed by its name, so the handler must take it, unless one
+        of its dependencies reads it: those are given back."""
         taken = self._taken
         if self.is_decorated or any(entry.kind is entry.VAR_KEYWORD for entry in taken):
-            return
+            return frozenset()
         names = {entry.name for entry in taken if entry.kind is not entry.POSITIONAL_ONLY}
         renamed = {
             entry.wire_name for entry in found if entry.name in names and entry.source == "path"
         }
-        missing = self._path_names - (names | renamed)
+        untaken = missing = self._path_names - (names | renamed)
+        for entry in found if missing else ():
+            if entry.source == "service":
+                missing = missing - self._reads_path(entry.annotation)
         if missing:
             shown = " and ".join(map(repr, sorted(missing)))
             raise UnfilledParameter(
                 f"{where(self._function)}: the path has {shown}, which the handler does not take"
             )
+        return untaken
 
     def _shared(self, found: list[Parameter]) -> str:
         filled = [entry.name for entry in found if entry.source != "path"]

@@ -43,7 +43,7 @@ class Depends:
         """
         if self.dependency is not None:
             return self
-        if not isinstance(annotation, type):
+        if not isinstance(annotation, type) or annotation is Any:
             raise TypeError(f"Depends() on {annotation!r}: name the function, Depends(function)")
         return Depends(annotation, cache=self.cache)
 
@@ -51,6 +51,8 @@ class Depends:
     def name(self) -> str:
         """The function's name, for messages."""
         call: Any = self.dependency
+        if call is None:
+            return ""
         while hasattr(call, "func"):  # of a partial
             call = call.func
         return getattr(call, "__qualname__", None) or type(call).__qualname__
