@@ -452,29 +452,6 @@ async def test_a_singleton_that_fails_to_close_is_logged_and_the_others_are_clos
     ]
 
 
-async def test_a_singleton_that_cannot_be_made_closes_what_it_has_opened() -> None:
-    """The half is not left behind, and the next one who asks tries again."""
-    log: list[str] = []
-    container = Container()
-
-    def part() -> Iterator[int]:
-        try:
-            yield 1
-        finally:
-            log.append("closed")
-
-    async def session() -> AsyncIterator[Session]:
-        with contextlib.contextmanager(part)():
-            raise OSError("no")
-        yield Session(log)
-
-    container.provide(Session, session)
-    for _ in range(2):
-        with pytest.raises(OSError, match="no"):
-            await container.resolve(Session)
-    assert log == ["closed"] * 2
-
-
 async def test_a_singleton_in_the_making_is_cancelled_by_a_close() -> None:
     """Nothing is left open that nobody closes."""
     container = Container()

@@ -363,6 +363,54 @@ async def test_a_socket_has_guards_and_closes_what_yields_at_its_end() -> None:
         assert (await client.get("/area/feed")).status == 401
 
 
+@pytest.mark.parametrize("is_asgi", [False, True])
+async def test_an_error_of_a_socket_is_thrown_in(
+    is_asgi: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sanic keeps it to itself; a transaction must not commit. What fails at the end is logged."""
+    app = make_service()
+    app.ctx.log = []
+
+    @app.websocket("/fails")
+    async def fails(request: Any, ws: Any, session: SessionOf) -> None:
+        raise ZeroDivisionError
+
+    @app.websocket("/waits")
+    async def waits(request: Any, ws: Any, session: SessionOf) -> None:
+        await ws.recv()
+        await ws.recv()
+
+    @app.websocket("/ends")
+    async def ends(request: Any, ws: Any, session: SessionOf) -> None:
+        await ws.send("end")
+
+    async def closed() -> None:
+        while not app.ctx.log[1:]:  # noqa: ASYNC110 - nothing tells when it is
+            await asyncio.sleep(0)
+
+    if is_asgi:
+        await app.asgi_client.websocket("/fails")
+        assert app.ctx.log == ["open", "rollback ZeroDivisionError"]
+        return
+    async with TestClient(app) as client:
+        async with client.websocket("/fails"):
+            await asyncio.wait_for(closed(), 5)
+        assert app.ctx.log == ["open", "rollback ZeroDivisionError"]
+        app.ctx.log.clear()
+        async with client.websocket("/waits") as ws:
+            await ws.send_str("one")
+        await asyncio.wait_for(closed(), 5)
+        assert app.ctx.log[0] == "open"
+        assert app.ctx.log[1].startswith("rollback")
+        app.ctx.log.clear()
+        async with client.websocket("/ends?fails=1") as ws:
+            assert (await ws.receive()).data == "end"
+            await ws.receive()
+    assert app.ctx.log == ["open"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert "/ends: a dependency failed at the end" in messages
+
+
 def test_guards_are_declared_before_the_routes_are_compiled() -> None:
     """Later ones would silently not run."""
     app = make_guarded()
@@ -399,7 +447,7 @@ def test_a_group_hands_its_guards_to_its_blueprints() -> None:
 
     one, two = Blueprint(next(_names), url_prefix="/1"), Blueprint(next(_names), url_prefix="/2")
     for blueprint in (one, two):
-        blueprint.add_route(index, "/")  # type: ignore[arg-type]
+        blueprint.add_route(index, "/")
     doc.depends(required_key)(Blueprint.group(Blueprint.group(one), two))
     app = make_service()
     app.blueprint([one, two])

@@ -138,11 +138,7 @@ class Container:
 
     async def _create(self, key: Any, provider: ServiceProvider) -> Any:
         scope = self.scope()
-        try:
-            value = await scope.make(provider, provider.make)
-        except BaseException as exc:
-            await scope.close(exc)
-            raise
+        value = await scope.make(provider, provider.make)
         if scope.exits is not None:
             self._made.append((name_of(key), scope))
         provider.value, provider.ready = value, True

@@ -29,7 +29,7 @@ from sanic_ms.http.request import Request
 from sanic_ms.shapes.signature import Signature
 from sanic_ms.values.depends import dependencies_of
 from sanic_ms.values.path import path_parameters
-from sanic_ms.values.route import RouteSpec, origin_of
+from sanic_ms.values.route import RouteSpec, origin_of, template_of
 
 __all__ = ["Injection", "compile_injection", "path_read_by"]
 
@@ -62,7 +62,10 @@ def compile_injection(
     needs = service_types(signature)
     if not guards and not needs:
         return None
-    return Injection(container, route, needs, list(dict.fromkeys(guards)))
+    try:
+        return Injection(container, route, needs, list(dict.fromkeys(guards)))
+    except TypeError as exc:
+        raise TypeError(f"{template_of(route)}: {exc}") from exc
 
 
 def path_read_by(container: Container, route: Route, key: Any) -> frozenset[str]:
