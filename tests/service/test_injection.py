@@ -16,6 +16,7 @@ from sanic.views import HTTPMethodView, stream
 from tests.calls import WAYS, asking, call
 
 from sanic_ms import Depends, Page, Service, current_service, doc
+from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.exception import Forbidden, LifecycleError, NotFound, Unauthorized
 from sanic_ms.http import Body, Header, Path, Query
 from sanic_ms.testing import TestClient
@@ -233,6 +234,78 @@ async def test_all_mistakes_are_told_at_once_and_nothing_is_made_after_the_first
         answer = await ask("post", "/all/7?limit=2", json={"id": 3}, headers={"x-key": "key"})
         assert answer.json["data"] == [7, "2 none", "key", 3, 2]
         assert app.ctx.log == ["open", "commit"]
+
+
+class Filter(msgspec.Struct):
+    """Its fields are parameters."""
+
+    tag: list[str] = []
+    size: int = 5
+
+
+class Paging:
+    """The parameters of its constructor are read."""
+
+    def __init__(self, number: int, request: Request) -> None:
+        self.number, self.request = number, request
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_class_reads_what_its_constructor_takes(way: str) -> None:
+    """``Depends()`` calls the annotated type, also a Struct."""
+    app = make_service()
+
+    @app.get("/")
+    async def index(
+        request: Any, filter: Annotated[Filter, Depends()], paging: Annotated[Paging, Depends]
+    ) -> Any:
+        assert paging.request is request
+        return [filter.tag, filter.size, paging.number]
+
+    async with asking(app, way) as ask:
+        assert (await ask("get", "/?tag=a&tag=b&number=2")).json["data"] == [["a", "b"], 5, 2]
+        wrong = await ask("get", "/?size=x")
+        assert [entry["field"] for entry in wrong.json["errors"]] == ["size", "number"]
+
+
+async def transaction(db: ConnectionPool) -> AsyncIterator[Connection]:
+    """As the docs write it."""
+    async with db.transaction() as cursor:
+        yield cursor
+
+
+class Notes:
+    """Made with the transaction of its request."""
+
+    def __init__(self, cursor: Annotated[Connection, Depends(transaction)]) -> None:
+        self.cursor = cursor
+
+
+async def test_a_transaction_is_the_requests(any_database_url: str) -> None:
+    """Committed before the client hears of it, and rolled back with an error."""
+    app = make_service()
+    app.configure(db_url=any_database_url)
+    app.provide(Notes, scope="request")
+
+    @app.post("/notes")
+    async def write(
+        request: Any,
+        notes: Notes,
+        cursor: Annotated[Connection, Depends(transaction)],
+        fail: bool = False,
+    ) -> None:
+        assert notes.cursor is cursor
+        await cursor.execute("INSERT INTO injected_notes VALUES (1)")
+        if fail:
+            raise NotFound
+
+    async with TestClient(app) as client:
+        await app.db.execute("DROP TABLE IF EXISTS injected_notes")
+        await app.db.execute("CREATE TABLE injected_notes(id INTEGER)")
+        for query, count in (("", 1), ("?fail=true", 1), ("", 2)):
+            await client.post(f"/notes{query}")
+            assert await app.db.fetchval("SELECT count(*) FROM injected_notes") == count
+        await app.db.execute("DROP TABLE injected_notes")
 
 
 def test_a_bound_argument_of_a_partial_is_not_the_clients() -> None:
