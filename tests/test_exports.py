@@ -19,6 +19,7 @@ PROMISED = {
             "doc",
             "Settings",
             "Component",
+            "Depends",
             "Health",
             "Page",
             "Pagination",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sanic_ms.lifecycle import Health as Health
     from sanic_ms.service import Plugin as Plugin
     from sanic_ms.service import Service as Service
+    from sanic_ms.values.depends import Depends as Depends
     from sanic_ms.values.page import Page as Page
     from sanic_ms.values.page import Pagination as Pagination
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Component",
+    "Depends",
     "Health",
     "Page",
     "Pagination",
@@ -49,6 +51,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Component": "sanic_ms.lifecycle",
+    "Depends": "sanic_ms.values.depends",
     "Health": "sanic_ms.lifecycle",
     "Page": "sanic_ms.values.page",
     "Pagination": "sanic_ms.values.page",

@@ -213,7 +213,7 @@ async def test_a_handler(app: Service) -> None:
         assert (await client.get("/cities/1?size=0")).status == 422
         for _ in range(2):
             assert (await client.get("/cities/404")).status == 404
-        assert (await app.container.get(Source)).calls == 4
+        assert (await app.resolve(Source)).calls == 4
 
 
 async def test_a_handler_that_declares_nothing_stops_the_start(app: Service) -> None:
@@ -260,7 +260,7 @@ async def test_each_test_has_an_empty_cache(app: Service, redis_url: str) -> Non
     for _ in range(2):
         calls.clear()
         async with TestClient(app):
-            assert isinstance(await app.container.get(Cache), Cache)
+            assert isinstance(await app.resolve(Cache), Cache)
             for _ in range(2):
                 assert await city(7) == City(7, "en")
             assert len(calls) == 1

@@ -64,7 +64,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from sanic_ms import Service, command, current_service
+from sanic_ms import Depends, Request, Service, Settings as ShopSettings, command
+from sanic_ms import current_service
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import NotFound
 
@@ -175,6 +176,30 @@ class Nowhere:
 
 @command
 def unprovided(value: Nowhere):
+    pass
+
+
+async def opened(app_settings: ShopSettings):
+    try:
+        yield app_settings.port
+    except BaseException as exc:
+        print("rolled back:", type(exc).__name__)
+        raise
+    print("committed")
+
+
+def of_request(request: Request, name: str) -> str:
+    return name
+
+
+@command
+async def in_scope(value: Annotated[int, Depends(opened)], code: int = 0):
+    print("runs with", value)
+    raise SystemExit(code)
+
+
+@command
+async def of_requests(value: Annotated[str, Depends(of_request)]):
     pass
 """
 
@@ -296,6 +321,10 @@ def test_wrong_words(command: Command, folder: Path, words: list[str], says: str
         (["many"], "the parameter values takes any number; write values: list[str]"),
         (["unknown"], "an annotation cannot be resolved: name 'Missing' is not defined"),
         (["unprovided"], "the parameter value is a Nowhere, which the command line cannot give"),
+        (
+            ["of-requests"],
+            "of-requests: of_request: no request is served here: the query parameter 'name'",
+        ),
         (["import-users", "x", "--limit", "1"], "the parameter db is a ConnectionPool"),
         (["--app", "server:nothing", "forever"], "server.py has no 'nothing'"),
     ],
@@ -334,6 +363,15 @@ def test_debug_shows_the_traceback(command: Command, folder: Path) -> None:
     assert done.returncode == 1
     assert 'raise ValueError("no\\nway")' in done.stderr
     assert done.stderr.splitlines()[-1].startswith("sanic-ms: fails failed: commands.py:")
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, "committed"), (7, "rolled back: SystemExit")])
+def test_a_command_has_a_scope(command: Command, folder: Path, code: int, end: str) -> None:
+    """Functions that yield are closed before the components stop; an exit with 0 is a success."""
+    done = command("do", "in-scope", "--code", str(code), PORT="8123")
+    assert done.returncode == code
+    assert done.stdout.splitlines() == ["runs with 8123", end]
+    assert done.stderr.splitlines() == ["imported", "store started", "store stopped"]
 
 
 @pytest.mark.parametrize("code", [0, 7])

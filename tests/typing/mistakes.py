@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sanic_ms import Request, Service, Settings
+from sanic_ms import Depends, Request, Service, Settings
 
 
 class ShopSettings(Settings, frozen=True, kw_only=True):
@@ -45,3 +45,14 @@ async def create(request: Request) -> User:
 
 async def call(request: Request[Service[ShopSettings]]) -> str:
     return await create(request)  # type: ignore[return-value]
+
+
+async def resolve(app: Service) -> None:
+    name: str = await app.resolve(User)  # type: ignore[arg-type]
+    await app.resolve("User")  # type: ignore[arg-type]
+    await app.resolve(Depends(create))  # type: ignore[arg-type]
+    async with app.scope() as scope:
+        name = await scope.resolve(User)  # type: ignore[arg-type]
+    Depends(create(name))  # type: ignore[arg-type]
+    app.provide(User, scope="session")  # type: ignore[arg-type]
+    app.depends(3)  # type: ignore[arg-type]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_type
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, assert_type
 
 import msgspec
 from sanic import Blueprint
 from sanic.response import HTTPResponse, text
 
-from sanic_ms import Page, Pagination, Request, Service, Settings, doc
+from sanic_ms import Depends, Page, Pagination, Request, Service, Settings, doc
 from sanic_ms.client import Client
 from sanic_ms.config import load_settings
-from sanic_ms.db import ConnectionPool
+from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.exception import NotFound
 
 
@@ -193,3 +194,51 @@ async def on_complete(**context: Any) -> None: ...
 @plain.websocket("/feed")
 async def feed(request: Request, socket: Any) -> None:
     await socket.send("hello")
+
+
+# --- dependencies --------------------------------------------------------------------------------
+
+
+async def transaction(db: ConnectionPool) -> AsyncIterator[Connection]:
+    async with db.transaction() as cursor:
+        yield cursor
+
+
+def require_login(request: Request) -> None: ...
+
+
+def current_user(request: Request, limit: int = 10) -> User:
+    return User(id=limit, name="ann")
+
+
+guarded = Service("guarded", dependencies=[require_login, Depends(current_user)])
+guarded.depends(require_login)
+area = doc.depends(require_login)(Blueprint("area"))
+assert_type(area, Blueprint)
+
+
+@guarded.get("/me")
+@doc.depends(require_login, Depends(current_user))
+async def read_me(
+    request: Request,
+    user: Annotated[User, Depends(current_user, cache=False)],
+    cursor: Annotated[Connection, Depends(transaction)],
+    filter: Annotated[NewUser, Depends()],
+) -> User:
+    assert_type(user, User)
+    assert_type(cursor, Connection)
+    return user
+
+
+async def resolve(app: Service, request: Request, cursor: Connection) -> None:
+    assert_type(await app.resolve(UserRepository), UserRepository)
+    async with app.scope() as scope:
+        assert_type(await scope.resolve(UserRepository), UserRepository)
+        assert_type(await scope.resolve(Depends(transaction)), Any)
+    async with app.scope(request) as scope:
+        pass
+    with app.override(current_user, User(id=1, name="x")):
+        assert_type(
+            await read_me(request, User(id=1, name="x"), cursor, NewUser("x")),
+            User,
+        )

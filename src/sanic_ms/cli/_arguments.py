@@ -23,6 +23,8 @@ import typer
 from typer.models import ParameterInfo
 
 from sanic_ms.cli._errors import CommandError
+from sanic_ms.shapes.markers import split_marker
+from sanic_ms.values.depends import Depends
 
 if TYPE_CHECKING:
     from sanic_ms.commands import Command
@@ -79,7 +81,10 @@ def parameters_of(command: Command, service: Service) -> CommandParameters:
             raise CommandError(f"{place} takes any number; write {name}: list[str]")
         if name not in hints:
             raise CommandError(f"{place} has no annotation (write {name}: str)")
-        if hints[name] in service.container or not _is_option(hints[name]):
+        annotation, marker = split_marker(hints[name])
+        if isinstance(marker, Depends):
+            needs[name] = marker.of(annotation)
+        elif hints[name] in service.container or not _is_option(hints[name]):
             needs[name] = hints[name]
         else:
             options.append(_option(parameter, hints[name], texts.get(name)))

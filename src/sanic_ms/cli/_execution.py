@@ -25,6 +25,7 @@ from sanic_ms.exception import SanicMSError
 
 if TYPE_CHECKING:
     from sanic_ms.commands import Command
+    from sanic_ms.container import ServiceScope
     from sanic_ms.service import Service
 
 __all__ = ["CommandExecution"]
@@ -103,6 +104,11 @@ class CommandExecution:
                     "the command line cannot give and the service does not provide "
                     f"(app.provide({shown}, …))"
                 )
+        needed = [kind for kind in self._parameters.needs.values() if not self._is_service(kind)]
+        try:
+            service.container.check(needed, has_request=False)
+        except TypeError as exc:
+            raise CommandError(f"the command {self._command.name}: {exc}") from exc
 
     def _is_service(self, kind: Any) -> bool:
         from sanic import Sanic
@@ -141,9 +147,8 @@ class CommandExecution:
         """Call the function, and give the exit code that it asks for."""
         with contextlib.redirect_stdout(self._stdout):
             try:
-                result = self._called(await self._injected())
-                if inspect.isawaitable(result):
-                    await result
+                async with self._service.container.scope() as scope:
+                    return await self._run(await self._injected(scope))
             except _Interrupted:
                 raise asyncio.CancelledError from None
             except SystemExit as exc:
@@ -155,9 +160,22 @@ class CommandExecution:
             finally:
                 with contextlib.suppress(OSError, ValueError):
                     self._stdout.flush()
+
+    async def _run(self, values: Mapping[str, Any]) -> int:
+        """Run the function. An exit with 0 is a success: what yields is closed without an error."""
+        try:
+            result = self._called(values)
+            if inspect.isawaitable(result):
+                await result
+        except SystemExit as exc:
+            if exc.code:
+                raise
+        except typer.Exit as exc:
+            if exc.exit_code:
+                raise
         return 0
 
-    async def _injected(self) -> dict[str, Any]:
+    async def _injected(self, scope: ServiceScope) -> dict[str, Any]:
         """The values of all parameters."""
         services = {
             name: self._service
@@ -165,7 +183,7 @@ class CommandExecution:
             if self._is_service(kind)
         }
         rest = {name: kind for name, kind in self._parameters.needs.items() if name not in services}
-        return {**self._values, **services, **await self._service.container.fill(rest)}
+        return {**self._values, **services, **await scope.fill(rest)}
 
     def _called(self, values: Mapping[str, Any]) -> Any:
         """What the function gives. A sync one runs here, and a signal interrupts it."""

@@ -19,6 +19,7 @@ from sanic_ms.doc.decorators import (
     summary,
     tag,
 )
+from sanic_ms.doc.depends import depends
 from sanic_ms.doc.fields import (
     Boolean,
     Date,
@@ -46,6 +47,7 @@ __all__ = [
     "Tuple",
     "consumes",
     "deadline",
+    "depends",
     "deprecated",
     "description",
     "exclude",

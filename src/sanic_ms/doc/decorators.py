@@ -26,6 +26,7 @@ __all__ = [
     "response",
     "security",
     "shielded",
+    "spec_for",
     "summary",
     "tag",
 ]
@@ -96,7 +97,7 @@ def consumes(
         raise TypeError(f"doc.consumes: {exc}") from None
 
     def decorate(handler: Handler) -> Handler:
-        spec = _spec_of(handler, "consumes")
+        spec = spec_for(handler, "consumes")
         if location == "body":
             _set(handler, spec, "body", shape)
             spec.content_type = content_type or "application/json"
@@ -136,7 +137,7 @@ def produces(
         raise TypeError(f"doc.produces(status={status}): an error is declared with doc.response")
 
     def decorate(handler: Handler) -> Handler:
-        spec = _spec_of(handler, "produces")
+        spec = spec_for(handler, "produces")
         if spec.produces is not None and spec.produces_status != status:
             raise TypeError(
                 f"{_name(handler)}: doc.produces says {spec.produces_status} and {status}: declare "
@@ -169,7 +170,7 @@ def response(status: int, shape: Any = None, description: str = "") -> Callable[
     _status("doc.response", status)
 
     def decorate(handler: Handler) -> Handler:
-        _answer(handler, _spec_of(handler, "response"), status, ResponseSpec(shape, description))
+        _answer(handler, spec_for(handler, "response"), status, ResponseSpec(shape, description))
         return handler
 
     return decorate
@@ -195,7 +196,7 @@ def raises(*errors: type[HTTPError]) -> Callable[[Handler], Handler]:
         _require_error(error)
 
     def decorate(handler: Handler) -> Handler:
-        spec = _spec_of(handler, "raises")
+        spec = spec_for(handler, "raises")
         # Decorators run from the bottom up, and are read from the top down.
         spec.raises = list(dict.fromkeys([*errors, *spec.raises]))
         return handler
@@ -210,7 +211,7 @@ def tag(*names: str) -> Callable[[Handler], Handler]:
     texts = [_text("tag", name) for name in names]
 
     def decorate(handler: Handler) -> Handler:
-        spec = _spec_of(handler, "tag")
+        spec = spec_for(handler, "tag")
         # Decorators run from the bottom up, and are read from the top down.
         spec.tags = list(dict.fromkeys([*texts, *spec.tags]))
         return handler
@@ -224,7 +225,7 @@ def deprecated(flag: bool = True) -> Callable[[Handler], Handler]:
         raise TypeError("write @doc.deprecated() with brackets")
 
     def decorate(handler: Handler) -> Handler:
-        _spec_of(handler, "deprecated").deprecated = flag
+        spec_for(handler, "deprecated").deprecated = flag
         return handler
 
     return decorate
@@ -250,7 +251,7 @@ def security(*requirements: str | Mapping[str, Sequence[str]]) -> Callable[[Hand
             )
 
     def decorate(handler: Handler) -> Handler:
-        spec = _spec_of(handler, "security")
+        spec = spec_for(handler, "security")
         spec.security = [*alternatives, *(spec.security or ())]
         return handler
 
@@ -298,7 +299,7 @@ def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
         raise TypeError("write @doc.exclude() with brackets")
 
     def decorate(handler: Handler) -> Handler:
-        _spec_of(handler, "exclude").hidden = flag
+        spec_for(handler, "exclude").hidden = flag
         return handler
 
     return decorate
@@ -307,7 +308,16 @@ def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
 # --- what they have in common ---------------------------------------------------------------------
 
 
-def _spec_of(handler: Callable[..., Any], name: str) -> RouteSpec:
+def spec_for(handler: Callable[..., Any], name: str) -> RouteSpec:
+    """The declarations of a handler, to be added to.
+
+    Args:
+        handler: The handler.
+        name: The decorator's, for messages.
+
+    Raises:
+        TypeError: it is no handler, or declarations cannot be kept on it.
+    """
     if inspect.isclass(handler):
         raise TypeError(f"@doc.{name} on the class {handler.__name__}: decorate its methods")
     if isinstance(handler, staticmethod | classmethod):
@@ -329,7 +339,7 @@ def _name(handler: Callable[..., Any]) -> str:
 
 def _once(attribute: str, value: Any) -> Callable[[Handler], Handler]:
     def decorate(handler: Handler) -> Handler:
-        _set(handler, _spec_of(handler, attribute), attribute, value)
+        _set(handler, spec_for(handler, attribute), attribute, value)
         return handler
 
     return decorate

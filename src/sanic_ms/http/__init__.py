@@ -7,9 +7,11 @@ from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_polic
 from sanic_ms.http.request import Request
 from sanic_ms.http.translation import ErrorText
 from sanic_ms.shapes.signature import Body, Header, Path, Query
+from sanic_ms.values.depends import Depends
 
 __all__ = [
     "Body",
+    "Depends",
     "Envelope",
     "ErrorText",
     "Header",

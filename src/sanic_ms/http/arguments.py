@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sanic_ms.exception import FieldError, ValidationError
 from sanic_ms.http.body import compile_body
+from sanic_ms.http.cast_values import comes_cast
 from sanic_ms.http.parameters import Reader, compile_parameter
 from sanic_ms.http.request import Request
-from sanic_ms.shapes.signature import Signature
+from sanic_ms.shapes.signature import Parameter, Signature
+from sanic_ms.values.path import PathParameter
 
-__all__ = ["ArgumentReader", "DeclaredParts", "compile_arguments", "explained", "service_types"]
+__all__ = [
+    "ArgumentReader",
+    "DeclaredParts",
+    "compile_arguments",
+    "explained",
+    "place_in_path",
+    "service_types",
+]
 
 ArgumentReader = Callable[[Request, dict[str, Any]], dict[str, Any]]
 """Takes the request and the values of the path; gives the arguments of the handler."""
@@ -31,21 +41,22 @@ def compile_arguments(
     The function raises a `ValidationError` with everything that is wrong.
     """
     arguments = _readers(signature)
-    if not items and not arguments:
-        return None
     # A path parameter under another name is passed under that one alone.
     renamed = frozenset(
         entry.wire_name for entry in signature.parameters if entry.source == "path"
     ) - {entry.name for entry in signature.parameters}
+    left_out = renamed | signature.left_out
+    if not items and not arguments and not left_out:
+        return None
 
     def read_all(request: Request, path: dict[str, Any]) -> dict[str, Any]:
         errors: list[FieldError] = []
         for key, read in items:
             request[key] = read(request, path, errors)
-        if arguments:
+        if arguments or left_out:
             given = {key: read(request, path, errors) for key, read in arguments}
-            if renamed:
-                path = {key: value for key, value in path.items() if key not in renamed}
+            if left_out:
+                path = {key: value for key, value in path.items() if key not in left_out}
             path = {**path, **given}
         if errors:
             raise ValidationError(errors)
@@ -84,10 +95,30 @@ class DeclaredParts:
 
 
 def service_types(signature: Signature) -> dict[str, Any]:
-    """The parameters that the container gives, and their types."""
+    """The parameters that the container gives, and their types or `Depends`."""
     return {
         entry.name: entry.annotation for entry in signature.parameters if entry.source == "service"
     }
+
+
+def place_in_path(
+    parameters: Iterable[Parameter], path: Mapping[str, PathParameter], is_encoded: bool
+) -> tuple[Parameter, ...]:
+    """Parameters with what is known of their place in a route's path.
+
+    Args:
+        parameters: The parameters; those of other parts of the request stay as they are.
+        path: The parameters of the path, by name.
+        is_encoded: Whether they come percent-encoded.
+    """
+
+    def placed(entry: Parameter) -> Parameter:
+        gives = path[entry.wire_name].gives
+        # What has another name in the path is passed under that of the handler.
+        is_cast = entry.name == entry.wire_name and comes_cast(entry.annotation, gives)
+        return replace(entry, is_encoded=is_encoded, is_cast=is_cast, gives=gives)
+
+    return tuple(placed(entry) if entry.source == "path" else entry for entry in parameters)
 
 
 def explained(call: Callable[..., Any], text: str) -> Callable[..., Any]:

@@ -9,14 +9,12 @@ from decimal import Decimal
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union
-from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
 from sanic import Request
 
 from sanic_ms.exception import FieldError
-from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes import dec_hook, describe
 
 __all__ = ["comes_cast", "decoded", "pass_cast", "written"]
@@ -27,19 +25,6 @@ _Reader = Callable[[Request, Mapping[str, Any], list[FieldError]], Any]
 _WRITTEN = (str, int, float, Decimal, UUID, date, time)
 _LIMITED = (float, Decimal)  # NaN and infinity are none that a handler asks for
 _CHECKED = (list, tuple, set, frozenset)  # by what is in them, where the annotation says that
-
-
-def decoded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler of a route that wants the text in its path decoded (``unquote=True``)."""
-
-    def decoded(request: Request, **path: Any) -> Any:
-        for name, value in path.items():
-            if isinstance(value, str):
-                path[name] = unquote(value)
-        request._match_info = path.copy()
-        return handler(request, **path)
-
-    return stand_for(decoded, handler)
 
 
 def comes_cast(annotation: Any, gives: type | None) -> bool:

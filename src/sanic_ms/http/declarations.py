@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sanic_ms.shapes.annotations import where
 from sanic_ms.shapes.wrappers import objects_of
+from sanic_ms.values.depends import dependencies_of
 from sanic_ms.values.route import RouteSpec, spec_of
 
 __all__ = ["declared_spec", "is_sanic_handler", "sanic_handler", "unseen_declarations"]
@@ -71,16 +72,20 @@ def declared_spec(
         around: Of a class view: what the router calls.
         method: Of HTTP.
     """
-    specs = _specs(handler)
+    own = specs = _specs(handler)
     if around is not None:
-        specs += [
+        specs = own + [
             spec if method in _WITH_BODY else _without_body(spec)
             for spec in _specs(around)
-            if not any(spec is own for own in specs)
+            if not any(spec is other for other in own)
         ]
-    if not specs:
-        return RouteSpec()
-    return functools.reduce(_merged, specs)
+    view = getattr(around or handler, "view_class", None)
+    depends = [*(() if view is None else dependencies_of(view))]
+    # What stands around a whole class view runs before what stands on its method.
+    for spec in (*specs[len(own) :], *own):
+        depends += spec.depends
+    merged = functools.reduce(_merged, specs) if specs else RouteSpec()
+    return merged if merged.depends == depends else replace(merged, depends=depends)
 
 
 def _specs(handler: Callable[..., Any]) -> list[RouteSpec]:

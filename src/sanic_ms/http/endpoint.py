@@ -16,11 +16,11 @@ import msgspec
 from sanic import HTTPResponse
 from sanic.response import BaseHTTPResponse, ResponseStream
 
-from sanic_ms.container import Container
 from sanic_ms.exception import ServerError
-from sanic_ms.http.arguments import DeclaredParts, compile_arguments, service_types
+from sanic_ms.http.arguments import compile_arguments
 from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope, around_data
+from sanic_ms.http.injection import Injection
 from sanic_ms.http.parameters import Reader, compile_object
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
@@ -50,8 +50,8 @@ def compile_endpoint(
     spec: RouteSpec,
     *,
     envelope: Envelope,
-    container: Container,
     checks: RouteChecks,
+    injection: Injection | None = None,
 ) -> Endpoint:
     """The endpoint of one handler.
 
@@ -60,8 +60,8 @@ def compile_endpoint(
         signature: What the handler takes; see `read_signature`.
         spec: What the handler declares.
         envelope: The form of its answers.
-        container: Where services come from.
         checks: What is done about an answer that lacks a field of its shape.
+        injection: Its dependencies; None: it has none.
 
     Raises:
         TypeError: a declared shape is none, or a parameter's type cannot be read from text.
@@ -87,30 +87,14 @@ def compile_endpoint(
         answer = _compiled.make_answer(answer, unfit, project, ENCODER.encode, *around)
     items = _compile_items(spec, path_is_encoded=signature.path_is_encoded)
     read_all = compile_arguments(signature, items)
-    services = service_types(signature)
-    declared = frozenset(key for key, _ in items)
     is_async = inspect.iscoroutinefunction(call)
-
-    async def inject(request: Request, path: dict[str, Any]) -> dict[str, Any]:
-        """The services, and then the parameters: a caller who is not let in by a service is told
-        nothing of what is wrong with the rest."""
-        if read_all is None:
-            return {**path, **await container.fill(services, request)}
-        if not declared:
-            given = await container.fill(services, request)
-            return {**read_all(request, path), **given}
-        parts = DeclaredParts(request, path, read_all)
-        request.declared = declared, parts
-        try:
-            given = await container.fill(services, request)
-        finally:
-            del request.declared  # nobody else asks for what is not read yet
-        return {**parts.read(), **given}
+    if injection is not None:
+        declared = frozenset(key for key, _ in items)
+        serve = injection.bind(call, read_all, answer, declared)
+        return _injected_endpoint(serve, status, content_type)
 
     async def work(request: Request, path: dict[str, Any]) -> Any:
-        if services:
-            path = await inject(request, path)
-        elif read_all is not None:
+        if read_all is not None:
             path = read_all(request, path)
         value = call(request, **path)
         return await value if is_async or inspect.isawaitable(value) else value
@@ -134,12 +118,26 @@ def compile_endpoint(
         return endpoint_response(made, status, content_type) if type(made) is bytes else made
 
     without_task: Callable[..., Any] | None = None
-    if not services and not needs_task(call):
+    if not needs_task(call):
         without_task = at_once
         if _compiled is not None:
             without_task = _compiled.make_at_once(call, is_async, read_all, answer_later, answer)
-    waiting = begin if is_async and not services else work  # one coroutine less where it can be
+    waiting = begin if is_async else work  # one coroutine less where it can be
     direct = Direct(endpoint, waiting, answer, without_task, status, content_type)
+    setattr(endpoint, DIRECT, direct)
+    return endpoint
+
+
+def _injected_endpoint(
+    serve: Callable[..., Awaitable[Any]], status: int, content_type: str | None
+) -> Endpoint:
+    """The endpoint of a handler with dependencies; they are still there while it answers."""
+
+    async def endpoint(request: Request, **path: Any) -> Any:
+        made = await serve(request, path)
+        return endpoint_response(made, status, content_type) if type(made) is bytes else made
+
+    direct = Direct(endpoint, serve, lambda request, made: made, None, status, content_type)
     setattr(endpoint, DIRECT, direct)
     return endpoint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -15,9 +15,8 @@ from sanic import Sanic
 from sanic.router import Router
 from sanic_routing.route import Route
 
-from sanic_ms.container import Container
-from sanic_ms.http.arguments import explained
-from sanic_ms.http.cast_values import comes_cast, decoded
+from sanic_ms.container import Container, Depends
+from sanic_ms.http.arguments import explained, place_in_path
 from sanic_ms.http.contradictions import check_body, check_decorators, check_produces
 from sanic_ms.http.deadlines import route_deadlines, with_deadline
 from sanic_ms.http.declarations import (
@@ -27,6 +26,7 @@ from sanic_ms.http.declarations import (
 )
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
+from sanic_ms.http.injection import Injection, compile_injection, path_read_by
 from sanic_ms.http.path_spelling import check_path
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
@@ -34,7 +34,7 @@ from sanic_ms.http.shielding import shield
 from sanic_ms.http.static import compile_static
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
-from sanic_ms.http.wrapping import stand_for
+from sanic_ms.http.wrapping import decode_path, stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
@@ -60,7 +60,6 @@ from sanic_ms.values.route import (
 
 __all__ = ["RouteOperation", "compile_routes", "describe_routes", "operations_of"]
 
-
 log = logging.getLogger("sanic_ms.http")
 
 
@@ -73,12 +72,14 @@ class RouteOperation:
         signature: What it takes and gives.
         spec: What its decorators declare.
         problem: Why it cannot be called on this route; empty where it can.
+        injection: Its dependencies; None where it has none.
     """
 
     handler: Callable[..., Any]
     signature: Signature
     spec: RouteSpec
     problem: str = ""
+    injection: Injection | None = None
 
 
 def compile_routes(
@@ -88,6 +89,7 @@ def compile_routes(
     container: Container,
     checks: ResponseChecks | None = None,
     deadline: float | None = None,
+    dependencies: Sequence[Depends] = (),
 ) -> None:
     """Compile the handler of each route to an endpoint, which the router then gives in its place.
     Doing it again changes nothing.
@@ -108,7 +110,9 @@ def compile_routes(
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace, or what it cannot have.
     """
-    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks(), deadline)
+    compiler = _RouteCompiler(
+        envelope, container, checks or ResponseChecks(), dependencies, deadline
+    )
     routes = [route for route in app.router.routes if compiled_route(route) is None]
     for route in routes:
         share = getattr(route.ctx, "trace_sample", None)
@@ -142,6 +146,7 @@ class _RouteCompiler:
         envelope: The form of answers.
         container: Where services come from.
         checks: What is done about answers that are not as declared.
+        dependencies: Functions that run before all handlers of the application.
         deadline: That of routes which declare none.
     """
 
@@ -150,8 +155,10 @@ class _RouteCompiler:
         envelope: Envelope,
         container: Container,
         checks: ResponseChecks,
+        dependencies: Sequence[Depends],
         deadline: float | None,
     ) -> None:
+        self._dependencies = dependencies
         self._envelope = envelope
         self._container = container
         self._checks = checks
@@ -195,68 +202,98 @@ class _RouteCompiler:
         handler = route.handler
         view = getattr(handler, "view_class", None)
         if view is None:
-            operation = _read(handler, route, self._container)
+            operation = self._injected(_read(handler, route, self._container), route)
             return dict.fromkeys(sorted(route.methods), operation)
         operations = {}
         for method in sorted(route.methods):
             declared = view_method(view, method)
             if declared is not None:
-                operations[method] = _read(
+                operation = _read(
                     declared.function,
                     route,
                     self._container,
                     is_method=declared.takes_self,
                     method=method,
                 )
+                operations[method] = self._injected(operation, route)
         return operations
+
+    def _injected(self, operation: RouteOperation, route: Route) -> RouteOperation:
+        """An operation with its dependencies."""
+        injection = compile_injection(
+            self._container, route, operation.signature, operation.spec, self._dependencies
+        )
+        return replace(operation, injection=injection)
 
     def _compile(self, route: Route, operations: dict[str, RouteOperation]) -> CompiledRoute:
         handler = route.handler
         endpoint: Callable[..., Any] = handler
         if _is_ours(route):
             checks = self._checks.route(template_of(route))
-            endpoint = self._endpoint(handler, operations, checks)
+            endpoint = self._endpoint(route, operations, checks)
         elif hasattr(handler, "is_websocket"):
-            endpoint = _compile_websocket(route, self._container)
-        elif getattr(route.extra, "static", False):
-            endpoint = compile_static(handler)
+            endpoint = self._websocket(route)
+        else:
+            if getattr(route.extra, "static", False):
+                endpoint = compile_static(handler)
+            endpoint = self._guarded(endpoint, route)
         around = getattr(route.extra, "around", None)
         if around is not None:
             endpoint = around(endpoint)
         if route.unquote or getattr(route.extra, "unquotes", False):
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
-            endpoint = decoded(endpoint)
+            endpoint = decode_path(endpoint)
         specs = {method: operation.spec for method, operation in operations.items()}
         deadlines = route_deadlines(route, specs, self._deadline)
         return CompiledRoute(handler, endpoint, operations, self.compile_again, deadlines)
 
+    def _guarded(self, handler: Callable[..., Any], route: Route) -> Callable[..., Any]:
+        """A handler that answers by itself, behind the functions that run before it."""
+        operation = RouteOperation(handler, Signature(), declared_spec(route.handler))
+        guard = self._injected(operation, route).injection
+        return handler if guard is None else stand_for(guard.guard(handler), handler)
+
+    def _websocket(self, route: Route) -> Callable[..., Any]:
+        declared = websocket_handler(route.handler)
+        if declared is None:  # it was not registered by Sanic
+            return self._guarded(route.handler, route)
+        operation = _read(declared, route, self._container, is_websocket=True)
+        if operation.problem:
+            raise UnfilledParameter(operation.problem)
+        for line in operation.signature.warnings:
+            log.warning("%s", line)
+        injection = self._injected(operation, route).injection
+        return compile_websocket(route.handler, operation.signature, injection)
+
     def _endpoint(
         self,
-        handler: Callable[..., Any],
+        route: Route,
         operations: dict[str, RouteOperation],
         checks: RouteChecks,
     ) -> Endpoint:
+        handler = route.handler
         if hasattr(handler, "view_class"):
-            endpoint = self._view_endpoint(handler, operations, checks)
+            endpoint = self._view_endpoint(route, operations, checks)
         else:
             endpoint = self._compile_one(handler, next(iter(operations.values())), checks)
         return stand_for(endpoint, handler)
 
     def _view_endpoint(
         self,
-        view: Callable[..., Any],
+        route: Route,
         operations: dict[str, RouteOperation],
         checks: RouteChecks,
     ) -> Endpoint:
         """A class view has a handler for each method; the view makes the instance and calls it."""
+        view = route.handler
         endpoints = {
             method: self._compile_one(view, operation, checks)
             for method, operation in operations.items()
         }
         # A view may answer further methods in ways of its own.
         undeclared = RouteOperation(view, Signature(), declared_spec(view))
-        other = self._compile_one(view, undeclared, checks)
+        other = self._compile_one(view, self._injected(undeclared, route), checks)
 
         async def endpoint(request: Request, **path: Any) -> Any:
             return await endpoints.get(request.method, other)(request, **path)
@@ -275,8 +312,8 @@ class _RouteCompiler:
                 signature,
                 operation.spec,
                 envelope=self._envelope,
-                container=self._container,
                 checks=checks,
+                injection=operation.injection,
             )
         except TypeError as exc:
             raise TypeError(
@@ -411,38 +448,17 @@ def _read(
             is_websocket=is_websocket,
             around=around,
             scope={} if view is None else types_in(view),
+            reads_path=functools.partial(path_read_by, container, route),
         )
     except UnfilledParameter as exc:
         return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))
     check_decorators(declared, signature, spec)
     # What the whole of a class view declares is a default, and no contradiction.
     check_produces(declared, signature, declared_spec(declared))
-    is_encoded = not route.unquote  # else `decoded` has done it
-    parameters = tuple(
-        _placed(entry, is_encoded, path[entry.wire_name].gives) if entry.source == "path" else entry
-        for entry in signature.parameters
-    )
+    is_encoded = not route.unquote  # else `decode_path` has done it
+    parameters = place_in_path(signature.parameters, path, is_encoded)
     signature = replace(signature, parameters=parameters, path_is_encoded=is_encoded)
     return RouteOperation(declared, signature, spec)
-
-
-def _placed(entry: Parameter, is_encoded: bool, gives: type | None) -> Parameter:
-    # What has another name in the path is passed under that of the handler.
-    is_cast = entry.name == entry.wire_name and comes_cast(entry.annotation, gives)
-    return replace(entry, is_encoded=is_encoded, is_cast=is_cast, gives=gives)
-
-
-def _compile_websocket(route: Route, container: Container) -> Callable[..., Any]:
-    handler = route.handler
-    declared = websocket_handler(handler)
-    if declared is None:  # it was not registered by Sanic
-        return handler
-    operation = _read(declared, route, container, is_websocket=True)
-    if operation.problem:
-        raise UnfilledParameter(operation.problem)
-    for line in operation.signature.warnings:
-        log.warning("%s", line)
-    return compile_websocket(handler, operation.signature, container)
 
 
 def _describe(
@@ -460,6 +476,12 @@ def _describe(
             by_source["query"].update(_page_parameters())
         elif entry.source != "service":
             by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
+    for entry in () if operation.injection is None else operation.injection.parameters:
+        if entry.source == "page":
+            by_source["query"].update(_page_parameters())
+        else:  # what the handler says of the same one counts
+            shape = (entry.annotation, _default(entry))
+            by_source[entry.source].setdefault(entry.wire_name, shape)
     path = path_parameters(route)
     declared = {name: type_ for name, (type_, _) in by_source["path"].items()}
     shapes = {name: _path_shape(entry, declared.get(name, Any)) for name, entry in path.items()}

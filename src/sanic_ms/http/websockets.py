@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sanic_ms.container import Container
-from sanic_ms.http.arguments import compile_arguments, service_types
+from sanic_ms.http.arguments import ArgumentReader, compile_arguments
+from sanic_ms.http.injection import Injection
 from sanic_ms.http.request import Request
 from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes.signature import Signature, where
@@ -16,6 +17,8 @@ from sanic_ms.shapes.wrappers import objects_of
 from sanic_ms.values.handlers import guard_websocket
 
 __all__ = ["compile_websocket", "websocket_handler"]
+
+log = logging.getLogger("sanic_ms.http")
 
 
 def websocket_handler(handler: Callable[..., Any]) -> Callable[..., Any] | None:
@@ -29,17 +32,18 @@ def websocket_handler(handler: Callable[..., Any]) -> Callable[..., Any] | None:
 
 
 def compile_websocket(
-    handler: Callable[..., Any], signature: Signature, container: Container
+    handler: Callable[..., Any], signature: Signature, injection: Injection | None
 ) -> Callable[..., Any]:
     """The handler of a web socket's route.
 
     Everything is there before the handshake: a request that lacks something, or a service that
-    cannot be made, is answered as HTTP, and not with an open web socket.
+    cannot be made, is answered as HTTP, and not with an open web socket. What yields is closed when
+    the socket has ended.
 
     Args:
         handler: As Sanic has registered it.
         signature: What the application's handler takes after the request and the web socket.
-        container: Where services come from.
+        injection: Its dependencies; None: it has none.
 
     Raises:
         TypeError: the handler wants a body, which a handshake does not have.
@@ -54,15 +58,73 @@ def compile_websocket(
         )
     rest = tuple(entry for entry in signature.parameters if entry not in bodies)
     read_all = compile_arguments(replace(signature, parameters=rest))
-    services = service_types(signature)
     guarded = guard_websocket(handler)
 
     async def endpoint(request: Request, **path: Any) -> Any:
-        given = await container.fill(services, request) if services else {}
+        if injection is not None:
+            return await _serve(guarded, request, path, injection, read_all)
         if read_all is not None:
             path = read_all(request, path)
-        if given:
-            path = {**path, **given}
         return await guarded(request, **path)
 
     return stand_for(endpoint, handler, websocket_handler(handler))
+
+
+class _SocketEnd:
+    """What has become of the handler of one web socket.
+
+    Attributes:
+        begun: Whether it was called, which is after the handshake.
+        failure: What it has raised. Sanic keeps that to itself.
+    """
+
+    __slots__ = ("begun", "failure")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.failure: BaseException | None = None
+
+
+async def _serve(
+    guarded: Callable[..., Any],
+    request: Request,
+    path: dict[str, Any],
+    injection: Injection,
+    read_all: ArgumentReader | None,
+) -> Any:
+    """Serve a web socket with dependencies, which are closed with what its handler has raised."""
+    end = _SocketEnd()
+    handler = _recorded(guarded, end)
+
+    async def call(request: Request, **arguments: Any) -> Any:
+        result = await handler(request, **arguments)
+        if end.failure is not None:
+            raise end.failure
+        return result
+
+    try:
+        return await injection.bind(call, read_all, lambda _, value: value)(request, path)
+    except BaseException as exc:
+        # There is no response any more that could say so.
+        if not end.begun or not (exc is end.failure or isinstance(exc, Exception)):
+            raise
+        if exc is not end.failure:
+            log.error("%s: a dependency failed at the end", request.path, exc_info=exc)
+        return None
+
+
+def _recorded(guarded: Callable[..., Any], end: _SocketEnd) -> Callable[..., Any]:
+    if not isinstance(guarded, functools.partial):
+        return guarded
+    inner, *rest = guarded.args
+
+    @functools.wraps(inner)
+    async def recorded(*args: Any, **keywords: Any) -> Any:
+        end.begun = True
+        try:
+            return await inner(*args, **keywords)
+        except BaseException as exc:
+            end.failure = exc
+            raise
+
+    return functools.partial(guarded.func, recorded, *rest, **guarded.keywords)

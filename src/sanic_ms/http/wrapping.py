@@ -7,8 +7,9 @@ import inspect
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
-__all__ = ["stand_for"]
+__all__ = ["decode_path", "stand_for"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +31,19 @@ def stand_for(
         # Names in annotations are looked up in the module of a function, and there is none to find.
         endpoint.__annotations__ = _hints_of(function)
     return endpoint
+
+
+def decode_path(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler of a route that wants the text in its path decoded (``unquote=True``)."""
+
+    def decoded(request: Any, **path: Any) -> Any:
+        for name, value in path.items():
+            if isinstance(value, str):
+                path[name] = unquote(value)
+        request._match_info = path.copy()
+        return handler(request, **path)
+
+    return stand_for(decoded, handler)
 
 
 def _function_of(handler: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 import logging
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic
 
 from sanic import Request as SanicRequest
 from sanic.handlers import ErrorHandler
@@ -19,7 +19,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from sanic_ms.commands import CommandSet
 from sanic_ms.config import Loaded, Settings
 from sanic_ms.config.own_settings import check_settings_class
-from sanic_ms.container import Container, Scope
+from sanic_ms.container import Container, Depends
 from sanic_ms.context import RequestContext, service_context
 from sanic_ms.exception import ConfigError, LifecycleError
 from sanic_ms.http.cors import clear_preflights, mount_preflights
@@ -43,6 +43,7 @@ from sanic_ms.service.document import ServiceDocument
 from sanic_ms.service.extending import PluggableSanic
 from sanic_ms.service.extensions import ExtendableSanic, Extensions
 from sanic_ms.service.inclusion import Inclusion
+from sanic_ms.service.injecting import InjectingSanic
 from sanic_ms.service.launch import Launch
 from sanic_ms.service.logs import ServiceLogs
 from sanic_ms.service.metrics import ServiceMetrics
@@ -64,11 +65,11 @@ __all__ = ["Service"]
 
 log = logging.getLogger("sanic_ms.service")
 
-T = TypeVar("T")
 SettingsT_co = DefaultTypeVar("SettingsT_co", bound=Settings, default=Settings, covariant=True)
 
 
 class Service(
+    InjectingSanic,
     PluggableSanic,
     StoringSanic,
     TypedSanic,
@@ -91,6 +92,7 @@ class Service(
         security_schemes: What `doc.security` may name, as OpenAPI writes it: ``{"key": {"type":
             "apiKey", "in": "header", "name": "X-Key"}}``. ``bearer`` and ``basic`` are known.
         security: What routes ask for that say nothing themselves: ``[{"key": []}]``.
+        dependencies: Functions that run before every handler; see `depends`.
         keywords: Sanic's own arguments.
     """
 
@@ -107,6 +109,7 @@ class Service(
         servers: Sequence[str | Mapping[str, Any]] = (),
         security_schemes: Mapping[str, Mapping[str, Any]] | None = None,
         security: Sequence[Mapping[str, Sequence[str]]] = (),
+        dependencies: Sequence[Callable[..., Any] | Depends] = (),
         **keywords: Any,
     ) -> None:
         if not isinstance(name, str):
@@ -132,7 +135,10 @@ class Service(
         self._health = HealthChecks(self.lifecycle)
         self._metrics = ServiceMetrics(self)
         self.metrics = self._metrics.registry
-        self.container = Container((RequestContext, Request, SanicRequest, self.request_class))
+        self.container = Container((Request, RequestContext, SanicRequest, self.request_class))
+        self._dependencies: Sequence[Depends] = ()
+        if dependencies:
+            self.depends(*dependencies)
         self._settings_class = settings
         self._settings_keywords: dict[str, Any] = {}
         self._loaded: Loaded[SettingsT_co] | None = None
@@ -220,10 +226,6 @@ class Service(
             self._late.add(component)
         else:
             self.lifecycle.add(component)
-
-    def provide(self, key: type[T], value: Any = None, *, scope: Scope = "singleton") -> None:
-        """Make a type injectable; see `Container.provide`."""
-        self.container.provide(key, value, scope=scope)
 
     @property
     def tracing(self) -> Tracing:
@@ -353,6 +355,7 @@ class Service(
                 container=self.container,
                 checks=self._metrics.response_checks(),
                 deadline=self.settings.request_deadline,
+                dependencies=self._dependencies,
             )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc
@@ -439,6 +442,7 @@ class Service(
     async def _lead_event(self, concern: str, action: str, loop: Any) -> None:
         if (concern, action) == ("init", "before"):
             self.framework_tables.seal()
+            self.container.open()
             await self.lifecycle.start()
             try:
                 await super()._server_event(concern, action, loop)
@@ -446,7 +450,7 @@ class Service(
                 await self._late.started()
             except BaseException:
                 self._late.clear()
-                await self.lifecycle.stop()
+                await self._stop_components()
                 raise
             return
         if concern == "shutdown":
@@ -467,7 +471,7 @@ class Service(
         finally:
             if (concern, action) == ("shutdown", "after"):
                 self._late.clear()
-                await self.lifecycle.stop()
+                await self._stop_components()
                 flush_logs()
 
     def _announce(self) -> None:

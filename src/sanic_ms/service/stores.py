@@ -83,7 +83,7 @@ class StoringSanic(Sanic[Any, Any]):
 
     def is_injected(self, annotation: Any) -> bool:
         """Whether a parameter of this type gets a service or the request."""
-        return self.container.injects(annotation)
+        return self.container.providers.is_service(annotation)
 
     def _add_stores(self) -> None:
         """Let those that the settings name start and stop with the service."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union
 
 from sanic_ms.shapes.selection import select
+from sanic_ms.values.depends import Depends
 
 __all__ = ["SOURCES", "Body", "Header", "Marker", "Path", "Query", "Source", "split_marker"]
 
@@ -89,7 +90,8 @@ SOURCES: dict[type[Marker], Source] = {
 }
 
 
-def split_marker(annotation: Any) -> tuple[Any, Marker | None]:
+def split_marker(annotation: Any) -> tuple[Any, Marker | Depends | None]:
+    """The annotation without its marker, and the marker; None where there is none."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         # `Optional[Annotated[str, Header()]]`: the marker counts for the whole.
         members = [split_marker(entry) for entry in typing.get_args(annotation)]
@@ -100,14 +102,18 @@ def split_marker(annotation: Any) -> tuple[Any, Marker | None]:
     if typing.get_origin(annotation) is not Annotated:
         return annotation, None
     base, *metadata = typing.get_args(annotation)
-    markers = [entry for entry in metadata if isinstance(entry, Marker)]
+    markers = [entry for entry in metadata if isinstance(entry, Marker | Depends)]
     # `Annotated[int, Query]` is what one writes first.
-    markers += [entry() for entry in metadata if isinstance(entry, type) and entry in SOURCES]
+    markers += [entry() for entry in metadata if _is_marker_class(entry)]
     rest = [
         entry
         for entry in metadata
-        if not isinstance(entry, Marker) and not (isinstance(entry, type) and entry in SOURCES)
+        if not isinstance(entry, Marker | Depends) and not _is_marker_class(entry)
     ]
     if rest:
         base = Annotated[(base, *rest)]
     return base, markers[0] if markers else None
+
+
+def _is_marker_class(entry: Any) -> bool:
+    return isinstance(entry, type) and (entry in SOURCES or entry is Depends)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
@@ -34,6 +34,7 @@ from sanic_ms.shapes.markers import (
 )
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
 from sanic_ms.shapes.wrappers import HandedIn, Layers, handed_in, peel
+from sanic_ms.values.depends import Depends
 from sanic_ms.values.page import Page
 
 __all__ = [
@@ -46,7 +47,9 @@ __all__ = [
     "Signature",
     "Source",
     "UnfilledParameter",
+    "classify",
     "read_signature",
+    "reject_marker",
     "where",
 ]
 
@@ -60,7 +63,7 @@ class Parameter:
     Attributes:
         name: Its name in Python.
         source: The part of the request, or ``"service"`` for one that the container gives.
-        annotation: The type as the user wrote it, without the marker.
+        annotation: The type as the user wrote it, without the marker; the `Depends` of a function.
         wire_name: Its name in that part.
         default: Its default, `REQUIRED` for none.
         is_encoded: It comes percent-encoded, as Sanic leaves parts of the path.
@@ -101,6 +104,7 @@ class Signature:
         paginated: It returns ``(rows, pagination)``.
         path_names: The names of the path's parameters.
         path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
+        left_out: Names of the path that are not passed: a dependency reads them.
         warnings: What a developer should know of the handler, a line each.
         notes: The same of what is right most of the time.
         shared: Says which parameters are left to the decorators around the handler and which are
@@ -112,6 +116,7 @@ class Signature:
     paginated: bool = False
     path_names: frozenset[str] = field(default_factory=frozenset)
     path_is_encoded: bool = False
+    left_out: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shared: str = ""
@@ -126,6 +131,7 @@ def read_signature(
     is_websocket: bool = False,
     around: Callable[..., Any] | None = None,
     scope: Mapping[str, Any] | None = None,
+    reads_path: Callable[[Any], Set[str]] = lambda key: frozenset(),
 ) -> Signature:
     """Read a handler's signature.
 
@@ -144,6 +150,8 @@ def read_signature(
         around: Of a class view: what the router calls, with the decorators of the whole view.
         scope: Names that annotations may use beside those that the function sees: those of the
             class that it stands in.
+        reads_path: The names of the path that a type or `Depends` of a parameter reads: the handler
+            need not take them.
 
     Raises:
         UnfilledParameter: nothing gives a parameter, or the path has one that is not taken.
@@ -154,7 +162,7 @@ def read_signature(
     layers = peel(handler, len(leading))
     outer = () if around is None else peel(around).around
     names = frozenset(path_names)
-    reader = _SignatureReader(layers, outer, names, is_service, scope or {})
+    reader = _SignatureReader(layers, outer, names, is_service, scope or {}, reads_path)
     if not reader.is_decorated:  # else the decorator may well call it without
         check_leading(
             layers.function,
@@ -177,8 +185,10 @@ class _SignatureReader:
         path_names: frozenset[str],
         is_service: Callable[[Any], bool],
         scope: Mapping[str, Any],
+        reads_path: Callable[[Any], Set[str]],
     ) -> None:
         self._function = layers.function
+        self._reads_path = reads_path
         self._path_names = path_names
         self._is_service = is_service
         self._decorators = (*outer, *layers.around)
@@ -202,7 +212,7 @@ class _SignatureReader:
             for parameter in self._taken
             if (entry := self._read_parameter(parameter)) is not None
         ]
-        self._check_path(found)
+        left_out = self._check_path(found)
         bodies = [entry.name for entry in found if entry.source == "body"]
         if len(bodies) > 1:
             raise TypeError(
@@ -217,6 +227,7 @@ class _SignatureReader:
             returns,
             paginated,
             self._path_names,
+            left_out=left_out,
             warnings=tuple(self._warnings),
             notes=tuple(self._notes()),
             shared=self._shared(found),
@@ -228,12 +239,12 @@ class _SignatureReader:
         name = parameter.name
         annotation = self._hints.get(name, REQUIRED)
         entry = None
-        if isinstance(parameter.default, Marker):
-            _reject_marker(self._function, parameter)
+        if isinstance(parameter.default, Marker | Depends):
+            reject_marker(self._function, parameter)
         if annotation is REQUIRED:
             annotation = self._of_default(parameter)
         if annotation is not REQUIRED:
-            entry = _classify(
+            entry = classify(
                 parameter, annotation, self._path_names, self._is_service, self._function
             )
         if entry is not None and (entry.source == "path" or split_marker(annotation)[1]):
@@ -309,21 +320,26 @@ class _SignatureReader:
                 f"{where(self._function)}: {text}; the data that it returns is not cut down to it"
             )
 
-    def _check_path(self, found: list[Parameter]) -> None:
-        """Each parameter of the path is passed by its name, so the handler must take it."""
+    def _check_path(self, found: list[Parameter]) -> frozenset[str]:
+        """Each parameter of the path is passed by its name, so the handler must take it, unless one
+        of its dependencies reads it: those are given back."""
         taken = self._taken
         if self.is_decorated or any(entry.kind is entry.VAR_KEYWORD for entry in taken):
-            return
+            return frozenset()
         names = {entry.name for entry in taken if entry.kind is not entry.POSITIONAL_ONLY}
         renamed = {
             entry.wire_name for entry in found if entry.name in names and entry.source == "path"
         }
-        missing = self._path_names - (names | renamed)
+        untaken = missing = self._path_names - (names | renamed)
+        for entry in found if missing else ():
+            if entry.source == "service":
+                missing = missing - self._reads_path(entry.annotation)
         if missing:
             shown = " and ".join(map(repr, sorted(missing)))
             raise UnfilledParameter(
                 f"{where(self._function)}: the path has {shown}, which the handler does not take"
             )
+        return untaken
 
     def _shared(self, found: list[Parameter]) -> str:
         filled = [entry.name for entry in found if entry.source != "path"]
@@ -344,11 +360,17 @@ class _SignatureReader:
 _SAY_SO = "@sanic_ms.http.sanic_handler"
 
 
-def _reject_marker(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+def reject_marker(function: Callable[..., Any], parameter: inspect.Parameter) -> None:
+    """Reject a parameter whose default is a marker.
+
+    Raises:
+        TypeError: always. The text has the right spelling.
+    """
     name, kind = parameter.name, type(parameter.default).__name__
+    inner = getattr(parameter.default, "name", "") if kind == "Depends" else ""
     raise TypeError(
         f"{where(function)}: {name}={kind}(…) is a default, and the marker stands in the "
-        f"annotation: {name}: Annotated[…, {kind}()]"
+        f"annotation: {name}: Annotated[…, {kind}({inner})]"
     )
 
 
@@ -363,15 +385,32 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
-def _classify(
+def classify(
     parameter: inspect.Parameter,
     annotation: Any,
     path_names: frozenset[str] | set[str],
     is_service: Callable[[Any], bool],
     function: Callable[..., Any],
 ) -> Parameter:
+    """Say where a parameter comes from, by its annotation.
+
+    Args:
+        parameter: The parameter.
+        annotation: Its annotation, resolved.
+        path_names: The names of the path's parameters.
+        is_service: Whether the container gives values of a type.
+        function: The function that has the parameter, for messages.
+
+    Raises:
+        TypeError: a marker does not fit.
+    """
     name, default = parameter.name, parameter.default
     annotation, marker = split_marker(annotation)
+    if isinstance(marker, Depends):
+        try:
+            return Parameter(name, "service", marker.of(annotation), name, is_marked=True)
+        except TypeError as exc:
+            raise TypeError(f"{where(function)}: {name}: {exc}") from None
     if marker is not None:
         source = SOURCES[type(marker)]
         wire_name = marker.name or (name.replace("_", "-") if source == "header" else name)

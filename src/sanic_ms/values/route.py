@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from sanic_ms.exception import HTTPError
+from sanic_ms.values.depends import Depends
 from sanic_ms.values.path import segment_of
 
 __all__ = [
@@ -160,6 +161,7 @@ class RouteSpec:
         hidden: Left out of the document.
         deadline: Seconds for the work of a request, infinite for no deadline; None: the service's.
         shielded: The handler goes on when the client has gone.
+        depends: Functions that run before the handler, in order.
     """
 
     summary: str = ""
@@ -180,6 +182,7 @@ class RouteSpec:
     hidden: bool = False
     deadline: float | None = None
     shielded: bool = False
+    depends: list[Depends] = field(default_factory=list)
 
 
 def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:

@@ -38,8 +38,8 @@ async def test_a_graph_is_built_by_annotations() -> None:
     container.provide(Clock)
     container.provide(Repository)
     container.check()
-    repository = await container.get(Repository)
-    assert repository.clock is await container.get(Clock)
+    repository = await container.resolve(Repository)
+    assert repository.clock is await container.resolve(Clock)
     assert repository.limit == 3
 
 
@@ -55,8 +55,8 @@ async def test_a_singleton_is_made_once_however_many_ask_first() -> None:
 
     container = Container()
     container.provide(Clock, make)
-    first = asyncio.create_task(container.get(Clock))
-    others = [asyncio.create_task(container.get(Clock)) for _ in range(5)]
+    first = asyncio.create_task(container.resolve(Clock))
+    others = [asyncio.create_task(container.resolve(Clock)) for _ in range(5)]
     await asyncio.sleep(0)
     first.cancel()
     clocks = await asyncio.gather(*others)
@@ -80,8 +80,8 @@ async def test_a_singleton_that_failed_is_tried_again() -> None:
     container = Container()
     container.provide(Clock, make)
     with pytest.raises(OSError, match="not yet"):
-        await container.get(Clock)
-    assert isinstance(await container.get(Clock), Clock)
+        await container.resolve(Clock)
+    assert isinstance(await container.resolve(Clock), Clock)
 
 
 async def test_a_failure_that_nobody_waited_for_is_not_kept() -> None:
@@ -98,14 +98,14 @@ async def test_a_failure_that_nobody_waited_for_is_not_kept() -> None:
 
     container = Container()
     container.provide(Clock, make)
-    first = asyncio.create_task(container.get(Clock))
+    first = asyncio.create_task(container.resolve(Clock))
     await asyncio.sleep(0)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     while made == 1:
         with contextlib.suppress(OSError):
-            assert isinstance(await container.get(Clock), Clock)
+            assert isinstance(await container.resolve(Clock), Clock)
 
 
 def test_a_graph_of_diamonds_is_checked_once() -> None:
@@ -130,10 +130,10 @@ async def test_request_scope_is_made_once_for_a_request() -> None:
     container.provide(Current, scope="request")
     container.check()
     request = object()
-    filled = await container.fill({"a": Current, "b": Current}, request)
+    filled = await container.scope(request).fill({"a": Current, "b": Current})
     assert filled["a"] is filled["b"]
     assert filled["a"].request is request
-    assert (await container.fill({"a": Current}, object()))["a"] is not filled["a"]
+    assert (await container.scope(object()).fill({"a": Current}))["a"] is not filled["a"]
 
 
 async def test_instances_and_functions_stand_for_a_type() -> None:
@@ -145,12 +145,12 @@ async def test_instances_and_functions_stand_for_a_type() -> None:
     clock = Clock()
     container = Container()
     container.provide(Clock, clock)
-    assert await container.get(Clock) is clock
+    assert await container.resolve(Clock) is clock
     container.provide(Clock, Slow)
-    assert isinstance(await container.get(Clock), Slow)
+    assert isinstance(await container.resolve(Clock), Slow)
 
 
-def test_a_gap_or_a_circle_is_found_at_start() -> None:
+def test_a_gap_or_a_cycle_is_found_at_start() -> None:
     """The message shows the way to it."""
     container = Container()
     container.provide(Repository)
@@ -161,7 +161,7 @@ def test_a_gap_or_a_circle_is_found_at_start() -> None:
         return repository.clock
 
     container.provide(Clock, make)
-    with pytest.raises(TypeError, match="Repository -> Clock -> Repository: a circle"):
+    with pytest.raises(TypeError, match="Repository -> Clock -> Repository: a cycle"):
         container.check()
 
 
@@ -177,7 +177,7 @@ def test_a_singleton_cannot_hold_what_belongs_to_a_request() -> None:
 async def test_what_is_not_provided_is_named() -> None:
     """With what to write."""
     with pytest.raises(TypeError, match=r"service\.provide\(Clock"):
-        await Container().get(Clock)
+        await Container().resolve(Clock)
 
 
 @pytest.mark.parametrize("value", [3, "text"])
@@ -187,13 +187,9 @@ def test_a_value_must_be_one_or_make_one(value: object) -> None:
         Container().provide(Clock, value)
 
 
-def test_keys_are_types_and_factories_return() -> None:
-    """A generator would have nobody to finish it."""
-
-    def make():  # type: ignore[no-untyped-def]
-        yield Clock()
-
+def test_keys_are_types_and_scopes_are_known() -> None:
+    """A typing mistake is no third scope."""
     with pytest.raises(TypeError, match="the key is a type"):
         Container().provide("clock")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="return instead"):
-        Container().provide(Clock, make)
+    with pytest.raises(TypeError, match='a scope is "singleton" or "request"'):
+        Container().provide(Clock, scope="session")  # type: ignore[arg-type]
