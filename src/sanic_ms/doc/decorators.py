@@ -19,6 +19,7 @@ __all__ = [
     "deprecated",
     "description",
     "exclude",
+    "in_loop",
     "produces",
     "raises",
     "response",
@@ -261,6 +262,22 @@ def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
 
     def decorate(handler: Handler) -> Handler:
         _spec_of(handler, "exclude").hidden = flag
+        return handler
+
+    return decorate
+
+
+def in_loop(flag: bool = True) -> Callable[[Handler], Handler]:
+    """Run a handler that is a plain function in the event loop, and not in a thread: for one that
+    does next to nothing, or has to be there. It then holds up all other requests while it runs.
+
+    An ``async`` handler runs there anyway.
+    """
+    if not isinstance(flag, bool):
+        raise TypeError("write @doc.in_loop() with brackets")
+
+    def decorate(handler: Handler) -> Handler:
+        _spec_of(handler, "in_loop").in_loop = flag
         return handler
 
     return decorate

@@ -31,6 +31,7 @@ from sanic_ms.http.path_spelling import check_path
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
+from sanic_ms.http.sync_handlers import beside_loop
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.http.wrapping import stand_for
@@ -86,6 +87,7 @@ def compile_routes(
     envelope: Envelope,
     container: Container,
     checks: ResponseChecks | None = None,
+    threads: bool = False,
 ) -> None:
     """Compile the handler of each route to an endpoint, which the router then gives in its place.
     Doing it again changes nothing.
@@ -94,11 +96,18 @@ def compile_routes(
     files and streaming handlers answer by themselves: they are called as they are, but for what
     Sanic gets wrong about their paths.
 
+    Args:
+        app: The application.
+        envelope: The form of answers.
+        container: Where services come from.
+        checks: What is done about answers that are not as declared.
+        threads: Whether handlers that are plain functions run in threads.
+
     Raises:
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace.
     """
-    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks())
+    compiler = _RouteCompiler(envelope, container, checks or ResponseChecks(), threads)
     routes = [route for route in app.router.routes if compiled_route(route) is None]
     for route in routes:
         share = getattr(route.ctx, "trace_sample", None)
@@ -126,18 +135,15 @@ def _give_endpoints(router: Any) -> None:
 
 
 class _RouteCompiler:
-    """Compiles routes.
+    """Compiles routes; its arguments are those of `compile_routes`."""
 
-    Args:
-        envelope: The form of answers.
-        container: Where services come from.
-        checks: What is done about answers that are not as declared.
-    """
-
-    def __init__(self, envelope: Envelope, container: Container, checks: ResponseChecks) -> None:
+    def __init__(
+        self, envelope: Envelope, container: Container, checks: ResponseChecks, threads: bool
+    ) -> None:
         self._envelope = envelope
         self._container = container
         self._checks = checks
+        self._threads = threads
 
     def compile(self, routes: list[Route]) -> None:
         """Compile them and remember what comes out.
@@ -247,6 +253,8 @@ class _RouteCompiler:
         self, call: Callable[..., Any], operation: RouteOperation, checks: RouteChecks
     ) -> Endpoint:
         signature = operation.signature
+        if self._threads and not operation.spec.in_loop:
+            call = beside_loop(call, operation.handler)
         if signature.shared:
             call = explained(call, signature.shared)
         try:

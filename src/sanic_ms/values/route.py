@@ -139,6 +139,7 @@ class RouteSpec:
         deprecated: Shown so, and nothing else.
         security: Requirements as OpenAPI writes them: ``[{"bearer": []}]``; None: the document's.
         hidden: Left out of the document.
+        in_loop: A handler that is a plain function runs in the event loop, and not in a thread.
     """
 
     summary: str = ""
@@ -157,6 +158,7 @@ class RouteSpec:
     deprecated: bool = False
     security: list[dict[str, list[str]]] | None = None
     hidden: bool = False
+    in_loop: bool = False
 
 
 def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:
