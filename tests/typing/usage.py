@@ -13,6 +13,8 @@ from sanic_ms.client import Client
 from sanic_ms.config import load_settings
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import NotFound
+from sanic_ms.service.background import BackgroundTask
+from sanic_ms.utils import run_blocking
 
 
 class ShopSettings(Settings, frozen=True, kw_only=True):
@@ -191,3 +193,11 @@ async def on_complete(**context: Any) -> None: ...
 @plain.websocket("/feed")
 async def feed(request: Request, socket: Any) -> None:
     await socket.send("hello")
+
+
+async def beside_requests(app: Shop) -> None:
+    """The results of functions that run beside the event loop."""
+    assert_type(await run_blocking(len, "text"), int)
+    assert_type(app.background(beside_requests, app, supervise=True), BackgroundTask[Any])
+    function = app.worker_process(beside_requests)
+    assert_type(await function(app), None)

@@ -453,6 +453,7 @@ class Service(PluggableSanic, TypedSanic, ExtendableSanic, TaskKeepingSanic, Gen
     async def _lead_event(self, concern: str, action: str, loop: Any) -> None:
         if (concern, action) == ("init", "before"):
             self.framework_tables.seal()
+            self.launch.check_functions()
             await self.lifecycle.start()
             self._background.open()
             try:
