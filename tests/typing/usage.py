@@ -14,6 +14,8 @@ from sanic_ms.client import Client
 from sanic_ms.config import load_settings
 from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.exception import NotFound
+from sanic_ms.service.background import BackgroundTask
+from sanic_ms.utils import run_blocking
 
 
 class ShopSettings(Settings, frozen=True, kw_only=True):
@@ -242,3 +244,11 @@ async def resolve(app: Service, request: Request, cursor: Connection) -> None:
             await read_me(request, User(id=1, name="x"), cursor, NewUser("x")),
             User,
         )
+
+
+async def beside_requests(app: Shop) -> None:
+    """The results of functions that run beside the event loop."""
+    assert_type(await run_blocking(len, "text"), int)
+    assert_type(app.background(beside_requests, app, supervise=True), BackgroundTask[Any])
+    function = app.worker_process(beside_requests)
+    assert_type(await function(app), None)

@@ -76,7 +76,8 @@ def with_cookie() -> HTTPResponse:
 def make(request_class: Any = None, **settings: Any) -> Service:
     """A service with a handler of each kind."""
     app = Service(next(_names), configure_logging=False, request_class=request_class)
-    app.configure(docs=False, health=False, **{"access_log": False, **settings})
+    own = {"access_log": False, "sync_handlers": "loop", **settings}  # an answer in some rounds
+    app.configure(docs=False, health=False, **own)
 
     @app.get("/json")
     async def plain(request: Any) -> Item:

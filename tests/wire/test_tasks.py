@@ -29,7 +29,8 @@ _note: ContextVar[str] = ContextVar("note", default="nothing")
 def make(**settings: Any) -> Service:
     """A service without routes of its own."""
     app = Service(f"tasks-{next(_numbers)}", configure_logging=False)
-    app.configure(docs=False, access_log=False, health=False, metrics=False, **settings)
+    own = {"sync_handlers": "loop", **settings}  # without a task, and not in a thread
+    app.configure(docs=False, access_log=False, health=False, metrics=False, **own)
     return app
 
 

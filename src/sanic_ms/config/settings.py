@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sanic_ms.config.sections.answers import AnswersSection
+from sanic_ms.config.sections.blocking import BlockingSection
 from sanic_ms.config.sections.cache import CacheSection
 from sanic_ms.config.sections.compose import SectionsMeta
 from sanic_ms.config.sections.databases import DatabasesSection
@@ -37,6 +38,7 @@ class Settings(
     MetricsSection,
     SafetySection,
     OperationSection,
+    BlockingSection,
     metaclass=SectionsMeta,
     frozen=True,
     kw_only=True,

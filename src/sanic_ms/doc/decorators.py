@@ -21,6 +21,7 @@ __all__ = [
     "deprecated",
     "description",
     "exclude",
+    "in_loop",
     "produces",
     "raises",
     "response",
@@ -289,7 +290,7 @@ def shielded(handler: Handler) -> Handler:
     Args:
         handler: A handler, a method of a class view, or a class view.
     """
-    _spec_of(handler, "shielded").shielded = True
+    spec_for(handler, "shielded").shielded = True
     return handler
 
 
@@ -300,6 +301,22 @@ def exclude(flag: bool = True) -> Callable[[Handler], Handler]:
 
     def decorate(handler: Handler) -> Handler:
         spec_for(handler, "exclude").hidden = flag
+        return handler
+
+    return decorate
+
+
+def in_loop(flag: bool = True) -> Callable[[Handler], Handler]:
+    """Run a handler that is a plain function in the event loop, and not in a thread: for one that
+    does next to nothing, or has to be there. It then holds up all other requests while it runs.
+
+    An ``async`` handler runs there anyway.
+    """
+    if not isinstance(flag, bool):
+        raise TypeError("write @doc.in_loop() with brackets")
+
+    def decorate(handler: Handler) -> Handler:
+        spec_for(handler, "in_loop").in_loop = flag
         return handler
 
     return decorate

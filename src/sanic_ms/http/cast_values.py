@@ -17,7 +17,7 @@ from sanic import Request
 from sanic_ms.exception import FieldError
 from sanic_ms.shapes import dec_hook, describe
 
-__all__ = ["comes_cast", "decoded", "pass_cast", "written"]
+__all__ = ["comes_cast", "pass_cast", "written"]
 
 _Reader = Callable[[Request, Mapping[str, Any], list[FieldError]], Any]
 

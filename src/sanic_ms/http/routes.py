@@ -32,6 +32,7 @@ from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.shielding import shield
 from sanic_ms.http.static import compile_static
+from sanic_ms.http.sync_handlers import beside_loop
 from sanic_ms.http.views import types_in, view_method
 from sanic_ms.http.websockets import compile_websocket, websocket_handler
 from sanic_ms.http.wrapping import decode_path, stand_for
@@ -88,6 +89,7 @@ def compile_routes(
     envelope: Envelope,
     container: Container,
     checks: ResponseChecks | None = None,
+    threads: bool = False,
     deadline: float | None = None,
     dependencies: Sequence[Depends] = (),
 ) -> None:
@@ -103,15 +105,17 @@ def compile_routes(
         envelope: The form of answers.
         container: Where services come from.
         checks: What is done about answers that are not as declared.
+        threads: Whether handlers that are plain functions run in threads.
         deadline: Seconds for the work of a request, on routes that declare no other; None: no
             deadline.
+        dependencies: Functions that run before all handlers of the application.
 
     Raises:
         TypeError: a handler asks for something that nothing gives, or a route declares what is no
             share of its requests to trace, or what it cannot have.
     """
     compiler = _RouteCompiler(
-        envelope, container, checks or ResponseChecks(), dependencies, deadline
+        envelope, container, checks or ResponseChecks(), threads, dependencies, deadline
     )
     routes = [route for route in app.router.routes if compiled_route(route) is None]
     for route in routes:
@@ -140,28 +144,22 @@ def _give_endpoints(router: Any) -> None:
 
 
 class _RouteCompiler:
-    """Compiles routes.
-
-    Args:
-        envelope: The form of answers.
-        container: Where services come from.
-        checks: What is done about answers that are not as declared.
-        dependencies: Functions that run before all handlers of the application.
-        deadline: That of routes which declare none.
-    """
+    """Compiles routes; its arguments are those of `compile_routes`."""
 
     def __init__(
         self,
         envelope: Envelope,
         container: Container,
         checks: ResponseChecks,
+        threads: bool,
         dependencies: Sequence[Depends],
         deadline: float | None,
     ) -> None:
-        self._dependencies = dependencies
         self._envelope = envelope
         self._container = container
         self._checks = checks
+        self._threads = threads
+        self._dependencies = dependencies
         self._deadline = deadline
 
     def compile(self, routes: list[Route]) -> None:
@@ -304,6 +302,8 @@ class _RouteCompiler:
         self, call: Callable[..., Any], operation: RouteOperation, checks: RouteChecks
     ) -> Endpoint:
         signature = operation.signature
+        if self._threads and not operation.spec.in_loop:
+            call = beside_loop(call, operation.handler)
         if signature.shared:
             call = explained(call, signature.shared)
         try:

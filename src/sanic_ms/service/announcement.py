@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sanic.log import error_logger
@@ -41,7 +41,10 @@ def announce(service: Service, endpoints: AdminEndpoints, hints: Iterable[str] =
         return
     address = _address(service)
     workers = service.state.workers or 1
-    facts = summarize(service.loaded, workers=workers, traces=service.tracing.kind)
+    processes = [*service.launch.functions]
+    facts = summarize(
+        service.loaded, workers=workers, traces=service.tracing.kind, processes=processes
+    )
     say(service.name, address, {**endpoints.addresses(address), **facts})
     endpoints.tell_taken()
     endpoints.warn_of_open()
@@ -66,13 +69,16 @@ def without_sanics_mode() -> Iterator[None]:
         error_logger.removeFilter(other)
 
 
-def summarize(loaded: Loaded[Any], *, workers: int, traces: str) -> dict[str, str | int]:
+def summarize(
+    loaded: Loaded[Any], *, workers: int, traces: str, processes: Sequence[str] = ()
+) -> dict[str, str | int]:
     """How a service runs, by the name of each fact; no secret is among them.
 
     Args:
         loaded: Its settings.
         workers: How many processes serve.
         traces: The kind of exporter, ``none`` where there is none.
+        processes: The application's own processes.
     """
     settings = loaded.settings
     mode = [settings.environment]
@@ -81,6 +87,7 @@ def summarize(loaded: Loaded[Any], *, workers: int, traces: str) -> dict[str, st
         "version": settings.api_version,
         "mode": ", ".join(mode),
         "workers": workers,
+        **({"processes": ", ".join(processes)} if processes else {}),
         "settings": ", ".join(_sources(loaded.sources)) or "defaults",
         "database": ", ".join(_databases(settings)) or "none",
         "traces": _exporter(settings, traces),

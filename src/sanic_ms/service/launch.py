@@ -24,6 +24,7 @@ from sanic_ms.context import service_context
 from sanic_ms.exception import ConfigError, LifecycleError, SanicMSError
 from sanic_ms.process import ensure_streams, split_off_init
 from sanic_ms.server.process.cpus import usable_cpus
+from sanic_ms.server.process.function_process import FunctionProcess
 from sanic_ms.server.process.listen_socket import ListenSocket, cannot_listen, is_occasional
 from sanic_ms.server.process.reload import Files
 from sanic_ms.server.process.serving import Server, StopTimes
@@ -31,7 +32,14 @@ from sanic_ms.server.process.supervisor import Supervisor, WorkerTimeouts
 from sanic_ms.server.process.tls import Certificate
 from sanic_ms.server.process.worker import FAILED, WRONG, Job, Link, Recycling, exit_code_of
 from sanic_ms.service.failures import known_errors_untraced
-from sanic_ms.service.program import PackageMain, check_may_spawn, end_import, registered
+from sanic_ms.service.program import (
+    PackageMain,
+    check_may_spawn,
+    check_not_imported,
+    end_import,
+    registered,
+)
+from sanic_ms.service.standalone import standalone
 from sanic_ms.telemetry.logging import flush_logs
 from sanic_ms.telemetry.stacks import describe
 
@@ -49,6 +57,7 @@ class Launch:
         loader: How a worker process gets the service; None: by its name, from the program's main
             module. It must be possible to pickle it.
         quiet: Whether nobody is told that the service serves; the test kit sets it.
+        functions: Functions of the application that run in processes of their own, by name.
         alone: Whether this process serves by itself, and has neither a master nor workers.
 
     Args:
@@ -66,7 +75,8 @@ class Launch:
         self._announce = announce
         self._set_up_logs = set_up_logs
         self.alone = False
-        self._server: Server | None = None
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self._server: Server | FunctionProcess | None = None
         self._link: Link | None = None
 
     @property
@@ -86,6 +96,7 @@ class Launch:
         split_off_init()
         compiled = False
         try:
+            check_not_imported()
             self._set_up_logs()  # compiling the routes may warn
             app.compile()
             compiled = True
@@ -122,6 +133,9 @@ class Launch:
         self._set_up_logs()
         app.compile()
         with known_errors_untraced(), service_context(app):
+            if job.function:
+                self._run_function(job.function, link)
+                return
             app.prepare(**{**job.keywords, "sock": job.place.socket})
             self._serve_here(job.place, self._certificate())
 
@@ -129,11 +143,14 @@ class Launch:
 
     def _serve(self, keywords: dict[str, Any]) -> None:
         app = self._app
-        supervised = keywords["workers"] != 1 or keywords["auto_reload"]
+        supervised = bool(keywords["workers"] != 1 or keywords["auto_reload"] or self.functions)
+        if self.functions and keywords.get("single_process"):
+            raise ConfigError("run(single_process=True): app.worker_process needs processes")
         if supervised:
             check_may_spawn()
         app.prepare(**keywords)
         if not _is_ours(app):
+            self.check_functions()
             serve = type(app).serve if supervised else type(app).serve_single
             serve(primary=app)
             return
@@ -184,6 +201,38 @@ class Launch:
             link.attach(self._server)
         self._server.run()
 
+    def _run_function(self, name: str, link: Link) -> None:
+        """Run one of `functions` in this process, with the components of the service."""
+        function = self.functions.get(name)
+        if function is None:
+            raise LifecycleError(
+                f"the process {name} finds no function of this name: call app.worker_process where "
+                'the module is imported, and not under if __name__ == "__main__":'
+            )
+        self._server = FunctionProcess(
+            self._app,
+            function,
+            name=name,
+            service=partial(standalone, self._app),
+            times=_stop_times(self._app.settings),
+            ready=partial(link.tell, "ready"),
+            done=partial(link.tell, "done"),
+        )
+        link.attach(self._server)
+        self._server.run()
+
+    def check_functions(self) -> None:
+        """See that no function of the application's is left out where another runner serves.
+
+        Raises:
+            LifecycleError: there are some, and no process would run them.
+        """
+        if self.functions and self._server is None and not self.quiet:
+            raise LifecycleError(
+                f"app.worker_process({', '.join(self.functions)}): only app.run() and sanic-ms run "
+                "start such processes, for one application and HTTP/1.1"
+            )
+
     def _supervise(
         self, place: ListenSocket, keywords: dict[str, Any], loop: asyncio.AbstractEventLoop
     ) -> None:
@@ -212,6 +261,7 @@ class Launch:
             watch=WorkerTimeouts(settings.worker_start_timeout, settings.worker_silence_timeout),
             changed=Files([Path.cwd()]).changed if keywords["auto_reload"] else None,
             on_ready=self._announce,
+            functions=list(self.functions),
         )
 
 

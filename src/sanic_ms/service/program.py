@@ -15,7 +15,7 @@ from sanic import Sanic
 
 from sanic_ms.exception import LifecycleError
 
-__all__ = ["PackageMain", "check_may_spawn", "end_import", "registered"]
+__all__ = ["PackageMain", "check_may_spawn", "check_not_imported", "end_import", "registered"]
 
 _MAIN = "__main__"
 _AS = "__mp_main__"  # the name under which multiprocessing imports a main module
@@ -102,18 +102,25 @@ def registered(name: str, main: PackageMain | None) -> Any:
     return Sanic.get_app(name)
 
 
-def check_may_spawn() -> None:
-    """See that worker processes can be started here.
+def check_not_imported() -> None:
+    """See that this is not a process that only imports the program, to call a function of it.
 
     Raises:
-        LifecycleError: this is a worker that imports the program, or there is no program that it
-            could import.
+        LifecycleError: it is one.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise LifecycleError(
             "app.run() was called while a worker imported the program: "
             'write it under if __name__ == "__main__":'
         )
+
+
+def check_may_spawn() -> None:
+    """See that worker processes can be started here.
+
+    Raises:
+        LifecycleError: there is no program that they could import.
+    """
     main = sys.modules[_MAIN]
     file = Path(getattr(main, "__file__", None) or "")
     if getattr(main, "__spec__", None) is None and not file.is_file():

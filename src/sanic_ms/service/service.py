@@ -356,6 +356,7 @@ class Service(
                 checks=self._metrics.response_checks(),
                 deadline=self.settings.request_deadline,
                 dependencies=self._dependencies,
+                threads=self.settings.sync_handlers == "thread",
             )
         except TypeError as exc:
             raise LifecycleError(str(exc)) from exc
@@ -403,6 +404,7 @@ class Service(
         admin = self._admin.listener(shared=settings.workers != 1 or bool(self.asgi))
         if admin is not None:
             self.lifecycle.add(admin, first=True)  # it answers while the others start and stop
+        self.lifecycle.add(self.blocking_calls, first=True)
         self.lifecycle.add(self.tracing)  # first, so that it stops last
         self._extensions.follow(self.loaded)
         self._metrics.prepare()
@@ -442,30 +444,36 @@ class Service(
     async def _lead_event(self, concern: str, action: str, loop: Any) -> None:
         if (concern, action) == ("init", "before"):
             self.framework_tables.seal()
+            self.launch.check_functions()
             self.container.open()
             await self.lifecycle.start()
+            self._background.open()
             try:
                 await super()._server_event(concern, action, loop)
                 self._compile_late_routes()
                 await self._late.started()
             except BaseException:
                 self._late.clear()
+                self._background.close()
                 await self._stop_components()
                 raise
             return
         if concern == "shutdown":
             self._health.close()
+            self._background.leave()
         try:
             if (concern, action) == ("shutdown", "after"):
                 # Under our own server there are none by now.
                 await end_tasks(lambda: self.tasks, self.config.GRACEFUL_SHUTDOWN_TIMEOUT)
                 self.purge_tasks()
+                self._background.close()
             await super()._server_event(concern, action, loop)
             if concern == "init":
                 self._compile_late_routes()
             if (concern, action) == ("init", "after"):
                 await self._late.started()
                 self._health.started = True
+                self._background.begin_all(self)
                 if not (self.launch.supervised or self.launch.quiet):
                     self._announce()
         finally:

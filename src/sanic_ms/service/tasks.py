@@ -7,14 +7,22 @@ import functools
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from inspect import isawaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sanic import Sanic
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.context import service_context
+from sanic_ms.exception import LifecycleError
 from sanic_ms.resilience import deadline_scope
+from sanic_ms.server.process.cpus import usable_cpus
 from sanic_ms.server.process.shutdown import cancel_tasks, finish_tasks
+from sanic_ms.service.background import BackgroundHealth, BackgroundTask
+from sanic_ms.utils.blocking import BlockingCalls
+
+if TYPE_CHECKING:
+    from sanic_ms.config import Settings
+    from sanic_ms.lifecycle import Component
 
 __all__ = [
     "BackgroundTasks",
@@ -41,6 +49,64 @@ class BackgroundTasks:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.health = BackgroundHealth()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_start: list[BackgroundTask[Any]] = []
+        self._has_stopped = False
+
+    def open(self) -> None:
+        """The service starts, in this event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """The service has stopped: nothing may be begun any more."""
+        self._loop, self._has_stopped = None, True
+
+    @property
+    def other_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The service's event loop, where this thread is not the one in which it runs."""
+        loop = self._loop
+        return None if in_running_loop() and asyncio.get_running_loop() is loop else loop
+
+    def begin(self, app: Any, task: BackgroundTask[Any]) -> None:
+        """Begin a task, from any thread; before the service runs: with its start.
+
+        Raises:
+            LifecycleError: the service has stopped.
+        """
+        context = task.context()
+        loop = self.other_loop
+        if self._loop is None:
+            if self._has_stopped:
+                raise LifecycleError(f"app.background({task.name}): the service has stopped")
+            self._at_start.append(task)
+        elif loop is None:
+            # In its context as a whole: callbacks of a task keep the one in which they were added.
+            context.run(self._begin, app, task)
+        else:
+            loop.call_soon_threadsafe(self._begin, app, task, context=context)
+
+    def begin_all(self, app: Any) -> None:
+        """Begin the tasks that were to start with the service."""
+        for task in self._at_start:
+            self._begin(app, task)
+
+    def leave(self) -> None:
+        """A stop was announced."""
+        for task in self.health.tasks:
+            task.leave()
+
+    def _begin(self, app: Any, task: BackgroundTask[Any]) -> None:
+        def create(call: Callable[[Any], Any], name: str) -> asyncio.Task[Any]:
+            created = asyncio.get_running_loop().create_task(run_background(call, app))
+            self.add(created, name)
+            if task.supervised:
+                self.health.tasks.append(task)
+                created.add_done_callback(lambda _: self.health.tasks.remove(task))
+                app.add(self.health)
+            return created
+
+        task.begin(create)
 
     def add(self, task: asyncio.Future[Any], label: str) -> None:
         """Keep a task until it ends. One that fails is logged then, with its traceback.
@@ -63,7 +129,73 @@ class TaskKeepingSanic(Sanic[Any, Any]):
 
     __slots__ = ()
     _background: BackgroundTasks
+    add: Callable[[Component], None]
     _left_to_runner: bool = False  # the tasks, until it has stopped
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """As Sanic's; in a thread the event loop of the service, for
+        `asyncio.run_coroutine_threadsafe`."""
+        loop = None if in_running_loop() else self._background.other_loop
+        return super().loop if loop is None else loop
+
+    def background(
+        self,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        name: str | None = None,
+        supervise: bool = False,
+        **keywords: Any,
+    ) -> BackgroundTask[Any]:
+        """Call a function beside everything else, from any thread, and do not wait for it.
+
+        At a stop it may finish within ``GRACEFUL_SHUTDOWN_TIMEOUT``; then it is cancelled, before
+        any pool closes. A failure is logged. It runs without the current request and its deadline.
+        Before the service runs it is kept, and begun when the service serves, in each worker.
+
+        Args:
+            function: A coroutine function, or a plain one, which runs in a thread.
+            args: Its arguments.
+            name: The task's name in the log; default the function's.
+            supervise: Begin it again, after a pause, whenever it ends or fails, until the stop.
+            keywords: Its keyword arguments.
+
+        Returns:
+            The task, to cancel it or to await its result.
+
+        Raises:
+            TypeError: that is no function to call, such as a coroutine that is made already.
+            LifecycleError: the service has stopped.
+        """
+        task: BackgroundTask[Any] = BackgroundTask(
+            function, args, keywords, name=name, supervised=supervise
+        )
+        self._background.begin(self, task)
+        return task
+
+    def add_task(self, task: Any, **keywords: Any) -> Any:
+        """As Sanic's, and from any thread while the service runs."""
+        loop = self._background.other_loop
+        if loop is None:
+            return super().add_task(task, **keywords)
+
+        async def add() -> Any:
+            return super(TaskKeepingSanic, self).add_task(task, **keywords)
+
+        return asyncio.run_coroutine_threadsafe(add(), loop).result()
+
+    @functools.cached_property
+    def blocking_calls(self) -> BlockingCalls:
+        """The threads and processes of `sanic_ms.utils.run_blocking`."""
+        settings: Settings = cast(Any, self).settings
+        processors = usable_cpus()
+        threads, processes = settings.blocking_threads, settings.blocking_processes
+        return BlockingCalls(
+            threads=min(32, processors + 4) if threads == "auto" else threads,
+            processes=processors if processes == "auto" else processes,
+            queue=settings.blocking_queue,
+        )
 
     @property
     def tasks(self) -> Iterator[asyncio.Task[Any]]:
@@ -120,7 +252,7 @@ async def run_background(task: Any, app: Any) -> Any:
             argument.
         app: The application.
     """
-    # The caller may run in another service, or in none.
+    # The caller may run in another service, or in none, and has a deadline that is not the task's.
     with service_context(app), deadline_scope(None):
         try:
             if callable(task):

@@ -162,6 +162,7 @@ class RouteSpec:
         deadline: Seconds for the work of a request, infinite for no deadline; None: the service's.
         shielded: The handler goes on when the client has gone.
         depends: Functions that run before the handler, in order.
+        in_loop: A handler that is a plain function runs in the event loop, and not in a thread.
     """
 
     summary: str = ""
@@ -183,6 +184,7 @@ class RouteSpec:
     deadline: float | None = None
     shielded: bool = False
     depends: list[Depends] = field(default_factory=list)
+    in_loop: bool = False
 
 
 def spec_of(handler: Callable[..., Any]) -> RouteSpec | None:

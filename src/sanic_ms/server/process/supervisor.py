@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sanic_ms.awake import AwakeClock, wait_awake
 from sanic_ms.server.process.serving import StopTimes
-from sanic_ms.server.process.worker import FAILED, WRONG, Job
+from sanic_ms.server.process.worker import FAILED, WRONG, Job, Recycling
 from sanic_ms.server.process.worker_process import WorkerProcess
 from sanic_ms.stop_signals import StopSignals
 
@@ -43,21 +43,31 @@ class WorkerTimeouts:
 
 
 class _Slot:
-    """A place among the workers."""
+    """A place among the workers, or that of a function."""
 
-    __slots__ = ("crashes", "number", "worker")
+    __slots__ = ("crashes", "has_begun", "is_done", "job", "number", "worker")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, job: Job) -> None:
         self.number = number
+        self.job = job
         self.worker: WorkerProcess | None = None
         self.crashes = 0  # in a row
+        self.has_begun = False  # once, whatever came then
+        self.is_done = False  # the function has returned
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the start of the service need not wait for it."""
+        if self.job.function:
+            return self.has_begun
+        return bool(self.worker and self.worker.ready)
 
 
 class Supervisor:
     """Starts workers, replaces those that die, and stops them.
 
     SIGTERM and SIGINT stop them gracefully, a second one at once. SIGHUP replaces them one by one,
-    each only when its successor serves.
+    each only when its successor serves; a process that runs a function ends before the next begins.
 
     Attributes:
         exit_code: For a process whose `run` gave a reason.
@@ -65,6 +75,7 @@ class Supervisor:
     Args:
         job: What each worker gets.
         workers: How many.
+        functions: The names of the application's functions that run in processes of their own.
         name: The service's, for the log.
         times: How long a worker's stop may take.
         changed: Called several times a second; gives what has changed in the application's files,
@@ -83,9 +94,12 @@ class Supervisor:
         watch: WorkerTimeouts,
         changed: Callable[[], str] | None = None,
         on_ready: Callable[[], None] | None = None,
+        functions: Sequence[str] = (),
     ) -> None:
         self._job = job
-        self._slots = [_Slot(number) for number in range(workers)]
+        jobs = [job] * workers
+        jobs += [replace(job, function=name, recycling=Recycling()) for name in functions]
+        self._slots = [_Slot(number, job) for number, job in enumerate(jobs)]
         self._name = name
         self._limit = times.delay + times.grace + times.last + _EXTRA
         self._watch = watch
@@ -131,19 +145,24 @@ class Supervisor:
 
     async def _all_ready(self) -> bool:
         while not self._stopping.is_set():
-            if all(slot.worker is not None and slot.worker.ready for slot in self._slots):
+            if all(slot.is_ready for slot in self._slots):
                 return True
             self._look()
             await self._sleep(_SOON)
         return False
 
     def _fill(self, slot: _Slot) -> WorkerProcess:
-        worker = slot.worker = self._spawn(slot.number)
+        worker = slot.worker = self._spawn(slot)
+        slot.is_done = False
         return worker
 
-    def _spawn(self, number: int) -> WorkerProcess:
+    def _spawn(self, slot: _Slot) -> WorkerProcess:
         worker = WorkerProcess(
-            self._job, number, clock=self._clock, on_word=self._on_word, on_end=self._on_end
+            slot.job,
+            slot.number,
+            clock=self._clock,
+            on_word=self._on_word,
+            on_end=self._on_end,
         )
         self._living.add(worker)
         return worker
@@ -166,8 +185,13 @@ class Supervisor:
             self._reload()
 
     def _on_word(self, worker: WorkerProcess, word: str, text: str) -> None:
-        if word == "ready" and self._started:
-            log.info("%s serves", worker.name)
+        slot = self._slots[worker.number]
+        if word == "ready":
+            slot.has_begun = True
+            if self._started and not worker.job.function:  # a function's process says so itself
+                log.info("%s serves", worker.name)
+        elif word == "done":
+            slot.is_done = True
         elif word == "renew":
             self._begin(self._renew(worker, text))
         elif word == "halt":
@@ -189,7 +213,9 @@ class Supervisor:
             return
         reason = worker.reason or worker.end
         slot.worker = None
-        if self._changed is not None and worker.ready is None:
+        if slot.is_done:
+            log.info("%s has ended: its function has returned", worker.name)
+        elif self._changed is not None and worker.ready is None:
             log.error("%s: waiting for a change", reason)
         elif not self._started and worker.ready is None:
             if worker.reason and worker.over.result() == WRONG:
@@ -205,8 +231,11 @@ class Supervisor:
             slot.crashes = 0
         else:
             slot.crashes += 1
-        if all(slot.crashes >= _CRASHES for slot in self._slots):
-            self._give_up(f"workers end as soon as they start, {_CRASHES} times in a row: {reason}")
+        name = slot.job.function
+        if all(peer.crashes >= _CRASHES for peer in self._slots if peer.job.function == name):
+            ends = f"the process {name} ends as soon as it starts"
+            ends = ends if name else "workers end as soon as they start"
+            self._give_up(f"{ends}, {_CRASHES} times in a row: {reason}")
             return
         pause = 0.0
         if slot.crashes > 1:
@@ -225,7 +254,12 @@ class Supervisor:
             if slot.worker is not old or self._stopping.is_set():
                 return True
             log.info("%s is replaced: %s", old.name, reason)
-            new = self._spawn(old.number)
+            if slot.job.function:  # there is never a second one beside it
+                slot.worker = None
+                self._retire(old)
+                await asyncio.shield(old.over)
+                return self._stopping.is_set() or await self._fill(slot).settled()
+            new = self._spawn(slot)
             if not await new.settled():
                 log.error("its successor %s: %s", new.end, new.reason or "no reason given")
                 return False

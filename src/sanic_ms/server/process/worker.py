@@ -1,8 +1,9 @@
 """A worker process: how it is told things, and how it tells how it is.
 
 Master and worker talk over one pipe. The worker says ``ready``, ``alive`` every second, ``renew``
-when it wants to be replaced, ``halt`` when the application wants everything to stop, and ``failed``
-with a reason; the master says ``stop``. The end of the pipe says that the other is dead.
+when it wants to be replaced, ``halt`` when the application wants everything to stop, ``done`` when
+its function has returned, and ``failed`` with a reason; the master says ``stop``. The end of the
+pipe says that the other is dead.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sanic.exceptions import SanicException
 
 from sanic_ms.exception import ConfigError, MissingDependency, SanicMSError
 from sanic_ms.server.process.listen_socket import ListenSocket
-from sanic_ms.server.process.serving import Server
 from sanic_ms.telemetry.stacks import describe
 
-__all__ = ["FAILED", "WRONG", "Job", "Link", "Recycling", "exit_code_of", "work"]
+__all__ = ["FAILED", "WRONG", "Job", "Life", "Link", "Recycling", "exit_code_of", "work"]
 
 log = logging.getLogger("sanic_ms.server")
 
@@ -71,6 +71,7 @@ class Job:
         settings: What the master's application was configured with in code.
         keywords: Those of ``run``.
         shared: The attributes of ``app.shared_ctx``.
+        function: The name of the application's function that runs there; empty: it serves.
     """
 
     load: Callable[[], Any]
@@ -79,6 +80,29 @@ class Job:
     keywords: dict[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
     recycling: Recycling = Recycling()
+    function: str = ""
+
+
+class Life(Protocol):
+    """What runs in a worker process, as the master's orders reach it.
+
+    Attributes:
+        shared: Whether other processes go on when this one stops.
+        ticks: Called once a second.
+    """
+
+    shared: bool
+    ticks: list[Callable[[], None]]
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop has begun."""
+
+    def stop(self, *, quick: bool = False) -> None:
+        """Begin to stop."""
+
+    def requests(self) -> int:
+        """How many requests it has served."""
 
 
 class Link:
@@ -88,7 +112,7 @@ class Link:
         self._connection = connection
         self._recycling = recycling
         self._lock = threading.Lock()
-        self._server: Server | None = None
+        self._server: Life | None = None
         self._order: tuple[bool, bool] | None = None  # to stop: last, quick
         self._renewing = False
         self._fresh = True
@@ -99,7 +123,7 @@ class Link:
         with contextlib.suppress(OSError), self._lock:
             self._connection.send((word, text))
 
-    def attach(self, server: Server) -> None:
+    def attach(self, server: Life) -> None:
         """From now on this is what the master's orders reach."""
         server.shared = True
         server.ticks.append(lambda: self._tick(server))
@@ -109,7 +133,7 @@ class Link:
         if order is not None:
             self._stop(server, *order)
 
-    def _tick(self, server: Server) -> None:
+    def _tick(self, server: Life) -> None:
         # A master that is stopped reads nothing: to write into a full pipe would stop us as well.
         if _is_writable(self._connection):
             self.tell("alive")
@@ -143,7 +167,7 @@ class Link:
                 return
 
     @staticmethod
-    def _stop(server: Server, last: bool, quick: bool) -> None:
+    def _stop(server: Life, last: bool, quick: bool) -> None:
         server.shared = not last
         server.stop(quick=quick)
 
@@ -154,7 +178,7 @@ def work(job: Job, number: int, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # The names by which Sanic's log lines and others' code know a worker.
-    os.environ["SANIC_WORKER_NAME"] = f"Sanic-Server-{number}-0"
+    os.environ["SANIC_WORKER_NAME"] = f"Sanic-{job.function or 'Server'}-{number}-0"
     os.environ["SANIC_WORKER_PROCESS"] = "true"
     link = Link(connection, job.recycling)
     try:

@@ -20,6 +20,7 @@ class WorkerProcess:
     """One process, from its start to its end.
 
     Attributes:
+        job: What it was given.
         number: Its place among the workers, from 0.
         pid: Its process id.
         ready: Since when it serves, by the master's clock; None before.
@@ -44,6 +45,7 @@ class WorkerProcess:
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self.job = job
         self.number = number
         self.ready: float | None = None
         self._clock = clock
@@ -57,7 +59,7 @@ class WorkerProcess:
         self._on_end = on_end
         self._pipe, theirs = _spawn.Pipe()
         self._process = _spawn.Process(
-            target=work, args=(job, number, theirs), name=f"worker-{number}"
+            target=work, args=(job, number, theirs), name=job.function or f"worker-{number}"
         )
         # The tracker unblocks SIGINT when it starts, so it starts first. Without the mask a Ctrl+C
         # would greet a worker that has no handler yet with a traceback.
@@ -74,8 +76,9 @@ class WorkerProcess:
 
     @property
     def name(self) -> str:
-        """For the log: ``worker 0 (1234)``."""
-        return f"worker {self.number} ({self.pid})"
+        """For the log: ``worker 0 (1234)``, or ``process consume (1234)``."""
+        function = self.job.function
+        return f"{f'process {function}' if function else f'worker {self.number}'} ({self.pid})"
 
     @property
     def end(self) -> str:
