@@ -6,12 +6,16 @@ from sanic_ms.http.enveloped import failure, success
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
 from sanic_ms.http.request import Request
 from sanic_ms.http.translation import ErrorText
-from sanic_ms.shapes.signature import Body, Header, Path, Query
+from sanic_ms.http.uploads import UploadFile
+from sanic_ms.shapes.signature import Body, Cookie, File, Form, Header, Path, Query
 
 __all__ = [
     "Body",
+    "Cookie",
     "Envelope",
     "ErrorText",
+    "File",
+    "Form",
     "Header",
     "Path",
     "PlainEnvelope",
@@ -19,6 +23,7 @@ __all__ = [
     "Query",
     "Request",
     "RouteEntry",
+    "UploadFile",
     "failure",
     "list_routes",
     "routes_without_policy",

@@ -27,6 +27,7 @@ from sanic_ms.http.body import typed_body
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
 from sanic_ms.http.media import content_type, fits
+from sanic_ms.http.received_form import ReceivedForm
 from sanic_ms.native.compiled import compiled
 from sanic_ms.telemetry.tracing import request_span
 from sanic_ms.values.proxies import forwarded_by
@@ -73,7 +74,7 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     the ``Request`` of ``sanic_ms`` itself the default is `Service`.
     """
 
-    __slots__ = ("_items", "declared", "failure", "parsed_query")
+    __slots__ = ("_items", "declared", "failure", "parsed_query", "received_form")
 
     app: AppT_co
     _items: dict[str, Any]
@@ -83,6 +84,7 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     declared: tuple[frozenset[str], _Parts]
     failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
     parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
+    received_form: ReceivedForm  # set by `form_of`, or where the handler takes files
 
     def _get_items(self) -> dict[str, Any]:
         try:

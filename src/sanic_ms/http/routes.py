@@ -28,6 +28,7 @@ from sanic_ms.http.declarations import (
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.path_spelling import check_path
+from sanic_ms.http.received_form import takes_files
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
@@ -37,6 +38,7 @@ from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
+    File,
     Parameter,
     Signature,
     UnfilledParameter,
@@ -209,6 +211,8 @@ class _RouteCompiler:
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
             endpoint = _decoded(endpoint)
+        if any(takes_files(entry.signature) for entry in operations.values()):
+            endpoint.is_stream = True  # type: ignore[attr-defined]  # Sanic leaves the body to it
         return CompiledRoute(handler, endpoint, operations, self.compile_again)
 
     def _endpoint(
@@ -237,8 +241,11 @@ class _RouteCompiler:
         # A view may answer further methods in ways of its own.
         undeclared = RouteOperation(view, Signature(), declared_spec(view))
         other = self._compile_one(view, undeclared, checks)
+        receiving = {name for name, entry in operations.items() if takes_files(entry.signature)}
 
         async def endpoint(request: Request, **path: Any) -> Any:
+            if receiving and request.method not in receiving:
+                await request.receive_body()  # Sanic has left it to the view as a whole
             return await endpoints.get(request.method, other)(request, **path)
 
         return endpoint
@@ -438,13 +445,19 @@ def _describe(
     app: Sanic[Any, Any], route: Route, method: str, operation: RouteOperation
 ) -> DocumentedRoute:
     spec, signature = operation.spec, operation.signature
-    by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}
+    by_source: dict[str, dict[str, tuple[Any, Any]]] = {
+        name: {} for name in ("path", "query", "header", "cookie", "form")
+    }
+    files: dict[str, File] = {}
     body = spec.body
     pages = any(entry.source == "page" for entry in signature.parameters)
     for entry in signature.parameters:
         if entry.source == "body":
             body = entry.annotation
             spec = replace(spec, body_required=entry.required)
+        elif entry.source == "file":
+            files[entry.wire_name] = entry.rules
+            by_source["form"][entry.wire_name] = (entry.annotation, _default(entry))
         elif entry.source == "page":
             by_source["query"].update(_page_parameters())
         elif entry.source != "service":
@@ -463,6 +476,9 @@ def _describe(
         path_types=by_source["path"],
         query_types=by_source["query"],
         header_types=by_source["header"],
+        cookie_types=by_source["cookie"],
+        form_types=by_source["form"],
+        files=files,
         # What the route's pattern has let through is always text, and of its own type.
         validates_path=any(
             type_ not in (str, Any, path[name].gives) for name, type_ in declared.items()

@@ -227,8 +227,9 @@ class DocumentedRoute:
         methods: Upper-case, sorted.
         name: The operation's id: ``create_user``.
         spec: What the handler declared.
-        path_types, query_types, header_types: Type and default of each parameter of that part, by
-            its name on the wire; ``...`` as default means required.
+        path_types, query_types, header_types, cookie_types, form_types: Type and default of each
+            parameter of that part, by its name on the wire; ``...`` as default means required.
+        files: What is taken of the form's parameters that are files, a `sanic_ms.http.File` each.
         validates_path: The handler holds a part of the path to more than the route's pattern does.
         body: The declared shape of the body, from the decorator or from the annotation.
         produces: The declared shape of the answer, likewise.
@@ -244,6 +245,9 @@ class DocumentedRoute:
     path_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     query_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     header_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    cookie_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    form_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
     validates_path: bool = False
     body: Any = None
     produces: Any = None
