@@ -189,8 +189,9 @@ class MultipartParser:
             self._state = _FAILED
             raise PayloadTooLarge(f"the form has more than {self._most_parts} parts")
         try:
-            # The line break before the headers belongs to the delimiter above them.
-            if buffer.find(self._delimiter, at - 2, end) >= 0:
+            delimiter = self._delimiter
+            # The line break before the first of them belongs to the delimiter above.
+            if buffer.find(delimiter, at, end) >= 0 or buffer.startswith(delimiter[2:], at):
                 raise ValueError("a part without the end of its headers")
             events.append(_read_part(buffer[at:end].decode()))
         except ValueError as exc:
