@@ -174,8 +174,8 @@ class FormReceiver:
             PayloadTooLarge: something is over its limit.
             BadRequest: the form is malformed.
         """
-        if content_type(request) is not None:  # before anything is read, or asked for (100)
-            _require_form(request, (MULTIPART,))
+        if request.headers.get("content-length", "0") != "0":
+            _require_form(request, (MULTIPART,))  # before the body is asked for (100)
         async with aclosing(self._body(request)) as body:
             first = await anext(body, b"")
             if not first:

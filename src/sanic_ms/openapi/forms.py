@@ -10,7 +10,7 @@ from typing import Any, Union
 from sanic_ms.openapi.schemas import Schema
 from sanic_ms.values.route import DocumentedRoute
 
-__all__ = ["form_body"]
+__all__ = ["form_body", "without_none"]
 
 _MULTIPART = "multipart/form-data"
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -57,12 +57,14 @@ def _file_schema(type_: Any, rules: Any) -> Schema:
     schema: Schema = {"type": "string", "format": "binary", "contentMediaType": media_type}
     if rules.max_size is not None:
         schema["description"] = f"at most {rules.max_size} bytes"
-    if _is_list(type_):
+    if typing.get_origin(without_none(type_)) is list:
         return {"type": "array", "items": schema, "maxItems": rules.max_count}
     return schema
 
 
-def _is_list(type_: Any) -> bool:
-    if typing.get_origin(type_) in (Union, UnionType):
-        return any(_is_list(entry) for entry in typing.get_args(type_) if entry is not NoneType)
-    return typing.get_origin(type_) is list
+def without_none(type_: Any) -> Any:
+    """A type without the None that it may be: a field that is left out is no value of it."""
+    if typing.get_origin(type_) not in (Union, UnionType):
+        return type_
+    members = [entry for entry in typing.get_args(type_) if entry is not NoneType]
+    return Union[tuple(members)]  # noqa: UP007

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.exception import HTTPError, ValidationError, error_for_status, reason
-from sanic_ms.openapi.forms import form_body
+from sanic_ms.openapi.forms import form_body, without_none
 from sanic_ms.openapi.raised import by_status, describe_errors, error_examples
 from sanic_ms.openapi.schemas import Schema, Schemas
 from sanic_ms.shapes import describe, enc_hook
@@ -130,6 +130,7 @@ class Operations:
         return list(found.values())
 
     def _form_fields(self, type_: Any, default: Any) -> Iterator[tuple[str | None, Schema, bool]]:
+        type_ = without_none(type_)
         schema = self.schemas.of(type_, "input")
         if "properties" in self.schemas.resolve(schema):
             for name, inner, required in self._properties(type_):
