@@ -400,6 +400,35 @@ async def test_a_class_view_may_take_files_with_one_method() -> None:
     assert (await post(app, "/view/1", part("file", b"1" * 1000, "a"))).status == 413
 
 
+@pytest.mark.parametrize("use", ["form", "files", "data", "middleware"])
+async def test_the_form_of_such_a_route_is_read_once(app: Service, use: str) -> None:
+    """To ask for it elsewhere is a mistake of the program, and no empty form."""
+    uses = {
+        "form": lambda request: request.form,
+        "files": lambda request: request.files,
+        "data": lambda request: request["data"],
+    }
+    seen: list[str] = []
+
+    def note(request: Any, what: str) -> None:
+        with pytest.raises(TypeError, match="this route takes files as parameters"):
+            uses[what](request)
+        seen.append(what)
+
+    @app.post("/uses")
+    async def handler(request: Any, file: UploadFile | None = None) -> None:
+        if use != "middleware":
+            note(request, use)
+
+    @app.on_request
+    async def look(request: Any) -> None:
+        if use == "middleware":
+            note(request, "form")
+
+    assert (await post(app, "/uses", part("file", b"1", "a"))).status == 200
+    assert len(seen) == 1
+
+
 # --- on the wire ----------------------------------------------------------------------------------
 
 
