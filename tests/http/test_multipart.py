@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,8 @@ def parse(pieces: Iterable[bytes], *, most_parts: int = 5) -> list[Part]:
                 parts.append((part.name, part.filename, b"".join(content)))
                 part = None
             else:
-                assert part is not None and event
+                assert part is not None
+                assert event
                 content.append(event)
     parser.close()
     assert part is None
@@ -345,8 +347,17 @@ def test_the_boundary_is_read(content_type: str, boundary: bytes) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    ["", "; boundary", "; boundary=", '; boundary=""', '; boundary="a "', "; boundary=ä"]
-    + ["; boundary=" + "x" * 71, "; boundary=a; boundary=b", '; boundary="a'],
+    [
+        "",
+        "; boundary",
+        "; boundary=",
+        '; boundary=""',
+        '; boundary="a "',
+        "; boundary=ä",
+        "; boundary=" + "x" * 71,
+        "; boundary=a; boundary=b",
+        '; boundary="a',
+    ],
 )
 def test_a_boundary_that_is_none_is_400(parameters: str) -> None:
     """Also one that is said twice: two servers would choose differently."""
@@ -384,7 +395,7 @@ def written(parts: list[Part]) -> bytes:
 def in_pieces(body: bytes, cuts: list[int]) -> list[bytes]:
     """A body, cut in these places."""
     places = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    return [body[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(places)]
 
 
 @given(PARTS, st.lists(st.integers(0, 10**6), max_size=10))
@@ -401,8 +412,24 @@ def test_a_form_is_read_as_it_was_written(parts: list[Part], cuts: list[int]) ->
 
 
 PIECES = st.sampled_from(
-    [OPEN, LAST, A, b"--b:1", b"\r\n", b"\r", b"\n", b"-", b" ", b"x", b"\r\n\r\n", b"--"]
-    + [b"Content-Disposition: form-data; name=a", b"; filename=f", b"\xff", b"y" * 90]
+    (
+        OPEN,
+        LAST,
+        A,
+        b"--b:1",
+        b"\r\n",
+        b"\r",
+        b"\n",
+        b"-",
+        b" ",
+        b"x",
+        b"\r\n\r\n",
+        b"--",
+        b"Content-Disposition: form-data; name=a",
+        b"; filename=f",
+        b"\xff",
+        b"y" * 90,
+    )
 )
 
 

@@ -90,12 +90,12 @@ async def test_a_closed_file_says_so(make: object, tmp_path: Path) -> None:
 
 
 async def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
-    """A folder that does not exist is the program's mistake; a target that cannot be replaced too."""
+    """A folder that does not exist is the program's mistake, and so is a folder for a target."""
     file = await in_memory(b"abc")
     with pytest.raises(FileNotFoundError):
         await file.save(tmp_path / "none" / "a")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         await file.save(tmp_path / "folder")
     assert os.listdir(tmp_path) == ["folder"]
 

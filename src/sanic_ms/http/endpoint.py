@@ -23,7 +23,7 @@ from sanic_ms.http.arguments import DeclaredParts, compile_arguments, service_ty
 from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope, around_data
 from sanic_ms.http.parameters import Reader, compile_object
-from sanic_ms.http.received_form import takes_files, with_files
+from sanic_ms.http.received_form import with_files
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.response_checks import RouteChecks
@@ -70,7 +70,7 @@ def compile_endpoint(
     """
     if spec.body is not None and any(map(_is_of_form, signature.parameters)):
         raise TypeError("@doc.consumes declares the body, and a parameter is of the form")
-    if takes_files(signature):
+    if signature.takes_files:
         # The form is read when all else is found good; nothing waits for a large body before.
         form = [entry for entry in signature.parameters if _is_of_form(entry)]
         rest = [entry for entry in signature.parameters if not _is_of_form(entry)]

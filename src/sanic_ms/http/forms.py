@@ -56,7 +56,7 @@ def parse_form(
         fields = parse_qs(body.decode(), keep_blank_values=keep_blank_values, errors="strict")
     except UnicodeDecodeError:
         # "from None": what a client sent is no fault to be traced.
-        raise BadRequest(f"the body is not {kind}: it is not UTF-8") from None
+        raise BadRequest(f"the body is not {kind}") from None
     return RequestParameters(fields), RequestParameters()
 
 

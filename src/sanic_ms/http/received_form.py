@@ -31,7 +31,7 @@ from sanic_ms.shapes import describe
 from sanic_ms.shapes.markers import File
 from sanic_ms.shapes.signature import REQUIRED, Parameter, Signature
 
-__all__ = ["ReceivedForm", "compile_file", "form_of", "takes_files", "with_files"]
+__all__ = ["ReceivedForm", "compile_file", "form_of", "with_files"]
 
 
 class ReceivedForm:
@@ -73,7 +73,7 @@ def form_of(request: Request) -> ReceivedForm:
     if request.body:
         kind = _require_form(request, (URLENCODED, MULTIPART))
         form = ReceivedForm(
-            parse_form(request.body, kind, keep_blank_values=True, **limits(request))[0]
+            parse_form(request.body, kind, keep_blank_values=True, **_limits(request))[0]
         )
     try:
         request.received_form = form  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def form_of(request: Request) -> ReceivedForm:
     return form
 
 
-def limits(request: Request) -> dict[str, int]:
+def _limits(request: Request) -> dict[str, int]:
     """The limits of a form, as `parse_form` takes them."""
     config = request.app.config
     return {
@@ -144,12 +144,7 @@ def _takes_list(parameter: Parameter) -> bool:
     return is_list
 
 
-def takes_files(signature: Signature) -> bool:
-    """Whether a handler takes a file of a form, so that its form is read while it comes."""
-    return any(entry.source == "file" for entry in signature.parameters)
-
-
-class FormReceiver:
+class _FormReceiver:
     """Receives the forms of a route whose handler takes files.
 
     Args:
@@ -180,7 +175,7 @@ class FormReceiver:
             first = await anext(body, b"")
             if not first:
                 return
-            parser_limits = limits(request)
+            parser_limits = _limits(request)
             largest_field = parser_limits.pop("largest_field")
             boundary = boundary_of(_require_form(request, (MULTIPART,)))
             parser = MultipartParser(boundary, **parser_limits)
@@ -320,7 +315,7 @@ def with_files(
     Raises:
         TypeError: a file's parameter is of no type that files become.
     """
-    receiver = FormReceiver(signature)
+    receiver = _FormReceiver(signature)
 
     @functools.wraps(call)
     async def call_with_files(request: Any, **arguments: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -28,7 +29,6 @@ from sanic_ms.http.declarations import (
 from sanic_ms.http.endpoint import Endpoint, compile_endpoint
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.path_spelling import check_path
-from sanic_ms.http.received_form import takes_files
 from sanic_ms.http.request import Request
 from sanic_ms.http.response_checks import ResponseChecks, RouteChecks
 from sanic_ms.http.static import compile_static
@@ -38,7 +38,6 @@ from sanic_ms.http.wrapping import stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
-    File,
     Parameter,
     Signature,
     UnfilledParameter,
@@ -211,7 +210,7 @@ class _RouteCompiler:
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
             endpoint = _decoded(endpoint)
-        if any(takes_files(entry.signature) for entry in operations.values()):
+        if any(entry.signature.takes_files for entry in operations.values()):
             endpoint.is_stream = True  # type: ignore[attr-defined]  # Sanic leaves the body to it
         return CompiledRoute(handler, endpoint, operations, self.compile_again)
 
@@ -241,7 +240,7 @@ class _RouteCompiler:
         # A view may answer further methods in ways of its own.
         undeclared = RouteOperation(view, Signature(), declared_spec(view))
         other = self._compile_one(view, undeclared, checks)
-        receiving = {name for name, entry in operations.items() if takes_files(entry.signature)}
+        receiving = {name for name, entry in operations.items() if entry.signature.takes_files}
 
         async def endpoint(request: Request, **path: Any) -> Any:
             if receiving and request.method not in receiving:
@@ -445,23 +444,19 @@ def _describe(
     app: Sanic[Any, Any], route: Route, method: str, operation: RouteOperation
 ) -> DocumentedRoute:
     spec, signature = operation.spec, operation.signature
-    by_source: dict[str, dict[str, tuple[Any, Any]]] = {
-        name: {} for name in ("path", "query", "header", "cookie", "form")
-    }
-    files: dict[str, File] = {}
+    by_source: dict[str, dict[str, tuple[Any, Any]]] = defaultdict(dict)
+    files = {e.wire_name: e.rules for e in signature.parameters if e.source == "file"}
     body = spec.body
     pages = any(entry.source == "page" for entry in signature.parameters)
     for entry in signature.parameters:
         if entry.source == "body":
             body = entry.annotation
             spec = replace(spec, body_required=entry.required)
-        elif entry.source == "file":
-            files[entry.wire_name] = entry.rules
-            by_source["form"][entry.wire_name] = (entry.annotation, _default(entry))
         elif entry.source == "page":
             by_source["query"].update(_page_parameters())
         elif entry.source != "service":
-            by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
+            source = "form" if entry.source == "file" else entry.source
+            by_source[source][entry.wire_name] = (entry.annotation, _default(entry))
     path = path_parameters(route)
     declared = {name: type_ for name, (type_, _) in by_source["path"].items()}
     shapes = {name: _path_shape(entry, declared.get(name, Any)) for name, entry in path.items()}

@@ -153,8 +153,11 @@ class UploadFile:
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end of a file that is in memory."""
-        self._file.seek(0, io.SEEK_END)
-        self._file.write(data)
+        if not self.size:  # most small files come in one piece, which is then not copied
+            self._file = io.BytesIO(data)
+        else:
+            self._file.seek(0, io.SEEK_END)
+            self._file.write(data)
         self.size += len(data)
 
     async def append_on_disk(self, data: bytes) -> None:

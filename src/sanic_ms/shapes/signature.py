@@ -125,6 +125,11 @@ class Signature:
     notes: tuple[str, ...] = ()
     shared: str = ""
 
+    @property
+    def takes_files(self) -> bool:
+        """Whether it takes a file of a form, so that the form is read while it comes."""
+        return any(entry.source == "file" for entry in self.parameters)
+
 
 def read_signature(
     handler: Callable[..., Any],

@@ -321,7 +321,8 @@ class Receiver(HttpConnection):
         if data is self.input:
             del self.input[: end + 4]
         else:
-            self.input = bytearray(data[end + 4 :])
+            with memoryview(data) as view:  # a slice of a large body would be one copy more
+                self.input = bytearray(view[end + 4 :])
         method, target, authority = check_line(line)
         body = self._frame(head, flags, length)
         if target[:1] != b"/" and authority is not None:
