@@ -484,6 +484,18 @@ async def test_a_form_comes_in_any_pieces(app: Service) -> None:
         writer.close()
 
 
+async def test_a_large_form_opens_no_door_to_other_routes(app: Service) -> None:
+    """A head that was good for one route is remembered; the limit of the next one counts still."""
+    app.configure(request_max_size=10_000)
+    body = form(part("file", b"x" * 50_000, "a"))
+    async with served(app) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        for path, expected in (("/large", 200), ("/large", 200), ("/user", 413)):
+            writer.write(head_of(path, len(body)) + body)
+            assert (await read_answer(reader))[0] == expected
+        writer.close()
+
+
 async def test_the_body_is_asked_for_when_the_head_is_good(app: Service) -> None:
     """``Expect: 100-continue``: a body that would be refused is not sent at all."""
     body = form(TITLE, A)

@@ -48,6 +48,7 @@ from sanic_ms.telemetry.tracing import is_share
 from sanic_ms.values.page import Page
 from sanic_ms.values.path import PathParameter, path_parameters
 from sanic_ms.values.route import (
+    BODY_MAY_BE_THERE,
     CompiledRoute,
     DocumentedRoute,
     RouteSpec,
@@ -59,7 +60,6 @@ from sanic_ms.values.route import (
 )
 
 __all__ = ["RouteOperation", "compile_routes", "describe_routes", "operations_of"]
-
 
 log = logging.getLogger("sanic_ms.http")
 
@@ -211,7 +211,7 @@ class _RouteCompiler:
             route.unquote, route.extra.unquotes = False, True
             endpoint = _decoded(endpoint)
         if any(entry.signature.takes_files for entry in operations.values()):
-            endpoint.is_stream = True  # type: ignore[attr-defined]  # Sanic leaves the body to it
+            endpoint.is_stream = BODY_MAY_BE_THERE  # type: ignore[attr-defined]
         return CompiledRoute(handler, endpoint, operations, self.compile_again)
 
     def _endpoint(

@@ -14,6 +14,7 @@ from sanic_ms.exception import HTTPError
 from sanic_ms.values.path import segment_of
 
 __all__ = [
+    "BODY_MAY_BE_THERE",
     "DIRECT",
     "CompiledRoute",
     "Direct",
@@ -34,6 +35,10 @@ __all__ = [
 
 DIRECT = "__sanic_ms_direct__"
 """Where an endpoint keeps its `Direct`."""
+
+BODY_MAY_BE_THERE = "the body may be there"
+"""The ``is_stream`` of an endpoint that reads a body while it comes, as Sanic's streaming handlers
+do, or takes one that is there already."""
 
 _ATTRIBUTE = "__route_spec__"
 _ORIGIN = "sanic_ms_origin"

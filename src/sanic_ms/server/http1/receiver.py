@@ -208,7 +208,11 @@ class Receiver(HttpConnection):
             if flags & _UNUSUAL or plan is None or (length and plan.ignores_body):
                 self._start_complete(data, end, line, flags, length)
                 return
-            if length > wire.limits.request_max_size:
+            is_large = length > wire.limits.request_max_size
+            if plan.streams and (is_large or end + 4 + length > len(data)):
+                self._start_complete(data, end, line, flags, length)
+                return
+            if is_large:
                 self._keep_line(data)
                 too_large = PayloadTooLarge("Request body exceeds the size limit")
                 self.refuse(too_large, bytes(data[:end]))
