@@ -14,7 +14,7 @@ from sanic import Request
 from sanic_ms import Page, Pagination, doc
 from sanic_ms.context import current_request
 from sanic_ms.http import Header, Path, Query
-from sanic_ms.http.routes import describe_routes
+from sanic_ms.http.described_routes import describe_routes
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp

@@ -10,7 +10,7 @@ import pytest
 
 from sanic_ms import doc
 from sanic_ms.http import Header, Query
-from sanic_ms.http.routes import describe_routes
+from sanic_ms.http.described_routes import describe_routes
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp

@@ -51,7 +51,8 @@ async def test_a_form_that_cannot_be_read_is_400() -> None:
     """Not an empty one."""
     headers = {"content-type": "multipart/form-data"}
     answer = await call(make(), "post", "/form", data=b"nonsense", headers=headers)
-    assert (answer.status, answer.json["error"]) == (400, "the body is not multipart/form-data")
+    error = "the body is not multipart/form-data: its Content-Type has no lawful boundary"
+    assert (answer.status, answer.json["error"]) == (400, error)
 
 
 async def test_thousands_of_parameters_and_cookies_are_read() -> None:

@@ -6,14 +6,18 @@ from sanic_ms.http.enveloped import failure, success
 from sanic_ms.http.policies import RouteEntry, list_routes, routes_without_policy
 from sanic_ms.http.request import Request
 from sanic_ms.http.translation import ErrorText
-from sanic_ms.shapes.signature import Body, Header, Path, Query
+from sanic_ms.http.uploads import UploadFile
+from sanic_ms.shapes.signature import Body, Cookie, File, Form, Header, Path, Query
 from sanic_ms.values.depends import Depends
 
 __all__ = [
     "Body",
+    "Cookie",
     "Depends",
     "Envelope",
     "ErrorText",
+    "File",
+    "Form",
     "Header",
     "Path",
     "PlainEnvelope",
@@ -21,6 +25,7 @@ __all__ = [
     "Query",
     "Request",
     "RouteEntry",
+    "UploadFile",
     "failure",
     "list_routes",
     "routes_without_policy",

@@ -41,6 +41,11 @@ def check_body(
         return
     without = " and ".join(sorted(methods & _WITHOUT_BODY - {"HEAD", "OPTIONS"})) or "HEAD"
     for entry in signature.parameters:
+        if entry.source in ("form", "file") and not methods - _WITHOUT_BODY:
+            raise TypeError(
+                f"{where(handler)}: {entry.name!r} is of the form, which a {without} request does "
+                "not have"
+            )
         if entry.source != "body" or entry.is_marked or not _is_shape(entry.annotation):
             continue
         if not entry.required and _model_of(entry.annotation) is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from sanic_ms.http.body import compile_body
 from sanic_ms.http.envelope import Envelope, around_data
 from sanic_ms.http.injection import Injection
 from sanic_ms.http.parameters import Reader, compile_object
+from sanic_ms.http.received_form import with_files
 from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.response_checks import RouteChecks
@@ -29,7 +31,7 @@ from sanic_ms.http.returned import has_status, is_tuple, returned_error
 from sanic_ms.http.waiting import needs_task, result_of
 from sanic_ms.native.compiled import compiled
 from sanic_ms.shapes import ENCODER, Projector, ShapeMismatch, filler, projector, to_type
-from sanic_ms.shapes.signature import REQUIRED, Signature, where
+from sanic_ms.shapes.signature import REQUIRED, Parameter, Signature, where
 from sanic_ms.values.page import Pagination
 from sanic_ms.values.route import DIRECT, Direct, RouteSpec
 
@@ -66,6 +68,16 @@ def compile_endpoint(
     Raises:
         TypeError: a declared shape is none, or a parameter's type cannot be read from text.
     """
+    if spec.body is not None and any(map(_is_of_form, signature.parameters)):
+        raise TypeError("@doc.consumes declares the body, and a parameter is of the form")
+    if signature.takes_files:
+        # The form is read when all else is found good; nothing waits for a large body before.
+        form = [entry for entry in signature.parameters if _is_of_form(entry)]
+        rest = [entry for entry in signature.parameters if not _is_of_form(entry)]
+        read_form = compile_arguments(replace(signature, parameters=tuple(form)))
+        assert read_form is not None
+        call = with_files(call, signature, read_form)
+        signature = replace(signature, parameters=tuple(rest))
     shape = spec.produces if spec.produces is not None else signature.returns
     project = projector(shape, strict=True)
 
@@ -140,6 +152,10 @@ def _injected_endpoint(
     direct = Direct(endpoint, serve, lambda request, made: made, None, status, content_type)
     setattr(endpoint, DIRECT, direct)
     return endpoint
+
+
+def _is_of_form(parameter: Parameter) -> bool:
+    return parameter.source in ("form", "file")
 
 
 def _compile_items(spec: RouteSpec, *, path_is_encoded: bool) -> list[tuple[str, Reader]]:

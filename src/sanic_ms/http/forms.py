@@ -1,8 +1,4 @@
-"""Forms and cookies, read with limits.
-
-The parsing is Sanic's. What stands here keeps from it what would cost more than a request may:
-thousands of parts, heads of parts without end, charsets that decode in quadratic time.
-"""
+"""Forms and cookies of a request whose body is there, read with limits."""
 
 from __future__ import annotations
 
@@ -11,17 +7,17 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from sanic.cookies.request import COOKIE_NAME_RESERVED_CHARS
-from sanic.headers import parse_content_header
-from sanic.request import RequestParameters
-from sanic.request.form import parse_multipart_form
+from sanic.request import File, RequestParameters
 
 from sanic_ms.exception import BadRequest, PayloadTooLarge
+from sanic_ms.http.multipart import MULTIPART, MultipartParser, MultipartPart, boundary_of
 
-__all__ = ["parse_cookies", "parse_form"]
+__all__ = ["URLENCODED", "field_too_large", "parse_cookies", "parse_form", "text_of"]
 
-_CHARSET = re.compile(rb"charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+URLENCODED = "application/x-www-form-urlencoded"
+
 _CHARSETS = frozenset(
-    (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1", b"windows-1252")
+    ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252")
 )
 _ESCAPE = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
 
@@ -49,46 +45,71 @@ def parse_form(
         PayloadTooLarge: one of the limits.
         BadRequest: it is malformed.
     """
-    kind, parameters = parse_content_header(content_type)
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == MULTIPART:
+        return _parse_multipart(body, content_type, most_parts, largest_field, largest_head)
+    if kind != URLENCODED:
+        return RequestParameters(), RequestParameters()
+    if body.count(b"&") >= most_parts:
+        raise PayloadTooLarge(f"the form has more than {most_parts} fields")
     try:
-        if kind == "application/x-www-form-urlencoded":
-            if body.count(b"&") >= most_parts:
-                raise PayloadTooLarge(f"the form has more than {most_parts} fields")
-            fields = parse_qs(body.decode(), keep_blank_values=keep_blank_values, errors="strict")
-            return RequestParameters(fields), RequestParameters()
-        if kind == "multipart/form-data":
-            boundary = str(parameters["boundary"]).encode()
-            _check_parts(body, boundary, most_parts, largest_head)
-            form, files = parse_multipart_form(body, boundary)  # type: ignore[no-untyped-call]
-            for name, values in form.items():
-                if any(len(value.encode()) > largest_field for value in values):
-                    raise PayloadTooLarge(f"the field {name[:100]!r} is over {largest_field} bytes")
-            return form, files
-    except (ValueError, LookupError, TypeError):
+        fields = parse_qs(body.decode(), keep_blank_values=keep_blank_values, errors="strict")
+    except UnicodeDecodeError:
         # "from None": what a client sent is no fault to be traced.
         raise BadRequest(f"the body is not {kind}") from None
-    return RequestParameters(), RequestParameters()
+    return RequestParameters(fields), RequestParameters()
 
 
-def _check_parts(body: bytes, boundary: bytes, most: int, largest_head: int) -> None:
-    if not boundary or (body and boundary not in body):
-        raise ValueError("no boundary")
-    if body.count(boundary) > most + 1:
-        raise PayloadTooLarge(f"the form has more than {most} parts")
-    at = body.find(boundary)
-    while True:
-        after = body.find(boundary, at + len(boundary))
-        if after < 0:
-            return
-        end = body.find(b"\r\n\r\n", at, min(after, at + len(boundary) + largest_head))
-        if end < 0:
-            if after - at > largest_head:
-                raise PayloadTooLarge(f"the headers of a part are over {largest_head} bytes")
-            raise ValueError("a part without the end of its headers")
-        charset = _CHARSET.search(body, at, end)
-        if charset is not None and charset[1].lower() not in _CHARSETS:
-            raise ValueError("a charset that forms are not written in")
-        at = after
+def _parse_multipart(
+    body: bytes, content_type: str, most_parts: int, largest_field: int, largest_head: int
+) -> tuple[Any, Any]:
+    boundary = boundary_of(content_type)
+    fields: dict[str, list[str]] = {}
+    files: dict[str, list[File]] = {}
+    if not body:
+        return RequestParameters(fields), RequestParameters(files)
+    parser = MultipartParser(boundary, most_parts=most_parts, largest_head=largest_head)
+    events = parser.feed(body)
+    parser.close()
+    part, content = None, b""
+    for event in events:
+        if isinstance(event, bytes):  # a whole body gives the content of a part in one piece
+            content = event
+        elif event is not None:
+            part, content = event, b""
+        elif part is None:
+            continue
+        elif part.filename is not None:
+            file = File(type=part.content_type, body=content, name=part.filename)
+            files.setdefault(part.name, []).append(file)
+        elif len(content) > largest_field:
+            raise field_too_large(part.name, largest_field)
+        else:
+            fields.setdefault(part.name, []).append(text_of(part, content))
+    return RequestParameters(fields), RequestParameters(files)
+
+
+def field_too_large(name: str, largest_field: int) -> PayloadTooLarge:
+    """The error for a field over ``REQUEST_MAX_FORM_FIELD_SIZE``."""
+    return PayloadTooLarge(f"the field {name[:100]!r} is over {largest_field} bytes")
+
+
+def text_of(part: MultipartPart, content: bytes) -> str:
+    """The text of a field.
+
+    Raises:
+        BadRequest: it is not in its charset, or that is none that forms are written in. Some
+            charsets decode in quadratic time.
+    """
+    if part.charset not in _CHARSETS:
+        raise BadRequest(f"the body is not {MULTIPART}: a charset that forms are not written in")
+    try:
+        return content.decode(part.charset)
+    except UnicodeDecodeError:
+        name = part.name[:100]
+        raise BadRequest(
+            f"the body is not {MULTIPART}: the field {name!r} is not {part.charset}"
+        ) from None
 
 
 def parse_cookies(header: str) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Parameters from the path, the query string and the headers: text to typed values."""
+"""Parameters from the path, the query string, headers, cookies and forms: text to typed values."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sanic_ms.http.cast_values import comes_cast, pass_cast, written
 from sanic_ms.http.error_types import MISSING, NOT_UTF8, REPEATED
 from sanic_ms.http.fields import field_errors, number_errors, wire_fields
 from sanic_ms.http.query import query_of
+from sanic_ms.http.received_form import compile_file, form_of
 from sanic_ms.http.text_values import (
     allows_none,
     is_empty,
@@ -51,6 +52,8 @@ def compile_parameter(parameter: Parameter) -> Reader:
     """
     if parameter.source == "page":
         return compile_object(Page, "query", default=parameter.default)
+    if parameter.source == "file":
+        return compile_file(parameter)
     name, default = parameter.wire_name, parameter.default
     if parameter.source == "path" and comes_cast(parameter.annotation, parameter.gives):
         return lambda request, path, errors: path.get(name, default)
@@ -69,7 +72,7 @@ def compile_parameter(parameter: Parameter) -> Reader:
     where = name if parameter.source != "header" else f"header {name}"
     convert = _converter(kind)
     find_number = number_finder(annotation, floats=True)
-    empty_is_none = parameter.source == "query" and allows_none(parameter.annotation)
+    empty_is_none = parameter.source in ("query", "form") and allows_none(parameter.annotation)
 
     def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
         raw = take(request, path)
@@ -105,7 +108,7 @@ def compile_object(
 
     Args:
         annotation: A Struct, a TypedDict, a dataclass or a pydantic model.
-        source: The part: ``"query"``, ``"header"`` or ``"path"``.
+        source: The part: ``"query"``, ``"header"``, ``"cookie"``, ``"form"`` or ``"path"``.
         fill: Puts the defaults in where the type itself cannot.
         default: The value where none of the parameters is given.
         is_encoded: The values are percent-encoded, as Sanic leaves parts of the path.
@@ -130,7 +133,7 @@ def compile_object(
         take = _TAKERS[source](wire_name, is_list)
         takers.append((name, _from_encoded_path(name) if is_encoded else take))
     find_number = number_finder(annotation, floats=True)
-    nullable = nullable_fields(annotation) if source == "query" else frozenset()
+    nullable = nullable_fields(annotation) if source in ("query", "form") else frozenset()
 
     def read(request: Request, path: Mapping[str, Any], errors: list[FieldError]) -> Any:
         found = {}
@@ -231,6 +234,23 @@ def _from_header(name: str, is_list: bool) -> Callable[[Request, Mapping[str, An
     return take
 
 
+def _from_cookie(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        values = request.cookies.getlist(name)
+        # A browser sends the cookie of the longer path first (RFC 6265, section 5.4), and no page
+        # can keep it from sending both.
+        return (values if is_list else values[0]) if values else None
+
+    return take
+
+
+def _from_form(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
+    def take(request: Request, path: Mapping[str, Any]) -> Any:
+        return _one_or_all(form_of(request).fields.get(name), is_list)
+
+    return take
+
+
 def _from_path(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
     def take(request: Request, path: Mapping[str, Any]) -> Any:
         # As text again: the router has cast it, and the handler may want another type.
@@ -259,7 +279,13 @@ def _decoded(text: str) -> str:
         raise BadRequest("the path is not UTF-8") from None
 
 
-_TAKERS = {"query": _from_query, "header": _from_header, "path": _from_path}
+_TAKERS = {
+    "query": _from_query,
+    "header": _from_header,
+    "cookie": _from_cookie,
+    "form": _from_form,
+    "path": _from_path,
+}
 
 
 _INT64 = typing.Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

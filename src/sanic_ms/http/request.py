@@ -27,10 +27,13 @@ from sanic_ms.http.body import typed_body
 from sanic_ms.http.decode import decode_json
 from sanic_ms.http.forms import parse_cookies, parse_form
 from sanic_ms.http.media import content_type, fits
+from sanic_ms.http.multipart import MULTIPART
+from sanic_ms.http.received_form import ReceivedForm
 from sanic_ms.native.compiled import compiled
 from sanic_ms.telemetry.tracing import request_span
 from sanic_ms.values.proxies import forwarded_by
 from sanic_ms.values.response_headers import DefaultHeaders
+from sanic_ms.values.route import endpoint_of
 
 __all__ = ["Request"]
 
@@ -73,7 +76,7 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     the ``Request`` of ``sanic_ms`` itself the default is `Service`.
     """
 
-    __slots__ = ("_items", "declared", "failure", "parsed_query")
+    __slots__ = ("_items", "declared", "failure", "parsed_query", "received_form")
 
     app: AppT_co
     _items: dict[str, Any]
@@ -83,6 +86,7 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
     declared: tuple[frozenset[str], _Parts]
     failure: BaseException  # set by the error handler: why the answer has a status of 500 or more
     parsed_query: dict[str, list[str]]  # set by `query_of`, when somebody asks
+    received_form: ReceivedForm  # set by `form_of`, or where the handler takes files
 
     def _get_items(self) -> dict[str, Any]:
         try:
@@ -123,6 +127,7 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
         """The body of a route that declares none. It is not kept as an item: a middleware may look
         at it before the route's own shape does."""
         if not self.body:
+            self._require_body("request['data'] has")
             raise BadRequest("the body is empty; send JSON as application/json")
         sent = content_type(self)
         if sent is not None and not fits(sent, _JSON):
@@ -175,8 +180,26 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
             raise ValidationError(errors)
         return cast(T, value)
 
+    def _require_body(self, subject: str) -> None:
+        """A route whose handler takes files reads its form into the parameters.
+
+        Raises:
+            TypeError: somebody else wants to read that form.
+        """
+        route = self.route
+        if route is None or hasattr(route.handler, "is_stream") or not self._is_streamed():
+            return
+        if fits(content_type(self) or "", MULTIPART):
+            raise TypeError(
+                f"{subject} no body to read: this route takes files as parameters, so its form is "
+                "read into these (take a field with Annotated[str, Form()])"
+            )
+
     def _is_streamed(self) -> bool:
-        return self.route is not None and hasattr(self.route.handler, "is_stream")
+        route = self.route
+        return route is not None and any(
+            hasattr(entry, "is_stream") for entry in (route.handler, endpoint_of(route))
+        )
 
     def _has_json(self) -> bool:
         return bool(self.body) and fits(content_type(self) or _JSON, _JSON)
@@ -282,7 +305,10 @@ class Request(SanicRequest[Any, SimpleNamespace], Generic[AppT_co]):
             PayloadTooLarge: it is over ``REQUEST_MAX_FORM_PARTS``, ``REQUEST_MAX_FORM_FIELD_SIZE``
                 or, in the headers of a part, ``REQUEST_MAX_HEADER_SIZE``.
             BadRequest: it is malformed.
+            TypeError: the handler takes files as parameters, so that the form is read into these.
         """
+        if not self.body:
+            self._require_body("request.form and request.files have")
         config = self.app.config
         self.parsed_form, self.parsed_files = parse_form(
             self.body,

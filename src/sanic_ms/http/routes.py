@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-import msgspec
 from sanic import Sanic
 from sanic.router import Router
 from sanic_routing.route import Route
@@ -39,27 +37,24 @@ from sanic_ms.http.wrapping import decode_path, stand_for
 from sanic_ms.shapes import exposed_columns
 from sanic_ms.shapes.decorator_source import forget_sources
 from sanic_ms.shapes.signature import (
-    Parameter,
     Signature,
     UnfilledParameter,
     read_signature,
     where,
 )
 from sanic_ms.telemetry.tracing import is_share
-from sanic_ms.values.page import Page
-from sanic_ms.values.path import PathParameter, path_parameters
+from sanic_ms.values.path import path_parameters
 from sanic_ms.values.route import (
+    BODY_MAY_BE_THERE,
     CompiledRoute,
-    DocumentedRoute,
     RouteSpec,
     compiled_route,
     endpoint_of,
     keep_compiled,
-    origin_of,
     template_of,
 )
 
-__all__ = ["RouteOperation", "compile_routes", "describe_routes", "operations_of"]
+__all__ = ["RouteOperation", "compile_routes", "operations_of"]
 
 log = logging.getLogger("sanic_ms.http")
 
@@ -242,6 +237,8 @@ class _RouteCompiler:
             # Sanic would decode paths of other routes as well, by the order of all of them.
             route.unquote, route.extra.unquotes = False, True
             endpoint = decode_path(endpoint)
+        if any(entry.signature.takes_files for entry in operations.values()):
+            endpoint.is_stream = BODY_MAY_BE_THERE  # type: ignore[union-attr]
         specs = {method: operation.spec for method, operation in operations.items()}
         deadlines = route_deadlines(route, specs, self._deadline)
         return CompiledRoute(handler, endpoint, operations, self.compile_again, deadlines)
@@ -292,8 +289,11 @@ class _RouteCompiler:
         # A view may answer further methods in ways of its own.
         undeclared = RouteOperation(view, Signature(), declared_spec(view))
         other = self._compile_one(view, self._injected(undeclared, route), checks)
+        receiving = {name for name, entry in operations.items() if entry.signature.takes_files}
 
         async def endpoint(request: Request, **path: Any) -> Any:
+            if receiving and request.method not in receiving:
+                await request.receive_body()  # Sanic has left it to the view as a whole
             return await endpoints.get(request.method, other)(request, **path)
 
         return endpoint
@@ -373,19 +373,6 @@ def _exposures(operation: RouteOperation) -> Iterator[str]:
             )
 
 
-def describe_routes(app: Sanic[Any, Any]) -> Iterator[DocumentedRoute]:
-    """The compiled routes, one for each path and method, for the OpenAPI document."""
-    for route in app.router.routes:
-        compiled = compiled_route(route)
-        if compiled is None:
-            continue
-        for method, operation in sorted(compiled.operations.items()):
-            if operation.problem or operation.spec.hidden:
-                continue
-            if method not in ("OPTIONS", "HEAD"):
-                yield _describe(app, route, method, operation)
-
-
 def operations_of(route: Route) -> dict[str, RouteOperation]:
     """What each method of a route has for a handler, and what that declares. A class view is taken
     apart when it is compiled."""
@@ -459,64 +446,3 @@ def _read(
     parameters = place_in_path(signature.parameters, path, is_encoded)
     signature = replace(signature, parameters=parameters, path_is_encoded=is_encoded)
     return RouteOperation(declared, signature, spec)
-
-
-def _describe(
-    app: Sanic[Any, Any], route: Route, method: str, operation: RouteOperation
-) -> DocumentedRoute:
-    spec, signature = operation.spec, operation.signature
-    by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}
-    body = spec.body
-    pages = any(entry.source == "page" for entry in signature.parameters)
-    for entry in signature.parameters:
-        if entry.source == "body":
-            body = entry.annotation
-            spec = replace(spec, body_required=entry.required)
-        elif entry.source == "page":
-            by_source["query"].update(_page_parameters())
-        elif entry.source != "service":
-            by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
-    for entry in () if operation.injection is None else operation.injection.parameters:
-        if entry.source == "page":
-            by_source["query"].update(_page_parameters())
-        else:  # what the handler says of the same one counts
-            shape = (entry.annotation, _default(entry))
-            by_source[entry.source].setdefault(entry.wire_name, shape)
-    path = path_parameters(route)
-    declared = {name: type_ for name, (type_, _) in by_source["path"].items()}
-    shapes = {name: _path_shape(entry, declared.get(name, Any)) for name, entry in path.items()}
-    by_source["path"] = {name: (shape, ...) for name, shape in shapes.items()}
-    origin = origin_of(route)
-    name = origin.name
-    return DocumentedRoute(
-        path=template_of(route),
-        methods=(method,),
-        name=name if len(route.methods - {"HEAD", "OPTIONS"}) == 1 else f"{name}_{method.lower()}",
-        spec=spec,
-        path_types=by_source["path"],
-        query_types=by_source["query"],
-        header_types=by_source["header"],
-        # What the route's pattern has let through is always text, and of its own type.
-        validates_path=any(
-            type_ not in (str, Any, path[name].gives) for name, type_ in declared.items()
-        ),
-        body=body,
-        produces=spec.produces if spec.produces is not None else signature.returns,
-        paginated=signature.paginated or (pages and signature.returns is None),
-        group=origin.group,
-        doc=inspect.getdoc(operation.handler) or "",
-    )
-
-
-def _path_shape(entry: PathParameter, declared: Any) -> Any:
-    """The shape of a path parameter's text: the handler's, where that reads the text itself."""
-    reads_text = entry.gives is str or entry.gives is entry.shape
-    return declared if reads_text and declared not in (str, Any) else entry.shape
-
-
-def _page_parameters() -> dict[str, tuple[Any, Any]]:
-    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(Page)}
-
-
-def _default(entry: Parameter) -> Any:
-    return ... if entry.required else entry.default

@@ -48,7 +48,7 @@ def compile_websocket(
     Raises:
         TypeError: the handler wants a body, which a handshake does not have.
     """
-    bodies = [entry for entry in signature.parameters if entry.source == "body"]
+    bodies = [entry for entry in signature.parameters if entry.source in ("body", "form", "file")]
     required = [entry.name for entry in bodies if entry.required]
     if required:
         names = " and ".join(map(repr, required))

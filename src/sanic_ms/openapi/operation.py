@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sanic_ms.exception import HTTPError, ValidationError, error_for_status, reason
+from sanic_ms.openapi.forms import form_body, without_none
 from sanic_ms.openapi.raised import by_status, describe_errors, error_examples
 from sanic_ms.openapi.schemas import Schema, Schemas
 from sanic_ms.shapes import describe, enc_hook
@@ -91,6 +92,8 @@ class Operations:
                 "required": spec.body_required,
                 "content": {spec.content_type: {"schema": schema}},
             }
+        elif route.form_types:
+            operation["requestBody"] = form_body(route, self._form_fields)
         operation["responses"] = responses
         if spec.deprecated:
             operation["deprecated"] = True
@@ -105,7 +108,11 @@ class Operations:
         for name in re.findall(r"\{([^}]*)\}", route.path):
             type_, _ = route.path_types.get(name, (str, ...))
             found["path", name] = _parameter("path", name, self.schemas.of(type_, "input"), True)
-        for place, types in (("query", route.query_types), ("header", route.header_types)):
+        for place, types in (
+            ("query", route.query_types),
+            ("header", route.header_types),
+            ("cookie", route.cookie_types),
+        ):
             for name, (type_, default) in types.items():
                 schema = self.schemas.of(type_, "input")
                 if "properties" in self.schemas.resolve(schema):
@@ -123,6 +130,15 @@ class Operations:
                 self._add(found, place, name, schema, required or place == "path")
         # In the path's order first, then as declared: what a reader looks for.
         return list(found.values())
+
+    def _form_fields(self, type_: Any, default: Any) -> Iterator[tuple[str | None, Schema, bool]]:
+        type_ = without_none(type_)
+        schema = self.schemas.of(type_, "input")
+        if "properties" in self.schemas.resolve(schema):
+            for name, inner, required in self._properties(type_):
+                yield name, _of_text(inner), required and default is ...
+        else:
+            yield None, _of_text(_with_default(schema, default)), default is ...
 
     @staticmethod
     def _add(
@@ -241,9 +257,15 @@ class Operations:
             yield 504
         if "{" in route.path:
             yield 404
-        if route.body is not None:
+        if route.body is not None or route.form_types:
             yield from (400, 413, 415, 422)
-        validated = route.query_types or route.header_types or spec.query or spec.headers
+        validated = (
+            route.query_types
+            or route.header_types
+            or route.cookie_types
+            or spec.query
+            or spec.headers
+        )
         if validated or spec.path or route.validates_path:
             yield 422
         if validated or "{" in route.path:
@@ -282,11 +304,17 @@ def _parameter(place: str, name: str, schema: Schema, required: bool) -> dict[st
     if description := schema.get("description"):
         out["description"] = description
         schema = {key: value for key, value in schema.items() if key != "description"}
-    if place != "path" and schema.get("type") == "integer" and not _BOUNDS & schema.keys():
-        # The framework takes no larger numbers there; in the path it takes what the router does.
-        schema = {"type": "integer", "format": "int64", **schema}
-    out["schema"] = schema
+    # The framework takes no larger numbers there; in the path it takes what the router does.
+    out["schema"] = schema if place == "path" else _of_text(schema)
     return out
+
+
+def _of_text(schema: Schema) -> Schema:
+    """The schema of a value that comes as text."""
+    schema = _without_null(schema)
+    if schema.get("type") == "integer" and not _BOUNDS & schema.keys():
+        return {"type": "integer", "format": "int64", **schema}
+    return schema
 
 
 def _takes_empty(schema: Schema) -> bool:

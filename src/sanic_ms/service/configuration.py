@@ -32,6 +32,7 @@ _READ_LATE = frozenset(
         "REQUEST_MAX_FORM_FIELD_SIZE",
         "REQUEST_MAX_FORM_PARTS",
         "TRUSTED_PROXIES",
+        "UPLOAD_MEMORY_SIZE",
     }
 )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sanic_ms.exception import LifecycleError
+from sanic_ms.http.described_routes import describe_routes
 from sanic_ms.http.policies import requirements_of
-from sanic_ms.http.routes import describe_routes
 from sanic_ms.openapi import KNOWN_SECURITY_SCHEMES, build
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -11,9 +12,24 @@ from typing import Annotated, Any, Literal, Union
 from sanic_ms.shapes.selection import select
 from sanic_ms.values.depends import Depends
 
-__all__ = ["SOURCES", "Body", "Header", "Marker", "Path", "Query", "Source", "split_marker"]
+__all__ = [
+    "SOURCES",
+    "Body",
+    "Cookie",
+    "File",
+    "Form",
+    "Header",
+    "Marker",
+    "Path",
+    "Query",
+    "Source",
+    "is_upload",
+    "split_marker",
+]
 
-Source = Literal["path", "query", "header", "body", "service", "page"]
+Source = Literal["path", "query", "header", "cookie", "form", "file", "body", "service", "page"]
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/(?:[a-z0-9!#$&^_.+-]+|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,56 @@ class Header(Marker):
     __slots__ = ()
 
 
+class Cookie(Marker):
+    """The parameter comes from a cookie."""
+
+    __slots__ = ()
+
+
+class Form(Marker):
+    """The parameter is a field of the form that is the body, or an object of all its fields."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class File(Marker):
+    """``Annotated[UploadFile, File(max_size=5_000_000)]``: the rules of a file of the form.
+
+    Args:
+        max_size: The most bytes of the file; None (default): what ``REQUEST_MAX_SIZE`` leaves to
+            it. The body of a route may be larger than that by the sum of these.
+        content_types: The media types to take, as ``image/png`` or ``image/*``; none (default):
+            any. It is the client's word for the content, and no proof of it.
+        max_count: The most files of a list; default 10.
+
+    Raises:
+        TypeError: one of them has another type.
+        ValueError: a size or a count is less than one, or a media type is none.
+    """
+
+    max_size: int | None = field(default=None, kw_only=True)
+    content_types: Sequence[str] = field(default=(), kw_only=True)
+    max_count: int = field(default=10, kw_only=True)
+
+    def __post_init__(self) -> None:
+        Marker.__post_init__(self)
+        for name, value in (("max_size", self.max_size), ("max_count", self.max_count)):
+            if value is None and name == "max_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"File({name}={value!r}): give a whole number")
+            if value < 1:
+                raise ValueError(f"File({name}={value}): give a number of at least 1")
+        if isinstance(self.content_types, str):
+            raise TypeError(f"File(content_types={self.content_types!r}): give a list of them")
+        for entry in self.content_types:
+            if not isinstance(entry, str) or not _MEDIA_TYPE.fullmatch(entry):
+                raise ValueError(
+                    f"File(content_types=…): {entry!r} is not written as image/png or image/*"
+                )
+
+
 class Path(Marker):
     """The parameter comes from the path."""
 
@@ -85,6 +151,9 @@ class Body(Marker):
 SOURCES: dict[type[Marker], Source] = {
     Query: "query",
     Header: "header",
+    Cookie: "cookie",
+    Form: "form",
+    File: "file",
     Path: "path",
     Body: "body",
 }
@@ -113,6 +182,16 @@ def split_marker(annotation: Any) -> tuple[Any, Marker | Depends | None]:
     if rest:
         base = Annotated[(base, *rest)]
     return base, markers[0] if markers else None
+
+
+def is_upload(annotation: Any) -> bool:
+    """Whether a type is a file of a form, or mentions one (``list[UploadFile]``).
+
+    The class itself says so: it belongs to a package above this one.
+    """
+    if hasattr(annotation, "is_file_of_form"):
+        return True
+    return any(map(is_upload, typing.get_args(annotation)))
 
 
 def _is_marker_class(entry: Any) -> bool:

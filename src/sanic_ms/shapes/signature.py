@@ -25,11 +25,15 @@ from sanic_ms.shapes.leading import check_leading
 from sanic_ms.shapes.markers import (
     SOURCES,
     Body,
+    Cookie,
+    File,
+    Form,
     Header,
     Marker,
     Path,
     Query,
     Source,
+    is_upload,
     split_marker,
 )
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
@@ -40,6 +44,9 @@ from sanic_ms.values.page import Page
 __all__ = [
     "REQUIRED",
     "Body",
+    "Cookie",
+    "File",
+    "Form",
     "Header",
     "Parameter",
     "Path",
@@ -71,6 +78,7 @@ class Parameter:
         gives: The class of what the router passes for a part of the path; None where that is not
             known.
         is_marked: A marker says where it comes from.
+        rules: Of a file: what is taken.
     """
 
     name: str
@@ -82,6 +90,7 @@ class Parameter:
     is_cast: bool = False
     gives: type | None = None
     is_marked: bool = False
+    rules: File = field(default_factory=File)
 
     @property
     def required(self) -> bool:
@@ -120,6 +129,11 @@ class Signature:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shared: str = ""
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether it takes a file of a form, so that the form is read while it comes."""
+        return any(entry.source == "file" for entry in self.parameters)
 
 
 def read_signature(
@@ -214,6 +228,13 @@ class _SignatureReader:
         ]
         left_out = self._check_path(found)
         bodies = [entry.name for entry in found if entry.source == "body"]
+        forms = [entry.name for entry in found if entry.source in ("form", "file")]
+        if bodies and forms:
+            raise TypeError(
+                f"{where(self._function)}: a request has one body: {' and '.join(forms)} "
+                f"{'is' if len(forms) == 1 else 'are'} of a form, and {bodies[0]} is read as JSON "
+                "(mark it with Form() to take its fields from the form)"
+            )
         if len(bodies) > 1:
             raise TypeError(
                 f"{where(self._function)}: a request has one body, and {' and '.join(bodies)} are "
@@ -411,6 +432,8 @@ def classify(
             return Parameter(name, "service", marker.of(annotation), name, is_marked=True)
         except TypeError as exc:
             raise TypeError(f"{where(function)}: {name}: {exc}") from None
+    if is_upload(annotation) or isinstance(marker, File):
+        return _read_file(parameter, annotation, marker, function)
     if marker is not None:
         source = SOURCES[type(marker)]
         wire_name = marker.name or (name.replace("_", "-") if source == "header" else name)
@@ -431,3 +454,24 @@ def classify(
     if is_scalar(annotation):
         return Parameter(name, "query", annotation, name, default)
     return Parameter(name, "body", annotation, name, default)
+
+
+def _read_file(
+    parameter: inspect.Parameter,
+    annotation: Any,
+    marker: Marker | None,
+    function: Callable[..., Any],
+) -> Parameter:
+    """A file of the form, or a list of them."""
+    name = parameter.name
+    if not is_upload(annotation) or not isinstance(marker, File | Form | None):
+        raise TypeError(
+            f"{where(function)}: the parameter {name!r}: files are UploadFile, UploadFile | None "
+            "or list[UploadFile], marked with File() or not at all"
+        )
+    rules = marker if isinstance(marker, File) else File()
+    wire_name = name if marker is None else marker.name or name
+    is_marked = marker is not None
+    return Parameter(
+        name, "file", annotation, wire_name, parameter.default, is_marked=is_marked, rules=rules
+    )

@@ -15,6 +15,7 @@ from sanic_ms.values.depends import Depends
 from sanic_ms.values.path import segment_of
 
 __all__ = [
+    "BODY_MAY_BE_THERE",
     "DIRECT",
     "Begin",
     "CompiledRoute",
@@ -37,6 +38,10 @@ __all__ = [
 
 DIRECT = "__sanic_ms_direct__"
 """Where an endpoint keeps its `Direct`."""
+
+BODY_MAY_BE_THERE = "the body may be there"
+"""The ``is_stream`` of an endpoint that reads a body while it comes, as Sanic's streaming handlers
+do, or takes one that is there already."""
 
 _ATTRIBUTE = "__route_spec__"
 _ORIGIN = "sanic_ms_origin"
@@ -255,8 +260,9 @@ class DocumentedRoute:
         methods: Upper-case, sorted.
         name: The operation's id: ``create_user``.
         spec: What the handler declared.
-        path_types, query_types, header_types: Type and default of each parameter of that part, by
-            its name on the wire; ``...`` as default means required.
+        path_types, query_types, header_types, cookie_types, form_types: Type and default of each
+            parameter of that part, by its name on the wire; ``...`` as default means required.
+        files: What is taken of the form's parameters that are files, a `sanic_ms.http.File` each.
         validates_path: The handler holds a part of the path to more than the route's pattern does.
         body: The declared shape of the body, from the decorator or from the annotation.
         produces: The declared shape of the answer, likewise.
@@ -272,6 +278,9 @@ class DocumentedRoute:
     path_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     query_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     header_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    cookie_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    form_types: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
     validates_path: bool = False
     body: Any = None
     produces: Any = None

@@ -62,6 +62,10 @@ class SafetySection(msgspec.Struct, frozen=True, kw_only=True):
     request_max_form_field_size: Annotated[
         int, Meta(ge=1, description="largest field of a multipart form, in bytes; over it is 413")
     ] = 1_000_000
+    upload_memory_size: Annotated[
+        int,
+        Meta(ge=0, description="bytes of a request's files in memory; more is in temporary files"),
+    ] = 1_000_000
     health: Annotated[bool, Meta(description="serve the health endpoints")] = True
     health_live_path: Annotated[
         HttpPath, Meta(description="path of liveness: whether the process answers at all")

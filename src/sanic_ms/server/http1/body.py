@@ -68,7 +68,8 @@ class LengthBody(BodyReader):
         return self.announced - self.received
 
     def take(self, buffer: bytearray) -> bytes:
-        data = bytes(buffer[: self.announced - self.received])
+        with memoryview(buffer) as view:  # a slice of a bytearray would be one copy more
+            data = bytes(view[: self.announced - self.received])
         if not data:
             return data
         del buffer[: len(data)]

@@ -211,7 +211,11 @@ class Receiver(HttpConnection):
             if flags & _UNUSUAL or plan is None or (length and plan.ignores_body):
                 self._start_complete(data, end, line, flags, length)
                 return
-            if length > wire.limits.request_max_size:
+            is_large = length > wire.limits.request_max_size
+            if plan.streams and (is_large or end + 4 + length > len(data)):
+                self._start_complete(data, end, line, flags, length)
+                return
+            if is_large:
                 self._keep_line(data)
                 too_large = PayloadTooLarge("Request body exceeds the size limit")
                 self.refuse(too_large, bytes(data[:end]))
@@ -324,7 +328,8 @@ class Receiver(HttpConnection):
         if data is self.input:
             del self.input[: end + 4]
         else:
-            self.input = bytearray(data[end + 4 :])
+            with memoryview(data) as view:  # a slice of a large body would be one copy more
+                self.input = bytearray(view[end + 4 :])
         method, target, authority = check_line(line)
         body = self._frame(head, flags, length)
         if target[:1] != b"/" and authority is not None:

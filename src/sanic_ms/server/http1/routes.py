@@ -15,6 +15,7 @@ from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
 from sanic_ms.values.handlers import guard_websocket
 from sanic_ms.values.route import (
+    BODY_MAY_BE_THERE,
     DIRECT,
     Begin,
     Direct,
@@ -93,6 +94,8 @@ class Plan:
         status, content_type: Of the usual answer then.
         has_body: Whether that is sent with its body.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
+        streams: Whether the handler reads a body while it comes; one that is there already is its
+            ``request.body``.
         judged: Whether a request of this plan was found good by both parsers.
         logged: Whether its answers are in the access log.
         meter, spans: What counts and traces its requests; None where nobody does.
@@ -119,6 +122,7 @@ class Plan:
         "route",
         "spans",
         "status",
+        "streams",
         "target_at",
         "timed",
     )
@@ -153,6 +157,7 @@ class Plan:
         self._head = b""
         self.ignores_body = bool(route.extra.ignore_body)
         self.logged = is_logged(route)
+        self.streams = hasattr(handler, "is_stream")
 
     def keep_deadline(self, begin: Begin) -> None:
         """Call the handler by a function that keeps its deadline, in a task."""
@@ -269,7 +274,7 @@ class Routes:
             or getattr(extra, "request_middleware", True)  # a route that was not finalized
             or extra.response_middleware
             or self._app.response_middleware
-            or hasattr(handler, "is_stream")
+            or getattr(handler, "is_stream", None) not in (None, BODY_MAY_BE_THERE)
             or hasattr(handler, "is_websocket")
         ):
             return None
