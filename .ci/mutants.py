@@ -43,7 +43,10 @@ NOT_COPIED = shutil.ignore_patterns(
 OWN = {"server": ["tests/server", "tests/wire"]}
 # Folders of other packages that test a package as well, through a whole service. Of their tests
 # only those are run again that run the line, so that a survivor does not cost all of them.
-ELSEWHERE = {"http": ["tests/service", "tests/e2e"], "server": ["tests/service", "tests/e2e"]}
+ELSEWHERE = {
+    "http": ["tests/service", "tests/openapi", "tests/e2e"],
+    "server": ["tests/service", "tests/e2e"],
+}
 
 PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]

@@ -160,7 +160,7 @@ def test_some_packages_are_tested_by_tests_of_others_as_well(mutants: Any) -> No
     def elsewhere(module: str) -> Any:
         return mutants.tests_elsewhere(mutants.SOURCE / module, ROOT)
 
-    assert elsewhere("http/routes.py") == ["tests/service", "tests/e2e"]
+    assert elsewhere("http/routes.py") == ["tests/service", "tests/openapi", "tests/e2e"]
     assert elsewhere("server/http1/head.py") == ["tests/service", "tests/e2e"]
     assert elsewhere("shapes/build.py") == elsewhere("exception.py") == []
 
