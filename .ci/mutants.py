@@ -6,9 +6,9 @@ that tests start, is the copy, and its Python, as nothing is compiled in it.
 
 The tests run once without a mutation. This shows which of them run which line, in their process or
 in one that they start, and how long they take. Then, for each mutation, those that run its line are
-run again, and all tests of the package only where these pass: others may use what the line has
-made. Last come the tests of other packages that run the line. Each run is a fork of a process that
-has imported what is installed, so it costs little more than its tests.
+run again: first those of its package, then those of other packages. Where these pass, the rest of
+the package's tests follow for a minute: they may use what the line has made. Each run is a fork of
+a process that has imported what is installed, so it costs little more than its tests.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
 LEAST = 60.0  # seconds that the tests of one mutation may take, at least
 TIMES = 5  # and how many times as long as they took without it
+OTHERS = (
+    60.0  # seconds for the tests of the package that do not run the line: a survivor costs them
+)
 NO_TESTS = 5  # the exit code of pytest where it has run none
 PATIENCE = 15.0  # seconds in which interrupted tests may tidy up
 
@@ -236,13 +239,8 @@ class Baseline:
         return self.reached.get((str(mutation.path), mutation.statement), set())
 
     def limit(self, tests: Sequence[str]) -> float:
-        """Seconds for some tests, or for all in some folders and files."""
-        total = sum(
-            seconds
-            for test, seconds in self.seconds.items()
-            if any(is_within(test, name) for name in tests)
-        )
-        return max(LEAST, TIMES * total)
+        """Seconds for some tests."""
+        return max(LEAST, TIMES * sum(self.seconds[test] for test in tests))
 
 
 def baseline(tests: list[str], modules: list[Path], output: Path, limit: float) -> Baseline:
@@ -345,8 +343,10 @@ class OutOfTime(Exception):
 
 
 def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadline: float) -> str:
-    """How the tests kill a mutation; empty where it survives. Those that are no tests of its
-    package (``tests``) are run where they run its line.
+    """How the tests kill a mutation; empty where it survives.
+
+    Args:
+        tests: Those of its package. Others that are known are run only if they run its line.
 
     Raises:
         OutOfTime: they were not through at the deadline.
@@ -357,14 +357,22 @@ def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadl
     reaching = sorted(reached & known.seconds.keys())
     near = [test for test in reaching if any(is_within(test, name) for name in tests)]
     far = [test for test in reaching if test not in near]
+    others = sorted(
+        test
+        for test in known.seconds.keys() - reached
+        if any(is_within(test, name) for name in tests)
+    )
     original = mutation.path.read_text()
     mutation.path.write_text(mutation.code())
     try:
-        for chosen in filter(None, [near, tests, far]):
-            limit = min(known.limit(chosen), deadline - time.monotonic())
+        for chosen in filter(None, [near, far, others]):
+            limit = OTHERS if chosen is others else known.limit(chosen)
+            limit = min(limit, deadline - time.monotonic())
             code = forked(lambda chosen=chosen: run(chosen, known), output, limit)
             if code is None and time.monotonic() >= deadline:
                 raise OutOfTime
+            if code is None and chosen is others:
+                return ""
             if code not in (0, NO_TESTS):
                 return "timed out" if code is None else f"killed{by(output)}"
     finally:
@@ -434,8 +442,8 @@ def in_words(reached: set[str]) -> str:
         return "no test runs this line"
     number = len(reached - {""})
     if not number:
-        return "run at import, or in a process of no test; all tests pass"
-    return f"{number} tests run this line; all tests pass"
+        return "run at import, or in a process of no test; the tests pass"
+    return f"{number} tests run this line, and pass"
 
 
 def try_all(

@@ -206,35 +206,40 @@ def test_the_test_that_kills_is_named(mutants: Any, tmp_path: Path, text: str, n
     assert mutants.by(tmp_path / "output.txt") == name
 
 
+NEAR, OTHER = ["tests/a/x.py::near"], ["tests/a/x.py::other"]
+FAR, NOT_RUN = ["tests/ab/x.py::far"], ["tests/ab/x.py::not_run"]
+
+
 @pytest.mark.parametrize(
-    ("results", "runs"),
+    ("results", "how", "runs"),
     [
-        ([1], [["tests/a/x.py::near"]]),
-        ([0, 1], [["tests/a/x.py::near"], ["tests/a"]]),
-        ([0, 0, 1], [["tests/a/x.py::near"], ["tests/a"], ["tests/ab/x.py::far"]]),
-        ([0, 0, 0], [["tests/a/x.py::near"], ["tests/a"], ["tests/ab/x.py::far"]]),
+        ([1], "killed", [NEAR]),
+        ([None], "timed out", [NEAR]),
+        ([0, 1], "killed", [NEAR, FAR]),
+        ([0, 0, 1], "killed", [NEAR, FAR, OTHER]),
+        ([0, 0, 0], "", [NEAR, FAR, OTHER]),
+        ([0, 0, None], "", [NEAR, FAR, OTHER]),
     ],
 )
-def test_those_that_run_the_line_come_first_and_other_packages_last(
+def test_those_that_run_the_line_come_first(
     mutants: Any,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    results: list[int],
+    results: list[int | None],
+    how: str,
     runs: list[list[str]],
 ) -> None:
-    """Of the package all that there is, of other packages only what runs the line; no more than is
-    needed to kill it. The file is what it was."""
+    """Then the others of the package, of which only so many are run as a minute takes; no more than
+    is needed to kill it. The file is what it was."""
     module = tmp_path / "module.py"
     module.write_text("x = 1\n")
-    (mutation,) = [
-        one for one in script("mutations").mutations(module, "x = 1\n") if "None" in one.code()
-    ]
-    tests = ["tests/a/x.py::near", "tests/a/x.py::no", "tests/ab/x.py::far", "tests/ab/x.py::no"]
-    reached = {(str(module), 1): {tests[0], tests[2], ""}}
-    known = mutants.Baseline(dict.fromkeys(tests, 20.0), {}, reached)
+    every = script("mutations").mutations(module, "x = 1\n")
+    (mutation,) = [one for one in every if "None" in one.code()]
+    reached = {(str(module), 1): {*NEAR, *FAR, ""}}
+    known = mutants.Baseline(dict.fromkeys([*NEAR, *OTHER, *FAR, *NOT_RUN], 20.0), {}, reached)
     seen: list[tuple[list[str], float, str]] = []
 
-    def forked(work: Callable[[], int], output: Path, limit: float) -> int:
+    def forked(work: Callable[[], int], output: Path, limit: float) -> int | None:
         output.write_text("")
         work()
         seen[-1] = (seen[-1][0], limit, module.read_text())
@@ -242,10 +247,10 @@ def test_those_that_run_the_line_come_first_and_other_packages_last(
 
     monkeypatch.setattr(mutants, "run", lambda tests, known: seen.append((tests, 0.0, "")))
     monkeypatch.setattr(mutants, "forked", forked)
-    how = mutants.killed(mutation, known, ["tests/a"], tmp_path / "output.txt", float("inf"))
-    assert how == ("killed" if results[-1] else "")
+    output = tmp_path / "output.txt"
+    assert mutants.killed(mutation, known, ["tests/a"], output, float("inf")) == how
     assert [tests for tests, _, _ in seen] == runs
-    assert [limit for _, limit, _ in seen] == [100.0, 200.0, 100.0][: len(runs)]
+    assert [limit for _, limit, _ in seen] == [100.0, 100.0, 60.0][: len(runs)]
     assert {text for _, _, text in seen} == {"x = None\n"}
     assert module.read_text() == "x = 1\n"
 
