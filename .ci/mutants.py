@@ -40,13 +40,10 @@ NOT_COPIED = shutil.ignore_patterns(
     "build", "dist", "reports",
 )  # fmt: skip
 # Tests that stand elsewhere than in the folder of the package's name.
-OWN = {"server": ["tests/server", "tests/wire"]}
+OWN = {"server/http1": ["tests/wire"], "server/process": ["tests/server/process"]}
 # Folders of other packages that test a package as well, through a whole service. Of their tests
 # only those are run again that run the line, so that a survivor does not cost all of them.
-ELSEWHERE = {
-    "http": ["tests/service", "tests/openapi", "tests/e2e"],
-    "server": ["tests/service", "tests/e2e"],
-}
+ELSEWHERE = {"http": ["tests/service", "tests/openapi", "tests/e2e"]}
 
 PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
@@ -75,8 +72,9 @@ if (config := os.environ.get("COVERAGE_PROCESS_CONFIG")) and "PYTEST_CURRENT_TES
 
 def tests_of(module: Path, root: Path) -> list[str]:
     """The tests of a module (``src/sanic_ms/…``): those of its package."""
-    first = module.relative_to(SOURCE).parts[0].removesuffix(".py")
-    names = [*OWN.get(first, [f"tests/{first}"]), f"tests/test_{first}.py"]
+    first, *_ = module.relative_to(SOURCE).with_suffix("").parts
+    usual = [f"tests/{first}", f"tests/test_{first}.py"]
+    names = OWN.get(str(module.parent.relative_to(SOURCE)), usual)
     return [name for name in names if (root / name).exists()]
 
 

@@ -142,7 +142,8 @@ def test_a_sample_is_spread_over_lines_and_can_be_repeated(mutants: Any, mutatio
     ("module", "tests"),
     [
         ("client/transport/pool.py", ["tests/client"]),
-        ("server/http1/head.py", ["tests/server", "tests/wire"]),
+        ("server/http1/head.py", ["tests/wire"]),
+        ("server/process/worker.py", ["tests/server/process"]),
         ("exception.py", ["tests/test_exception.py"]),
         ("nothing/here.py", []),
     ],
@@ -161,7 +162,6 @@ def test_some_packages_are_tested_by_tests_of_others_as_well(mutants: Any) -> No
         return mutants.tests_elsewhere(mutants.SOURCE / module, ROOT)
 
     assert elsewhere("http/routes.py") == ["tests/service", "tests/openapi", "tests/e2e"]
-    assert elsewhere("server/http1/head.py") == ["tests/service", "tests/e2e"]
     assert elsewhere("shapes/build.py") == elsewhere("exception.py") == []
 
 
