@@ -41,9 +41,16 @@ NOT_COPIED = shutil.ignore_patterns(
 )  # fmt: skip
 # Tests that stand elsewhere than in the folder of the package's name.
 OWN = {"server/http1": ["tests/wire"], "server/process": ["tests/server/process"]}
-# Folders of other packages that test a package as well, through a whole service. Of their tests
-# only those are run again that run the line, so that a survivor does not cost all of them.
-ELSEWHERE = {"http": ["tests/service", "tests/openapi", "tests/e2e"]}
+# Tests of other packages that test a package as well, through a whole service. Of these only those
+# are run again that run the line, so that a survivor does not cost all of them.
+ELSEWHERE = {
+    "http": ["tests/service", "tests/openapi", "tests/compat", "tests/e2e"],
+    "telemetry": [
+        "tests/test_loggers.py",
+        *(f"tests/service/test_{name}.py" for name in ("logs", "metrics", "traces")),
+        *(f"tests/wire/test_{name}.py" for name in ("access_log", "observation")),
+    ],
+}
 
 PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
