@@ -45,6 +45,7 @@ OWN = {"server/http1": ["tests/wire"], "server/process": ["tests/server/process"
 # are run again that run the line, so that a survivor does not cost all of them.
 ELSEWHERE = {
     "http": ["tests/service", "tests/openapi", "tests/compat", "tests/e2e"],
+    "shapes": ["tests/http/test_numbers.py", "tests/http/test_body.py", "tests/openapi"],
     "telemetry": [
         "tests/test_loggers.py",
         *(f"tests/service/test_{name}.py" for name in ("logs", "metrics", "traces")),

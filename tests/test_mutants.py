@@ -163,7 +163,7 @@ def test_some_packages_are_tested_by_tests_of_others_as_well(mutants: Any) -> No
 
     assert "tests/service" in elsewhere("http/routes.py")
     assert "tests/wire/test_access_log.py" in elsewhere("telemetry/logging/access.py")
-    assert elsewhere("shapes/build.py") == elsewhere("exception.py") == []
+    assert elsewhere("values/page.py") == elsewhere("exception.py") == []
     named = [name for names in mutants.ELSEWHERE.values() for name in names]
     assert all((ROOT / name).exists() for name in named)
 
