@@ -462,6 +462,37 @@ def test_values_are_refused_at_import_already(shape: Any) -> None:
         require_shape(shape)
 
 
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (7, "7 is not a shape; "),
+        ([7], "7 at [] is not a shape; "),
+        ({"a": 7}, "7 at a is not a shape; "),
+        ({"a": {"b": [{"c": 7}]}}, "7 at a.b[].c is not a shape; "),
+        ([[7]], "7 at [][] is not a shape; "),
+    ],
+)
+def test_the_place_of_what_is_no_shape_is_named(shape: Any, message: str) -> None:
+    """By the keys on the way there; the whole has no place."""
+    with pytest.raises(TypeError) as caught:
+        require_shape(shape)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_member_says_only_what_it_was_given() -> None:
+    """A text for people that is not there is no empty text in the document."""
+
+    def schema(field: Any) -> Any:
+        whole = msgspec.json.schema(to_type({"a": field}, "input"), schema_hook=schema_hook)
+        (component,) = whole["$defs"].values()
+        return component["properties"]["a"]
+
+    assert schema(doc.Integer()) == {"type": "integer"}
+    assert schema(doc.Integer("Rows.")) == {"type": "integer", "description": "Rows."}
+    assert schema(doc.Integer(example=1)) == {"type": "integer", "examples": [1]}
+    assert schema(doc.Integer(write_only=True)) == {"type": "integer", "writeOnly": True}
+
+
 LEAVES = st.sampled_from([int, str, float, bool, Any, list[int], doc.String("text", max_length=9)])
 SHAPES = st.recursive(
     LEAVES,
