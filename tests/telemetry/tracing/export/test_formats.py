@@ -32,7 +32,7 @@ from sanic_ms.telemetry.tracing.export.log import SPAN_LOGGER, LogSender
 from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
 from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
 from sanic_ms.telemetry.tracing.server import ServerSpans
-from sanic_ms.telemetry.tracing.span import RecordedSpan, wall_offset
+from sanic_ms.telemetry.tracing.span import RecordedSpan, Scope, wall_offset
 
 RESOURCE = {"service.name": "shop", "zone": "eu", "host.name": "h"}
 
@@ -363,3 +363,15 @@ async def test_spans_for_a_logger_that_is_off_are_lost(caplog: pytest.LogCapture
         "the logger sanic_ms.spans is off at level INFO",
     )
     assert caplog.records == []
+
+
+def test_a_library_may_have_no_version(spans: Collected) -> None:
+    """As the framework's own spans, whose version is that of the resource: then none is sent."""
+    provider = Provider(spans.append)
+    provider.get_tracer("library").start_span("work").end()
+    (span,) = spans
+    assert span.scope == Scope("library")
+    document = json.loads(written(OtlpFormat(RESOURCE), [span]))
+    (group,) = document["resourceSpans"][0]["scopeSpans"]
+    assert group["scope"] == {"name": "library"}
+    assert "otel.scope.version" not in zipkin(span)[0]["tags"]
