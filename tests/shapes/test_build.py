@@ -145,6 +145,9 @@ def test_metadata_that_cannot_be_hashed_does_not_matter() -> None:
     """Annotated with a list or dict beside the type is a shape like any other."""
     shape = {"id": Annotated[int, ["unhashable"]]}
     assert decode(shape, '{"id": 1}') == {"id": 1}
+    other = {"name": Annotated[str, ["unhashable"]]}
+    assert decode(other, '{"name": "x"}') == {"name": "x"}
+    assert to_type(shape, "input") is to_type(shape, "input") is not to_type(other, "input")
 
 
 def test_names_of_components_are_stable_and_tell_the_directions_apart() -> None:
