@@ -288,17 +288,21 @@ def is_foreign(module: Any) -> bool:
 
 
 def reached_lines(modules: list[Path]) -> dict[tuple[str, int], set[str]]:
-    """The functions of tests that run each line, as coverage has seen it."""
+    """The functions of tests that run each statement, by its first line, as coverage has it."""
     from coverage import CoverageData
+    from coverage.parser import PythonParser
 
     data = CoverageData(".coverage")
     data.read()
-    reached: dict[tuple[str, int], set[str]] = {}
+    reached: dict[tuple[str, int], set[str]] = defaultdict(set)
     for module in modules:
+        parser = PythonParser(filename=str(module))
+        parser.parse_source()
         for line, contexts in data.contexts_by_lineno(str(module.resolve())).items():
             tests = {function_of(context.partition("|")[0]) for context in contexts}
-            reached[str(module), line] = tests
-    return reached
+            # Python may name a later line of a condition that stands in several.
+            reached[str(module), parser.first_line(line)] |= tests
+    return dict(reached)
 
 
 # --- the sample ----------------------------------------------------------------------------------

@@ -279,6 +279,29 @@ def test_a_process_that_a_test_starts_counts_for_it(mutants: Any, tmp_path: Path
     assert context(**test) == ""
 
 
+def test_a_condition_over_several_lines_is_run_by_those_that_run_a_line_of_it(
+    mutants: Any, mutations: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python names another line of it than the first."""
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "def f(a, b):\n    if (\n        a\n        or b\n    ):\n        return 1\n    return 2\n"
+    )
+    Path("module.py").write_text(code)
+    run = "import module; module.f(0, 1)"
+    command = [sys.executable, "-m", "coverage", "run", "--source=.", "--context=t.py::f[x]"]
+    Path("run.py").write_text(run)
+    environment = {name: text for name, text in os.environ.items() if "COV" not in name}
+    subprocess.run([*command, "run.py"], check=True, env=environment)
+    reached = mutants.reached_lines([Path("module.py")])
+    assert reached == {("module.py", line): {"t.py::f"} for line in (1, 2, 6)}
+    known = mutants.Baseline({}, {}, reached)
+    found = [(one.line, one.shown(), known.of(one)) for one in mutations(Path("module.py"), code)]
+    conditions = [tests for line, _, tests in found if line in (2, 3, 4)]
+    assert len(conditions) >= 2
+    assert set(map(frozenset, conditions)) == {frozenset({"t.py::f"})}
+
+
 @pytest.mark.parametrize("path", ["tests", "src/sanic_ms/nothing", "README.md", "/etc"])
 def test_only_modules_of_the_package_are_taken(mutants: Any, path: str) -> None:
     """A path that has none of them is an error that names it."""
