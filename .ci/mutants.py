@@ -241,8 +241,15 @@ class Baseline:
     reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
 
     def of(self, mutation: Any) -> set[str]:
-        """The tests that run what a mutation is in."""
-        return self.reached.get((str(mutation.path), mutation.statement), set())
+        """The tests that run what a mutation is in; of what is run at import alone, such as a
+        constant, those that run anything of the module."""
+        tests = self.reached.get((str(mutation.path), mutation.statement), set())
+        if tests == {""}:
+            lines = (
+                found for (path, _), found in self.reached.items() if path == str(mutation.path)
+            )
+            tests = tests.union(*lines)
+        return tests
 
     def limit(self, tests: Sequence[str]) -> float:
         """Seconds for some tests."""

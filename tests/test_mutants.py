@@ -258,6 +258,21 @@ def test_those_that_run_the_line_come_first(
     assert module.read_text() == "x = 1\n"
 
 
+def test_a_constant_is_run_by_all_that_run_its_module(mutants: Any, mutations: Any) -> None:
+    """What is run at import is used by the other lines of the module."""
+    reached = {
+        ("a.py", 1): {""},
+        ("a.py", 3): {"", "t.py::f"},
+        ("a.py", 4): {"t.py::g"},
+        ("b.py", 1): {"", "t.py::h"},
+    }
+    known = mutants.Baseline({}, {}, reached)
+    every = mutations(Path("a.py"), "x = 1\n\ny = 2\nz = 3\nw = 4\n")
+    tests = {one.line: known.of(one) for one in every}
+    everything = {"", "t.py::f", "t.py::g"}
+    assert tests == {1: everything, 3: {"", "t.py::f"}, 4: {"t.py::g"}, 5: set()}
+
+
 def test_a_process_that_a_test_starts_counts_for_it(mutants: Any, tmp_path: Path) -> None:
     """What runs in it is run by that test; before the first test, by none."""
     (tmp_path / "context.py").write_text(mutants.CONTEXT)

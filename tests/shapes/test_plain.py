@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import datetime
 import types
 from typing import Any, NamedTuple
 
@@ -162,3 +163,44 @@ async def test_what_was_not_awaited_says_so() -> None:
             TypeError, match=r"load\(\) was called and not awaited, and a coroutine"
         ):
             make(load())
+
+
+UTC_PLUS_1 = datetime.timezone(datetime.timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "text",
+        b"bytes",
+        bytearray(b"bytes"),
+        datetime.date(2026, 1, 2),
+        datetime.time(1, 2, 3, 4, tzinfo=UTC_PLUS_1, fold=1),
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6),
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC_PLUS_1, fold=1),
+        datetime.timedelta(-1, 2, 3),
+        7,
+        0.5,
+    ],
+    ids=lambda value: repr(value),
+)
+def test_an_instance_of_a_subclass_is_a_plain_value(value: Any) -> None:
+    """As of a library's own dates: the same value, of the class that is known."""
+    kind = type(value)
+    own: Any = type("Own", (kind,), {})
+    if isinstance(value, datetime.datetime):
+        day, time = value.timetuple()[:3], value.timetuple()[3:6]
+        made = own(*day, *time, value.microsecond, value.tzinfo, fold=value.fold)
+    elif isinstance(value, datetime.date):
+        made = own(value.year, value.month, value.day)
+    elif isinstance(value, datetime.time):
+        made = own.fromisoformat(value.isoformat()).replace(fold=value.fold)
+    elif isinstance(value, datetime.timedelta):
+        made = own(value.days, value.seconds, value.microseconds)
+    else:
+        made = own(value)
+    assert type(made) is own
+    plain = to_plain(made)
+    assert plain == value
+    assert getattr(plain, "fold", 0) == getattr(value, "fold", 0)
+    assert type(plain) is (bytes if kind is bytearray else kind)
