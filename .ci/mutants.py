@@ -44,8 +44,13 @@ OWN = {"server/http1": ["tests/wire"], "server/process": ["tests/server/process"
 # Tests of other packages that test a package as well, through a whole service. Of these only those
 # are run again that run the line, so that a survivor does not cost all of them.
 ELSEWHERE = {
+    "client": ["tests/resilience"],
     "http": ["tests/service", "tests/openapi", "tests/compat", "tests/e2e"],
-    "shapes": ["tests/http/test_numbers.py", "tests/http/test_body.py", "tests/openapi"],
+    "migrations": [
+        "tests/cli",
+        *(f"tests/service/test_{name}.py" for name in ("required_tables", "safety")),
+    ],
+    "shapes": ["tests/http", "tests/openapi"],
     "telemetry": [
         "tests/test_loggers.py",
         *(f"tests/service/test_{name}.py" for name in ("logs", "metrics", "traces")),
