@@ -580,3 +580,35 @@ def test_a_choice_that_cannot_be_made_stops_the_start(app: CompiledApp) -> None:
     other.add_route(typed, "/", methods=["POST"])
     with pytest.raises(TypeError, match=r"typed \(.*: the body 'body': only=, exclude="):
         other.finalize()
+
+
+@dataclasses.dataclass
+class Part:
+    """With a plain default, which msgspec leaves on the class."""
+
+    size: int
+    colour: str = "red"
+
+
+@dataclasses.dataclass
+class Whole:
+    """Of parts, of which some are deeper inside."""
+
+    part: Part
+    parts: list[Part]
+    named: dict[str, list[Part]]
+    title: str = "none"
+
+
+async def test_a_dataclass_that_is_sent_on_is_whole(app: CompiledApp) -> None:
+    """With the defaults of what stands in it, in lists and dicts as well."""
+    echo(app, Whole)
+    part = {"size": 1}
+    whole = {"part": part, "parts": [part, part], "named": {"a": [part]}}
+    complete = {"size": 1, "colour": "red"}
+    assert (await app.call("post", "/", json=whole)).json["data"] == {
+        "part": complete,
+        "parts": [complete, complete],
+        "named": {"a": [complete]},
+        "title": "none",
+    }
