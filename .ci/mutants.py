@@ -4,10 +4,11 @@ Run by ``make mutants``. All of it happens in a copy of the project in a tempora
 environment around the one that the Makefile has made: what is imported there, also by processes
 that tests start, is the copy, and its Python, as nothing is compiled in it.
 
-The tests run once without a mutation. This shows which of them run which line, and how long they
-take. Then, for each mutation, those that run its line are run again, and all tests of the package
-only where these pass: others may use what the line has made, or run it in another process. Each run
-is a fork of a process that has imported what is installed, so it costs little more than its tests.
+The tests run once without a mutation. This shows which of them run which line, in their process or
+in one that they start, and how long they take. Then, for each mutation, those that run its line are
+run again: first those of its package, then those of other packages. Where these pass, the rest of
+the package's tests follow for a minute: they may use what the line has made. Each run is a fork of
+a process that has imported what is installed, so it costs little more than its tests.
 """
 
 from __future__ import annotations
@@ -39,20 +40,60 @@ NOT_COPIED = shutil.ignore_patterns(
     "build", "dist", "reports",
 )  # fmt: skip
 # Tests that stand elsewhere than in the folder of the package's name.
-ELSEWHERE = {"server": ["tests/server", "tests/wire"]}
+OWN = {"server/http1": ["tests/wire"], "server/process": ["tests/server/process"]}
+# Tests of other packages that test a package as well, through a whole service. Of these only those
+# are run again that run the line, so that a survivor does not cost all of them.
+ELSEWHERE = {
+    "client": ["tests/resilience"],
+    "http": ["tests/service", "tests/openapi", "tests/compat", "tests/e2e"],
+    "migrations": [
+        "tests/cli",
+        *(f"tests/service/test_{name}.py" for name in ("required_tables", "safety")),
+    ],
+    "shapes": ["tests/http", "tests/openapi"],
+    "telemetry": [
+        "tests/test_loggers.py",
+        *(f"tests/service/test_{name}.py" for name in ("logs", "metrics", "traces")),
+        *(f"tests/wire/test_{name}.py" for name in ("access_log", "observation")),
+    ],
+}
 
 PYTEST = ["-q", "-x", "--assert=plain", "--tb=short"]
 PYTEST += ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
 LEAST = 60.0  # seconds that the tests of one mutation may take, at least
 TIMES = 5  # and how many times as long as they took without it
+OTHERS = (
+    60.0  # seconds for the tests of the package that do not run the line: a survivor costs them
+)
 NO_TESTS = 5  # the exit code of pytest where it has run none
 PATIENCE = 15.0  # seconds in which interrupted tests may tidy up
+
+# Imported at the start of each process in the copy: lines that run there count for the test that
+# has started the process, as pytest leaves its name in the environment.
+CONTEXT = """
+import os
+
+if (config := os.environ.get("COVERAGE_PROCESS_CONFIG")) and "PYTEST_CURRENT_TEST" in os.environ:
+    import base64
+    import json
+
+    settings = json.loads(base64.b64decode(config))
+    settings["context"] = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+    os.environ["COVERAGE_PROCESS_CONFIG"] = base64.b64encode(json.dumps(settings).encode()).decode()
+"""
 
 
 def tests_of(module: Path, root: Path) -> list[str]:
     """The tests of a module (``src/sanic_ms/…``): those of its package."""
-    first = module.relative_to(SOURCE).parts[0].removesuffix(".py")
-    names = [*ELSEWHERE.get(first, [f"tests/{first}"]), f"tests/test_{first}.py"]
+    first, *_ = module.relative_to(SOURCE).with_suffix("").parts
+    usual = [f"tests/{first}", f"tests/test_{first}.py"]
+    names = OWN.get(str(module.parent.relative_to(SOURCE)), usual)
+    return [name for name in names if (root / name).exists()]
+
+
+def tests_elsewhere(module: Path, root: Path) -> list[str]:
+    """The tests of other packages that test a module as well."""
+    names = ELSEWHERE.get(module.relative_to(SOURCE).parts[0], [])
     return [name for name in names if (root / name).exists()]
 
 
@@ -98,7 +139,8 @@ def copy_of_project() -> Iterator[tuple[Path, Path]]:
         outer = subprocess.check_output([sys.executable, "-c", ask], text=True).strip()
         inner = subprocess.check_output([python, "-c", ask], text=True).strip()
         # In this order: the first of two folders with a package is the one that counts.
-        lines = [f"{copy / 'src'}", f"import site; site.addsitedir({outer!r})"]
+        lines = [f"{copy / 'src'}", "import context", f"import site; site.addsitedir({outer!r})"]
+        Path(inner, "context.py").write_text(CONTEXT)
         Path(inner, "copy.pth").write_text("\n".join(lines) + "\n")
         yield copy, python
 
@@ -124,6 +166,11 @@ def last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2][:200]
 
 
+def is_within(test: str, name: str) -> bool:
+    """Whether a test is one that a name stands for: of a folder, a file or a test."""
+    return test == name or test.startswith((f"{name}/", f"{name}::"))
+
+
 def function_of(test: str) -> str:
     """A test without the parameters in its id."""
     return test.partition("[")[0]
@@ -141,6 +188,7 @@ def forked(work: Callable[[], int], output: Path, limit: float) -> int | None:
         try:
             os.setsid()
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             null = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((null, 0), (file, 1), (file, 2)):
@@ -154,7 +202,7 @@ def forked(work: Callable[[], int], output: Path, limit: float) -> int | None:
             os._exit(code)
     try:
         code = ended_within(pid, limit)
-    except BaseException:  # Ctrl+C of the run
+    except BaseException:  # the run is interrupted
         stop(pid)
         raise
     if code is None:
@@ -198,14 +246,19 @@ class Baseline:
     reached: dict[tuple[str, int], set[str]] = field(default_factory=dict)
 
     def of(self, mutation: Any) -> set[str]:
-        """The tests that run what a mutation is in."""
-        return self.reached.get((str(mutation.path), mutation.statement), set())
+        """The tests that run what a mutation is in; of what is run at import alone, such as a
+        constant, those that run anything of the module."""
+        tests = self.reached.get((str(mutation.path), mutation.statement), set())
+        if tests == {""}:
+            lines = (
+                found for (path, _), found in self.reached.items() if path == str(mutation.path)
+            )
+            tests = tests.union(*lines)
+        return tests
 
-    def limit(self, tests: Sequence[str] | None) -> float:
-        """Seconds for some tests, or for all."""
-        known = self.seconds
-        total = sum(known.values()) if tests is None else sum(known[test] for test in tests)
-        return max(LEAST, TIMES * total)
+    def limit(self, tests: Sequence[str]) -> float:
+        """Seconds for some tests."""
+        return max(LEAST, TIMES * sum(self.seconds[test] for test in tests))
 
 
 def baseline(tests: list[str], modules: list[Path], output: Path, limit: float) -> Baseline:
@@ -247,17 +300,21 @@ def is_foreign(module: Any) -> bool:
 
 
 def reached_lines(modules: list[Path]) -> dict[tuple[str, int], set[str]]:
-    """The functions of tests that run each line, as coverage has seen it."""
+    """The functions of tests that run each statement, by its first line, as coverage has it."""
     from coverage import CoverageData
+    from coverage.parser import PythonParser
 
     data = CoverageData(".coverage")
     data.read()
-    reached: dict[tuple[str, int], set[str]] = {}
+    reached: dict[tuple[str, int], set[str]] = defaultdict(set)
     for module in modules:
+        parser = PythonParser(filename=str(module))
+        parser.parse_source()
         for line, contexts in data.contexts_by_lineno(str(module.resolve())).items():
             tests = {function_of(context.partition("|")[0]) for context in contexts}
-            reached[str(module), line] = tests
-    return reached
+            # Python may name a later line of a condition that stands in several.
+            reached[str(module), parser.first_line(line)] |= tests
+    return dict(reached)
 
 
 # --- the sample ----------------------------------------------------------------------------------
@@ -310,21 +367,34 @@ class OutOfTime(Exception):
 def killed(mutation: Any, known: Baseline, tests: list[str], output: Path, deadline: float) -> str:
     """How the tests kill a mutation; empty where it survives.
 
+    Args:
+        tests: Those of its package. Others that are known are run only if they run its line.
+
     Raises:
         OutOfTime: they were not through at the deadline.
     """
     reached = known.of(mutation)
     if not reached:
         return ""
-    near = sorted(reached & known.seconds.keys())
+    reaching = sorted(reached & known.seconds.keys())
+    near = [test for test in reaching if any(is_within(test, name) for name in tests)]
+    far = [test for test in reaching if test not in near]
+    others = sorted(
+        test
+        for test in known.seconds.keys() - reached
+        if any(is_within(test, name) for name in tests)
+    )
     original = mutation.path.read_text()
     mutation.path.write_text(mutation.code())
     try:
-        for chosen in [near, None] if near else [None]:
-            limit = min(known.limit(chosen), deadline - time.monotonic())
-            code = forked(lambda chosen=chosen: run(chosen or tests, known), output, limit)
+        for chosen in filter(None, [near, far, others]):
+            limit = OTHERS if chosen is others else known.limit(chosen)
+            limit = min(limit, deadline - time.monotonic())
+            code = forked(lambda chosen=chosen: run(chosen, known), output, limit)
             if code is None and time.monotonic() >= deadline:
                 raise OutOfTime
+            if code is None and chosen is others:
+                return ""
             if code not in (0, NO_TESTS):
                 return "timed out" if code is None else f"killed{by(output)}"
     finally:
@@ -394,13 +464,14 @@ def in_words(reached: set[str]) -> str:
         return "no test runs this line"
     number = len(reached - {""})
     if not number:
-        return "run at import or in another process; all tests pass"
-    return f"{number} tests run this line; all tests pass"
+        return "run at import, or in a process of no test; the tests pass"
+    return f"{number} tests run this line, and pass"
 
 
 def try_all(
     mutations: list[Any],
     tests: list[str],
+    elsewhere: list[str],
     modules: list[Path],
     report: Report,
     output: Path,
@@ -411,8 +482,9 @@ def try_all(
     Raises:
         OutOfTime: there is no time left.
     """
-    known = baseline(tests, modules, output, deadline - time.monotonic())
-    say(f"{' '.join(tests)}: {sum(known.seconds.values()):.0f} s without a mutation")
+    every = [*tests, *elsewhere]
+    known = baseline(every, modules, output, deadline - time.monotonic())
+    say(f"{' '.join(every)}: {sum(known.seconds.values()):.0f} s without a mutation")
     for test, why in known.failed.items():
         say(f"fails without a mutation, and is left out: {test}: {why}")
     for mutation in mutations:
@@ -427,27 +499,32 @@ def inside(options: argparse.Namespace) -> None:
     """In the copy, under the Python that imports from it."""
     sys.dont_write_bytecode = True
     os.environ.update(SANIC_MS_PURE="1", PYTHONDONTWRITEBYTECODE="1")
+    # Both end the run in good order, also where a shell has it ignore Ctrl+C as it is in the
+    # background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     from mutations import mutations
 
     deadline = time.monotonic() + options.minutes * 60
     here = Path.cwd()
     output = here.parent / "output.txt"
-    groups: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Path]] = defaultdict(list)
     lines = modules_in(options.paths, here)
     for module in lines:
         tests = options.tests or tests_of(module, here)
         if not tests:
             raise SystemExit(f"error: there are no tests of {module}: name some with TESTS=")
-        groups[tuple(tests)].append(module)
+        elsewhere = [] if options.tests else tests_elsewhere(module, here)
+        groups[tuple(tests), tuple(elsewhere)].append(module)
     every = [one for group in groups.values() for m in group for one in mutations(m, m.read_text())]
     drawn = chosen(every, lines, options)
     say(f"{len(drawn)} of {len(every)} mutations that could be made; SEED={options.seed}")
     report = Report()
     with contextlib.suppress(KeyboardInterrupt, OutOfTime):
-        for tests, modules in groups.items():
+        for (tests, elsewhere), modules in groups.items():
             own = [mutation for mutation in drawn if mutation.path in modules]
             if own:
-                try_all(own, list(tests), modules, report, output, deadline)
+                try_all(own, list(tests), list(elsewhere), modules, report, output, deadline)
     report.end(len(drawn))
 
 
@@ -470,13 +547,29 @@ def main() -> None:
         inside(options)
         return
     modules_in(options.paths, ROOT)
+    # So that the copy is removed, also while it is being made.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with copy_of_project() as (copy, python):
         command = [python, copy / ".ci" / "mutants.py", "--inside", f"--seed={options.seed}"]
         running = subprocess.Popen([*command, *sys.argv[1:]], cwd=copy)
         # Ctrl+C reaches that process as well, which reports what it has, and ends.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        code = running.wait()
+        try:
+            code = running.wait()
+        finally:
+            end(running)
     sys.exit(code)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that still runs: it reports what it has, and ends what it has started."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough: what follows is not left out
+    process.terminate()
+    try:
+        process.wait(2 * PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 if __name__ == "__main__":

@@ -533,7 +533,7 @@ async def test_an_unsampled_request_has_lines_and_no_spans(lines: Lines, spans: 
 async def test_a_coroutine_that_is_thrown_away_disturbs_nobody(
     lines: Lines, spans: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its span ends, and OpenTelemetry has no complaint."""
+    """Its span ends, its line belongs to it, and OpenTelemetry has no complaint."""
 
     class Never:
         def __await__(self) -> Any:
@@ -552,6 +552,7 @@ async def test_a_coroutine_that_is_thrown_away_disturbs_nobody(
     elsewhere.close()
     assert current_ids() == request
     assert [record.__dict__["outcome"] for record in lines.records] == ["cancelled"] * 2
+    assert lines.ids == [(span.trace_id, span.span_id) for span in spans]
     assert len(spans) == 2
     assert [record for record in caplog.records if record.name != __name__] == []
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import importlib.util
+import json
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,7 +142,8 @@ def test_a_sample_is_spread_over_lines_and_can_be_repeated(mutants: Any, mutatio
     ("module", "tests"),
     [
         ("client/transport/pool.py", ["tests/client"]),
-        ("server/http1/head.py", ["tests/server", "tests/wire"]),
+        ("server/http1/head.py", ["tests/wire"]),
+        ("server/process/worker.py", ["tests/server/process"]),
         ("exception.py", ["tests/test_exception.py"]),
         ("nothing/here.py", []),
     ],
@@ -147,6 +153,19 @@ def test_the_tests_of_a_module_are_those_of_its_package(
 ) -> None:
     """As tests mirror packages."""
     assert mutants.tests_of(mutants.SOURCE / module, ROOT) == tests
+
+
+def test_some_packages_are_tested_by_tests_of_others_as_well(mutants: Any) -> None:
+    """Those that hardly do anything without a service around them."""
+
+    def elsewhere(module: str) -> Any:
+        return mutants.tests_elsewhere(mutants.SOURCE / module, ROOT)
+
+    assert "tests/service" in elsewhere("http/routes.py")
+    assert "tests/wire/test_access_log.py" in elsewhere("telemetry/logging/access.py")
+    assert elsewhere("values/page.py") == elsewhere("exception.py") == []
+    named = [name for names in mutants.ELSEWHERE.values() for name in names]
+    assert all((ROOT / name).exists() for name in named)
 
 
 def test_a_line_that_is_named_is_tried_with_all_its_mutations(mutants: Any) -> None:
@@ -190,6 +209,114 @@ def test_the_test_that_kills_is_named(mutants: Any, tmp_path: Path, text: str, n
     assert mutants.by(tmp_path / "output.txt") == name
 
 
+NEAR, OTHER = ["tests/a/x.py::near"], ["tests/a/x.py::other"]
+FAR, NOT_RUN = ["tests/ab/x.py::far"], ["tests/ab/x.py::not_run"]
+
+
+@pytest.mark.parametrize(
+    ("results", "how", "runs"),
+    [
+        ([1], "killed", [NEAR]),
+        ([None], "timed out", [NEAR]),
+        ([0, 1], "killed", [NEAR, FAR]),
+        ([0, 0, 1], "killed", [NEAR, FAR, OTHER]),
+        ([0, 0, 0], "", [NEAR, FAR, OTHER]),
+        ([0, 0, None], "", [NEAR, FAR, OTHER]),
+    ],
+)
+def test_those_that_run_the_line_come_first(
+    mutants: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    results: list[int | None],
+    how: str,
+    runs: list[list[str]],
+) -> None:
+    """Then the others of the package, of which only so many are run as a minute takes; no more than
+    is needed to kill it. The file is what it was."""
+    module = tmp_path / "module.py"
+    module.write_text("x = 1\n")
+    every = script("mutations").mutations(module, "x = 1\n")
+    (mutation,) = [one for one in every if "None" in one.code()]
+    reached = {(str(module), 1): {*NEAR, *FAR, ""}}
+    known = mutants.Baseline(dict.fromkeys([*NEAR, *OTHER, *FAR, *NOT_RUN], 20.0), {}, reached)
+    seen: list[tuple[list[str], float, str]] = []
+
+    def forked(work: Callable[[], int], output: Path, limit: float) -> int | None:
+        output.write_text("")
+        work()
+        seen[-1] = (seen[-1][0], limit, module.read_text())
+        return results[len(seen) - 1]
+
+    monkeypatch.setattr(mutants, "run", lambda tests, known: seen.append((tests, 0.0, "")))
+    monkeypatch.setattr(mutants, "forked", forked)
+    output = tmp_path / "output.txt"
+    assert mutants.killed(mutation, known, ["tests/a"], output, float("inf")) == how
+    assert [tests for tests, _, _ in seen] == runs
+    assert [limit for _, limit, _ in seen] == [100.0, 100.0, 60.0][: len(runs)]
+    assert {text for _, _, text in seen} == {"x = None\n"}
+    assert module.read_text() == "x = 1\n"
+
+
+def test_a_constant_is_run_by_all_that_run_its_module(mutants: Any, mutations: Any) -> None:
+    """What is run at import is used by the other lines of the module."""
+    reached = {
+        ("a.py", 1): {""},
+        ("a.py", 3): {"", "t.py::f"},
+        ("a.py", 4): {"t.py::g"},
+        ("b.py", 1): {"", "t.py::h"},
+    }
+    known = mutants.Baseline({}, {}, reached)
+    every = mutations(Path("a.py"), "x = 1\n\ny = 2\nz = 3\nw = 4\n")
+    tests = {one.line: known.of(one) for one in every}
+    everything = {"", "t.py::f", "t.py::g"}
+    assert tests == {1: everything, 3: {"", "t.py::f"}, 4: {"t.py::g"}, 5: set()}
+
+
+def test_a_process_that_a_test_starts_counts_for_it(mutants: Any, tmp_path: Path) -> None:
+    """What runs in it is run by that test; before the first test, by none."""
+    (tmp_path / "context.py").write_text(mutants.CONTEXT)
+    ask = "import context, os; print(os.environ.get('COVERAGE_PROCESS_CONFIG', ''))"
+
+    def context(**variables: str) -> str:
+        environment = {"PYTHONPATH": str(tmp_path), **variables}
+        command = [sys.executable, "-S", "-c", ask]
+        return subprocess.check_output(command, env=environment, text=True).strip()
+
+    settings = base64.b64encode(b'{"context": null, "branch": true}').decode()
+    test = {"PYTEST_CURRENT_TEST": "tests/test_a.py::test_b[c d] (call)"}
+    changed = context(COVERAGE_PROCESS_CONFIG=settings, **test)
+    assert json.loads(base64.b64decode(changed)) == {
+        "context": "tests/test_a.py::test_b[c d]",
+        "branch": True,
+    }
+    assert context(COVERAGE_PROCESS_CONFIG=settings) == settings
+    assert context(**test) == ""
+
+
+def test_a_condition_over_several_lines_is_run_by_those_that_run_a_line_of_it(
+    mutants: Any, mutations: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python names another line of it than the first."""
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "def f(a, b):\n    if (\n        a\n        or b\n    ):\n        return 1\n    return 2\n"
+    )
+    Path("module.py").write_text(code)
+    run = "import module; module.f(0, 1)"
+    command = [sys.executable, "-m", "coverage", "run", "--source=.", "--context=t.py::f[x]"]
+    Path("run.py").write_text(run)
+    environment = {name: text for name, text in os.environ.items() if "COV" not in name}
+    subprocess.run([*command, "run.py"], check=True, env=environment)
+    reached = mutants.reached_lines([Path("module.py")])
+    assert reached == {("module.py", line): {"t.py::f"} for line in (1, 2, 6)}
+    known = mutants.Baseline({}, {}, reached)
+    found = [(one.line, one.shown(), known.of(one)) for one in mutations(Path("module.py"), code)]
+    conditions = [tests for line, _, tests in found if line in (2, 3, 4)]
+    assert len(conditions) >= 2
+    assert set(map(frozenset, conditions)) == {frozenset({"t.py::f"})}
+
+
 @pytest.mark.parametrize("path", ["tests", "src/sanic_ms/nothing", "README.md", "/etc"])
 def test_only_modules_of_the_package_are_taken(mutants: Any, path: str) -> None:
     """A path that has none of them is an error that names it."""
@@ -220,3 +347,54 @@ def test_a_run_lists_what_no_test_notices_and_leaves_the_work_tree_as_it_was() -
     assert survivors == listed != set()
     assert re.fullmatch(rf"killed {6 - len(survivors)} of 6 \(\d+ %\)", lines[-1])
     assert hashlib.sha256(module.read_bytes()).hexdigest() == before
+
+
+@pytest.mark.parametrize("where", ["copying", "baseline"])
+def test_a_run_that_is_terminated_leaves_nothing(tmp_path: Path, where: str) -> None:
+    """Neither its copy of the project nor a process, whenever it comes. It has said what it had."""
+    command = [sys.executable, ".ci/mutants.py", "src/sanic_ms/values", "--tests", "tests/values"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        try:
+            if where == "copying":
+                _wait_until(lambda: any(tmp_path.glob("mutants-*/*")))
+            else:
+                assert "mutations that could be made" in running.stdout.readline()
+                _wait_until(lambda: any(tmp_path.glob("mutants-*/output.txt")))
+            started = _descendants(running.pid)
+            running.terminate()
+            output, _ = running.communicate(timeout=60)
+        finally:
+            running.kill()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert started & _processes().keys() == set()
+    if where == "baseline":
+        assert len(started) >= 2
+        assert "killed 0 of 0; it ended before 50 more" in output
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _processes() -> dict[int, int]:
+    """All that run, each with the one that has started it."""
+    table = subprocess.check_output(["ps", "-A", "-o", "pid=,ppid="], text=True)
+    return {int(pid): int(parent) for pid, parent in map(str.split, table.splitlines())}
+
+
+def _descendants(pid: int) -> set[int]:
+    """The processes that a process has started, and those that they have."""
+    children = {child for child, parent in _processes().items() if parent == pid}
+    return children.union(*map(_descendants, children))

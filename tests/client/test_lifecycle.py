@@ -7,7 +7,7 @@ import gc
 import socket
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -315,6 +315,55 @@ def test_close_without_await_at_the_very_end() -> None:
         server.join(10)
     assert rest == [b""]
     gc.collect()  # a connection that was left open would warn here, and warnings are errors
+
+
+def test_close_after_the_loop_has_ended(serve_forever: str) -> None:
+    """As in a program that closes its clients at exit. It may be awaited in the next loop, and
+    closed once more."""
+    client = Client(url=serve_forever)
+    asyncio.run(call(client))
+    client.close()
+
+    async def again() -> None:
+        await client.close()
+        await client.close()
+
+    asyncio.run(again())
+
+
+def test_a_client_is_used_in_one_loop_after_another(serve_forever: str) -> None:
+    """As in a program that calls `asyncio.run` twice; nothing of the first loop is used."""
+    client = Client(url=serve_forever)
+    asyncio.run(call(client))
+    asyncio.run(call(client))
+    client.close()
+
+
+async def call(client: Client) -> None:
+    assert (await client.get("/x")).status == 200
+
+
+@pytest.fixture
+def serve_forever() -> Iterator[str]:
+    """The URL of a server that is in no event loop of the test's."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if not connection.recv(65536):  # the end of the test
+                    return
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                )
+
+    with listener:
+        server = threading.Thread(target=answer)
+        server.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        socket.create_connection(listener.getsockname()).close()
+        server.join(10)
 
 
 def test_close_before_any_loop() -> None:

@@ -231,6 +231,34 @@ async def test_a_wide_body_is_walked_up_to_a_limit(app: CompiledApp) -> None:
     ]
 
 
+async def test_the_values_that_are_looked_at_are_counted(app: CompiledApp) -> None:
+    """The array is one, each item is one; behind the 10,000th only the first error is found."""
+    echo(app, [int])
+
+    async def wrong(*places: int) -> list[str]:
+        items = ["1"] * 12_000
+        for place in places:
+            items[place] = '"x"'
+        answer = await app.call("post", "/", content=f"[{','.join(items)}]")
+        return [error["field"] for error in answer.json["errors"]]
+
+    assert await wrong(0, 9_998) == ["body[0]", "body[9998]"]
+    assert await wrong(0, 9_999) == ["body[0]"]
+    assert await wrong(9_999, 10_000) == ["body[9999]"]
+
+
+@pytest.mark.parametrize(("depth", "found"), [(39, ["v", "kids"]), (40, ["v"])])
+async def test_below_a_depth_only_the_first_error_is_found(
+    app: CompiledApp, depth: int, found: list[str]
+) -> None:
+    """An object within 40 others is not taken apart."""
+    echo(app, Node)
+    body = b'{"v":1,"next":' * depth + b'{"v":"x","kids":"y"}' + b"}" * depth
+    answer = await app.call("post", "/", content=body)
+    fields = [error["field"] for error in answer.json["errors"]]
+    assert fields == [f"{'next.' * depth}{name}" for name in found]
+
+
 @pytest.mark.parametrize("depth", [50, 250, 400, 900])
 async def test_a_wrong_value_deep_inside_is_never_the_services_fault(
     app: CompiledApp, depth: int
@@ -552,3 +580,35 @@ def test_a_choice_that_cannot_be_made_stops_the_start(app: CompiledApp) -> None:
     other.add_route(typed, "/", methods=["POST"])
     with pytest.raises(TypeError, match=r"typed \(.*: the body 'body': only=, exclude="):
         other.finalize()
+
+
+@dataclasses.dataclass
+class Part:
+    """With a plain default, which msgspec leaves on the class."""
+
+    size: int
+    colour: str = "red"
+
+
+@dataclasses.dataclass
+class Whole:
+    """Of parts, of which some are deeper inside."""
+
+    part: Part
+    parts: list[Part]
+    named: dict[str, list[Part]]
+    title: str = "none"
+
+
+async def test_a_dataclass_that_is_sent_on_is_whole(app: CompiledApp) -> None:
+    """With the defaults of what stands in it, in lists and dicts as well."""
+    echo(app, Whole)
+    part = {"size": 1}
+    whole = {"part": part, "parts": [part, part], "named": {"a": [part]}}
+    complete = {"size": 1, "colour": "red"}
+    assert (await app.call("post", "/", json=whole)).json["data"] == {
+        "part": complete,
+        "parts": [complete, complete],
+        "named": {"a": [complete]},
+        "title": "none",
+    }

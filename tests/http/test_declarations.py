@@ -328,6 +328,31 @@ async def test_web_sockets_have_decorators_too() -> None:
     assert {name: after[name] for name in before} == before
 
 
+def test_a_web_socket_that_wants_a_body_stops_the_start() -> None:
+    """A handshake has none. The line names the handler and its parameter."""
+    app = make()
+
+    @app.websocket("/feed")
+    async def feed(request: Any, ws: Any, item: Item, word: str = "") -> None: ...
+
+    with pytest.raises(LifecycleError) as caught:
+        app.compile()
+    assert "feed" in str(caught.value)
+    assert "nothing gives 'item': a web socket has no body" in str(caught.value)
+
+
+async def test_a_web_socket_may_have_a_body_that_it_does_not_need() -> None:
+    """It has its default."""
+    app = make()
+
+    @app.websocket("/feed")
+    async def feed(request: Any, ws: Any, item: Item | None = None, word: str = "") -> None:
+        await ws.send(f"{item} {word}")
+
+    async with TestClient(app) as client, client.websocket("/feed?word=x") as socket:
+        assert await socket.receive_str() == "None x"
+
+
 # --- declarations ---------------------------------------------------------------------------------
 
 

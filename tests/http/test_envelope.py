@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 from peewee import AutoField, CharField, Model
 from sanic import HTTPResponse, Request
 from sanic.exceptions import SanicException
 from sanic.response import json, text
 from sanic.views import HTTPMethodView
+from tests.answers import closed
 
 from sanic_ms import doc
 from sanic_ms.exception import (
@@ -26,6 +28,7 @@ from sanic_ms.exception import (
     ValidationError,
 )
 from sanic_ms.http import Envelope, PlainEnvelope, ProblemEnvelope
+from sanic_ms.values.page import Pagination
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp
@@ -451,3 +454,96 @@ def test_the_trace_is_shown_where_there_is_one() -> None:
     """So that a user's report leads to the spans."""
     body = msgspec.json.decode(Envelope().error(NotFound(), trace_id="abc"))
     assert body["trace_id"] == "abc"
+
+
+def spoiled(value: Any) -> Iterator[Any]:
+    """A document with one part replaced by None, for each part but the ``error``, which may be
+    anything."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in list(parts):
+        if key == "error":
+            continue
+        for replacement in (None, *(spoiled(part) if isinstance(part, dict | list) else ())):
+            copy = value.copy()
+            copy[key] = replacement
+            yield copy
+
+
+def hold(schema: dict[str, Any], bodies: list[bytes]) -> None:
+    """Hold a schema against all that is written: it shows each key with its type, and requires
+    those that are always there. An ``error`` is never promised."""
+    documents = [msgspec.json.decode(body) for body in bodies]
+    keys = [document.keys() for document in documents]
+    assert set(schema["required"]) == set.intersection(*map(set, keys)) - {"error"}
+    assert set(schema["properties"]) == set.union(*map(set, keys))
+    Draft202012Validator.check_schema(schema)
+    closed(schema)
+    validator = Draft202012Validator(schema)
+    for document in documents:
+        validator.validate(document)
+        for other in spoiled(document):
+            assert not validator.is_valid(other), other
+
+
+@pytest.mark.parametrize("envelope", [Envelope, PlainEnvelope, ProblemEnvelope])
+def test_the_schemas_show_what_is_written(envelope: type[Envelope]) -> None:
+    """Of data, of a page, of an error and of one with fields, whatever it holds."""
+    form = envelope()
+    error, fields = functools.partial(NotFound, "gone"), [("name", "is taken")]
+    # A new schema each time: the test closes them.
+    hold(
+        msgspec.json.decode(msgspec.json.encode(form.error_schema(False))),
+        [
+            form.error(NotFound()),
+            form.error(error(), trace_id="ab"),
+            form.error(NotFound({"id": 7})),
+        ],
+    )
+    hold(
+        msgspec.json.decode(msgspec.json.encode(form.error_schema(True))),
+        [
+            form.error(ValidationError(fields)),
+            form.error(ValidationError(fields, "no"), trace_id="ab"),
+            form.error(ValidationError(fields, {"id": 7})),
+        ],
+    )
+    numbers = {"type": "array", "items": {"type": "integer"}}
+    page = form.success_schema(numbers, True)
+    hold(
+        msgspec.json.decode(msgspec.json.encode(page)),
+        [form.success_page([1], Pagination(1, 20, 1, 1))],
+    )
+    plain = form.success_schema(numbers, False)
+    if plain is not numbers:  # without an envelope the data has its own schema
+        hold(plain, [form.success([1])])
+        assert not Draft202012Validator(plain).is_valid({"code": 1, "data": [1]})
+    else:
+        assert msgspec.json.decode(form.success([1])) == [1]
+
+
+@pytest.mark.parametrize("envelope", [Envelope, PlainEnvelope, ProblemEnvelope])
+def test_of_data_that_is_not_declared_nothing_is_said(envelope: type[Envelope]) -> None:
+    """It may be anything, within the envelope."""
+    schema = envelope().success_schema(None, False)
+    Draft202012Validator.check_schema(schema)
+    values: list[Any] = [None, 1, [], {"a": 1}]
+    for data in values:
+        document = msgspec.json.decode(envelope().success(data))
+        assert Draft202012Validator(schema).is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("status", "sent"), [(200, 500), (399, 500), (400, 400), (599, 599), (600, 500)]
+)
+async def test_an_error_of_sanics_is_never_a_success(
+    app: CompiledApp, status: int, sent: int
+) -> None:
+    """An exception whose status is none of an error is the service's fault, without its text."""
+
+    @app.get("/")
+    async def handler(request: Any) -> None:
+        raise SanicException("secret", status_code=status, quiet=True)
+
+    answer = await app.call("get", "/")
+    assert (answer.status, answer.json["code"]) == (sent, 10000 + sent)
+    assert (b"secret" in answer.body) is (sent < 500)

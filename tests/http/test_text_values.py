@@ -11,6 +11,7 @@ import pytest
 from sanic_ms import doc
 from sanic_ms.http import Header, Query
 from sanic_ms.http.described_routes import describe_routes
+from sanic_ms.http.text_values import require_readable
 
 if TYPE_CHECKING:
     from tests.http.conftest import CompiledApp
@@ -230,3 +231,43 @@ async def test_a_query_or_form_that_is_not_utf8_is_refused(app: CompiledApp) -> 
     assert (answer.status, answer.json["error"]) == (400, f"the body is not {FORM}")
     answer = await app.call("post", "/form", content=b"name=%C3%A9", headers=headers)
     assert answer.json["data"] == {"name": "é"}
+
+
+class Point(msgspec.Struct):
+    """An object, which no text becomes."""
+
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "readable"),
+    [
+        (int, True),
+        (int | None, True),
+        (Annotated[int, msgspec.Meta(ge=0)], True),
+        (Annotated[int, msgspec.Meta(ge=0)] | None, True),
+        (list[int], True),
+        (set[str] | None, True),
+        (tuple[int, str], True),
+        (tuple[int, ...], True),
+        (int | Point, True),
+        (Point, False),
+        (Point | None, False),
+        (dict[str, int], False),
+        (list[Point], False),
+        (list[list[int]], False),
+        (list[tuple[int, int]], False),
+        (list[Annotated[list[int], msgspec.Meta(max_length=1)]], False),
+        (tuple[int, Point], False),
+        (Annotated[Point, "x"], False),
+    ],
+    ids=str,
+)
+def test_what_text_can_become_is_taken(annotation: Any, readable: bool) -> None:
+    """A value, or values one level deep; of a union one member is enough, and None is none. Else
+    the start says what to declare."""
+    if readable:
+        require_readable(annotation, "'a' of handler", "query")
+        return
+    with pytest.raises(TypeError, match=r"'a' of handler comes from the query, which holds text"):
+        require_readable(annotation, "'a' of handler", "query")

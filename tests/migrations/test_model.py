@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -330,6 +332,24 @@ def test_a_method_that_fails_is_told_rolled_back_and_tried_again(
     else:
         assert found == {"id", "name", "nick", "phone", "fax"}
         assert "stays (MySQL cannot" in str(e.value)
+
+
+def test_a_migration_without_source_is_named_by_its_module(
+    db: LazyDatabase, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was compiled."""
+    module = types.ModuleType("compiled_migrations")
+    module.__file__ = f"/nowhere/compiled_migrations{EXTENSION_SUFFIXES[0]}"
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    create(database, City, Old)
+
+    @info("1")
+    def fail(self: Any) -> None:
+        raise ValueError("no")
+
+    fields = migration(db, Old, migrate_v1=fail, __module__=module.__name__)
+    with pytest.raises(MigrationFailed, match=r"compiled_migrations: ValueError: no"):
+        fields.auto_migrate()
 
 
 def test_a_table_that_has_it_all_can_be_recorded_without_running(

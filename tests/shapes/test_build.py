@@ -145,6 +145,9 @@ def test_metadata_that_cannot_be_hashed_does_not_matter() -> None:
     """Annotated with a list or dict beside the type is a shape like any other."""
     shape = {"id": Annotated[int, ["unhashable"]]}
     assert decode(shape, '{"id": 1}') == {"id": 1}
+    other = {"name": Annotated[str, ["unhashable"]]}
+    assert decode(other, '{"name": "x"}') == {"name": "x"}
+    assert to_type(shape, "input") is to_type(shape, "input") is not to_type(other, "input")
 
 
 def test_names_of_components_are_stable_and_tell_the_directions_apart() -> None:
@@ -460,6 +463,37 @@ def test_values_are_refused_at_import_already(shape: Any) -> None:
     """A decorator refuses what no import order can make a shape."""
     with pytest.raises(TypeError):
         require_shape(shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (7, "7 is not a shape; "),
+        ([7], "7 at [] is not a shape; "),
+        ({"a": 7}, "7 at a is not a shape; "),
+        ({"a": {"b": [{"c": 7}]}}, "7 at a.b[].c is not a shape; "),
+        ([[7]], "7 at [][] is not a shape; "),
+    ],
+)
+def test_the_place_of_what_is_no_shape_is_named(shape: Any, message: str) -> None:
+    """By the keys on the way there; the whole has no place."""
+    with pytest.raises(TypeError) as caught:
+        require_shape(shape)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_member_says_only_what_it_was_given() -> None:
+    """A text for people that is not there is no empty text in the document."""
+
+    def schema(field: Any) -> Any:
+        whole = msgspec.json.schema(to_type({"a": field}, "input"), schema_hook=schema_hook)
+        (component,) = whole["$defs"].values()
+        return component["properties"]["a"]
+
+    assert schema(doc.Integer()) == {"type": "integer"}
+    assert schema(doc.Integer("Rows.")) == {"type": "integer", "description": "Rows."}
+    assert schema(doc.Integer(example=1)) == {"type": "integer", "examples": [1]}
+    assert schema(doc.Integer(write_only=True)) == {"type": "integer", "writeOnly": True}
 
 
 LEAVES = st.sampled_from([int, str, float, bool, Any, list[int], doc.String("text", max_length=9)])

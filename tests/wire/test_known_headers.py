@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from sanic import Sanic
 
+from sanic_ms.server.http1 import receiver
+from sanic_ms.server.http1.head import read_head
+
 Open = Callable[..., Awaitable[Any]]
 
 BLOCKS = {
@@ -105,6 +108,36 @@ async def test_a_known_block_changes_no_answer(
                     await settle()
             if not transport.over:
                 assert await result(app, seen, transport, raw) == expected, line
+
+
+@pytest.mark.parametrize("target", ["/a", "/a?", "/a?b=c", "/b", "/b?c"])
+async def test_a_known_block_is_not_read_again(
+    target: str,
+    new_app: Callable[..., Sanic[Any, Any]],
+    in_memory: Open,
+    seen: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a path that is known only the query is looked at, whatever it is; of another path all is
+    read. The time is what the connection remembers for."""
+    app = new_app(seen)
+    transport = await in_memory(app)
+    for _ in range(3):
+        transport.protocol.data_received(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        await settle()
+    read: list[bytes] = []
+
+    def reading(data: bytes, *rest: Any) -> Any:
+        read.append(bytes(data))
+        return read_head(data, *rest)
+
+    monkeypatch.setattr(receiver, "read_head", reading)
+    raw = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    written, requests, over = await result(app, seen, transport, raw)
+    assert written.startswith(b"HTTP/1.1 200 ")
+    assert requests == [("GET", target.partition("?")[0], b"")]
+    assert not over
+    assert read == ([] if target.startswith("/a") else [raw])
 
 
 @pytest.mark.parametrize("cut", [1, 20, -3, -1])

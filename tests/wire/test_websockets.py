@@ -630,3 +630,20 @@ def test_compiling_again_changes_nothing() -> None:
     assert [route.handler for route in app.router.routes] == handlers
     assert list_routes(app) == before
     assert any(entry.handler.endswith("make_service.<locals>.greet") for entry in before)
+
+
+def test_a_web_socket_that_outlives_a_stop_is_cut(
+    receiver: tuple[Sanic[Any, Any], Receiver], serve: Serve, waiting: Wait
+) -> None:
+    """The client is told that the server goes, and the handler is cancelled, whatever it waits
+    for."""
+    app, notes = receiver
+    server = serve(app)
+    socket = Socket(server)
+    waiting(lambda: server.connections)
+    server.call(lambda: [connection.cut() for connection in list(server.connections)])
+    assert socket.code() == 1001
+    waiting(lambda: notes.ended == ["CancelledError"])
+    notes.open.set()
+    waiting(lambda: not server.connections)
+    assert notes.messages == []

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from sanic import Blueprint
-from sanic.blueprints import BlueprintGroup
-from sanic.views import HTTPMethodView
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sanic_ms.doc.decorators import spec_for
 from sanic_ms.exception import LifecycleError
 from sanic_ms.values.depends import Depends, add_dependencies, as_dependencies
 from sanic_ms.values.route import compiled_route
+
+if TYPE_CHECKING:
+    from sanic import Blueprint
 
 __all__ = ["depends"]
 
@@ -39,6 +38,11 @@ def depends(*functions: Callable[..., Any] | Depends) -> Callable[[Target], Targ
     added = as_dependencies("doc.depends", functions)
 
     def decorate(target: Target) -> Target:
+        # Here, since the declarations of a route do not load a server.
+        from sanic import Blueprint
+        from sanic.blueprints import BlueprintGroup
+        from sanic.views import HTTPMethodView
+
         if isinstance(target, BlueprintGroup):
             for blueprint in target:
                 decorate(blueprint)

@@ -95,3 +95,32 @@ def test_what_is_not_usual_is_left_to_aiohttp(changes: dict[str, Any]) -> None:
     place = place_of(ENDPOINT)
     assert place is not None
     assert encode(request("/a", **changes), place) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("body", [None, b"", b"abc"])
+@pytest.mark.parametrize("given", [(), ("Accept",), ("User-Agent",), ("accept", "user-agent")])
+def test_a_header_of_the_calls_own_replaces_the_usual_one(
+    method: str, body: bytes | None, given: tuple[str, ...]
+) -> None:
+    """Each of the usual headers is sent once, with the caller's value where there is one; a body
+    has its length and a type, and a method that usually has one says that there is none."""
+    place = place_of(ENDPOINT)
+    assert place is not None
+    headers = CIMultiDict({"X": "1", **dict.fromkeys(given, "own")})
+    raw = encode(request("/a", method=method, headers=headers, body=body), place)
+    assert raw is not None
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    assert rest == (body or b"")
+    line, *lines = head.decode().split("\r\n")
+    assert line == f"{method} /base/a HTTP/1.1"
+    expected = {"host": "127.0.0.1:8000", "accept-encoding": "gzip, deflate", "x": "1"}
+    expected |= {"accept": "*/*", "user-agent": "sanic-ms"}
+    expected |= {name.lower(): "own" for name in given}
+    if body is not None or method in ("POST", "PUT", "PATCH"):
+        expected["content-type"] = "application/octet-stream"
+    if "content-type" in expected or method == "DELETE":
+        expected["content-length"] = str(len(body or b""))
+    assert sorted(line.lower().split(": ") for line in lines) == [
+        [name, value.lower()] for name, value in sorted(expected.items())
+    ]

@@ -253,9 +253,26 @@ def test_the_colours_of_a_message_are_taken_out() -> None:
 
 def test_a_very_long_message_is_cut() -> None:
     """So that what waits to be written has a bound."""
-    message = json.loads(JSONFormatter().format(record("x" * 1_000_000)))["message"]
-    assert len(message) < 33_000
-    assert message.endswith("… (1000000 letters)")
+    for length in (32_001, 1_000_000):
+        message = json.loads(JSONFormatter().format(record("x" * length)))["message"]
+        assert message == f"{'x' * 32_000}… ({length} letters)"
+    whole = "x" * 32_000
+    assert json.loads(JSONFormatter().format(record(whole)))["message"] == whole
+
+
+def test_of_a_very_long_stack_the_end_is_written() -> None:
+    """It says what happened."""
+
+    def stack(length: int) -> str:
+        made = record()
+        made.stack_info = "".join(str(number % 10) for number in range(length))
+        text: str = json.loads(JSONFormatter().format(made))["stack"]
+        return text
+
+    assert len(stack(32_000)) == 32_000
+    assert stack(32_001) == "…" + stack(32_001)[1:]
+    assert len(stack(32_001)) == 32_001
+    assert stack(32_005).endswith("01234")
 
 
 def test_text_is_one_line_for_people() -> None:

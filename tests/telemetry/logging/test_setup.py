@@ -97,6 +97,10 @@ def test_a_root_logger_with_a_handler_is_the_applications(output: Output) -> Non
     assert text.endswith("sanic_ms.db hello\n")
     assert output.getvalue() == ""
     assert redactor.is_secret("iban")
+    assert own.getvalue().count("LOG_FORMAT") == 1
+    reset_logging()
+    configure_logging(Settings(log_format="auto"), "users")
+    assert own.getvalue().count("LOG_FORMAT") == 1
 
 
 def test_what_the_application_has_made_before_stays(output: Output, tmp_path: Path) -> None:

@@ -357,6 +357,25 @@ def test_a_forked_process_has_its_own_id_in_all_lines() -> None:
     assert pids[0] != pids[3]
 
 
+def test_where_no_thread_can_be_had_the_caller_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the interpreter ends. Each line is there at once, and the next call tries anew."""
+    stream = io.StringIO()
+    writer = make(stream)
+    with monkeypatch.context() as patch:
+
+        def start(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", start)
+        for number in (1, 2):
+            writer.put(f"line {number}")
+            assert stream.getvalue().splitlines() == [f"line {n + 1}" for n in range(number)]
+    writer.put("line 3")
+    assert writer.flush(20)
+    assert stream.getvalue().splitlines() == ["line 1", "line 2", "line 3"]
+    assert (writer.dropped, writer.failed, writer.waiting) == (0, 0, 0)
+
+
 def test_a_reader_that_hangs_does_not_hang_the_end(pipe: Any) -> None:
     """The process waits for two seconds, and goes."""
     _, stream = pipe

@@ -344,3 +344,11 @@ def test_a_follower_is_told_when_the_cells_move(tmp_path: Path) -> None:
     del follower
     gc.collect()
     assert gone() is None
+
+
+def test_a_process_alone_is_worker_0() -> None:
+    """As the first of several: a dashboard need not know how many there are."""
+    registry = Registry()
+    registry.gauge("level", "Level.", across="worker").set(4)
+    (family,) = registry.families()
+    assert family.cells == {("0",): [4.0]}

@@ -7,6 +7,7 @@ from contextvars import Context
 from typing import Any
 
 import pytest
+from opentelemetry import trace
 from tests.telemetry.tracing.conftest import SPAN, TRACE, FakeRequest
 
 from sanic_ms.telemetry.tracing import (
@@ -16,6 +17,7 @@ from sanic_ms.telemetry.tracing import (
     ServerSpans,
     SpanQueue,
     current_ids,
+    headers_out,
     recording_parent,
     server_span,
 )
@@ -186,3 +188,16 @@ def test_records_count_as_spans_in_the_queue() -> None:
     span.end(200)
     span.detach()
     assert (len(queue), queue.dropped) == (5, 3)
+
+
+def test_the_span_of_another_library_is_handed_on_as_w3c_has_it() -> None:
+    """It need not be one that we record. Without a valid id there is no trace to join."""
+    state = trace.TraceState([("a", "1")])
+    for flags, end in ((1, "01"), (0, "00")):
+        context = trace.SpanContext(0xABC, 0xDEF, True, trace.TraceFlags(flags), state)
+        assert list(headers_out(trace.NonRecordingSpan(context))) == [
+            ("traceparent", f"00-{0xABC:032x}-{0xDEF:016x}-{end}"),
+            ("tracestate", "a=1"),
+        ]
+    assert list(headers_out(trace.INVALID_SPAN)) == []
+    assert list(headers_out()) == []

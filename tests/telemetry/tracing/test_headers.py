@@ -145,6 +145,21 @@ def test_malformed_state_is_dropped_and_the_trace_kept(state: str) -> None:
     assert of_head(f"traceparent: 00-{TRACE}-{SPAN}-01", f"tracestate: {state}") == parent(True)
 
 
+def test_state_is_carried_on_up_to_its_limits() -> None:
+    """32 members and 2048 bytes, however many lines they stand in."""
+    members = [f"k{number}=1" for number in range(32)]
+    long = [f"k{number}={'x' * 200}" for number in range(10)]
+    long[-1] += "x" * (2048 - len(",".join(long)))
+    head = f"traceparent: 00-{TRACE}-{SPAN}-01"
+    for kept in (members, long):
+        assert of_head(head, f"tracestate: {','.join(kept)}") == parent(True, ",".join(kept))
+        lines = [f"tracestate: {member}" for member in kept]
+        assert of_head(head, *lines) == parent(True, ",".join(kept))
+    long[0] += "x"
+    for lost in ([*members, "a=1"], long):
+        assert of_head(head, f"tracestate: {','.join(lost)}") == parent(True)
+
+
 @pytest.mark.parametrize(
     ("formats", "sampled", "expected"),
     [

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.telemetry.metrics.multiprocess.worker_slot import Seat
 
 _PADDING = 12  # so many numbers that files grow while others read them
 
@@ -46,6 +47,7 @@ COUNT = f"""
 import sys
 from pathlib import Path
 from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.telemetry.metrics.multiprocess.worker_slot import Seat
 
 folder = Path(sys.argv[1])
 registry = Registry()
@@ -67,6 +69,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from sanic_ms.telemetry.metrics import Registry
+from sanic_ms.telemetry.metrics.multiprocess.worker_slot import Seat
 
 folder, value, *kinds = Path(sys.argv[1]), *sys.argv[2:]
 registry = Registry()
@@ -253,6 +256,30 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     registry.counter("turns", "Turns.").inc()
     assert cells(registry, "turns") == {(): [1.0]}
     assert (tmp_path / "0.keys").read_bytes() == b"not ours\n"
+
+
+def test_places_that_are_taken_are_let_go_of(tmp_path: Path) -> None:
+    """A process has one lock, not one for each place that it has tried; a folder whose numbers
+    cannot be used leaves none."""
+
+    def open_files() -> list[Path]:
+        found = [Path(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        paths = [Path(os.readlink(entry)) for entry in found if entry.is_symlink()]
+        return sorted(path for path in paths if path.parent == tmp_path and path.suffix == ".keys")
+
+    (tmp_path / "0.keys").write_bytes(b"not ours\n")
+    first, second = Registry(), Registry()
+    first.open(tmp_path)
+    assert open_files() == [tmp_path / "1.keys"]
+    second.open(tmp_path)
+    assert open_files() == [tmp_path / "1.keys", tmp_path / "2.keys"]
+    (tmp_path / "3.values").mkdir()  # cannot be opened as a file
+    with pytest.raises(OSError, match="directory"):
+        Seat(tmp_path)
+    assert open_files() == [tmp_path / "1.keys", tmp_path / "2.keys"]
+    first.close()
+    second.close()
+    assert open_files() == []
 
 
 def test_workers_that_define_a_name_differently_are_not_added_up(tmp_path: Path) -> None:

@@ -26,14 +26,13 @@ from tests.telemetry.tracing.export.receiver import receiver
 
 from sanic_ms.config import Settings
 from sanic_ms.telemetry.tracing import Provider, Tracing
-from sanic_ms.telemetry.tracing.attributes import MOST_ATTRIBUTES, MOST_EVENTS, MOST_TEXT
 from sanic_ms.telemetry.tracing.export.base import Format
 from sanic_ms.telemetry.tracing.export.console import ConsoleSender
 from sanic_ms.telemetry.tracing.export.log import SPAN_LOGGER, LogSender
 from sanic_ms.telemetry.tracing.export.otlp import OtlpFormat
 from sanic_ms.telemetry.tracing.export.zipkin import ZipkinFormat
 from sanic_ms.telemetry.tracing.server import ServerSpans
-from sanic_ms.telemetry.tracing.span import RecordedSpan, wall_offset
+from sanic_ms.telemetry.tracing.span import RecordedSpan, Scope, wall_offset
 
 RESOURCE = {"service.name": "shop", "zone": "eu", "host.name": "h"}
 
@@ -259,9 +258,9 @@ def test_a_span_is_of_bounded_size(spans: Collected) -> None:
     span.add_event("late")
     span.set_status(StatusCode.ERROR)
     (kept,) = spans
-    assert (len(kept.attributes), len(kept.events or [])) == (MOST_ATTRIBUTES, MOST_EVENTS)
+    assert (len(kept.attributes), len(kept.events or [])) == (128, 128)
     assert kept.left == 22 + 22 + 72  # attributes, events, attributes of the first event
-    assert (len(kept.name), len(kept.attributes["key1"])) == (MOST_TEXT, MOST_TEXT)
+    assert (len(kept.name), len(kept.attributes["key1"])) == (4096, 4096)
     assert kept.status == 0
     assert "late" not in kept.attributes
     assert otlp(kept)[0].dropped_attributes_count == kept.left
@@ -364,3 +363,15 @@ async def test_spans_for_a_logger_that_is_off_are_lost(caplog: pytest.LogCapture
         "the logger sanic_ms.spans is off at level INFO",
     )
     assert caplog.records == []
+
+
+def test_a_library_may_have_no_version(spans: Collected) -> None:
+    """As the framework's own spans, whose version is that of the resource: then none is sent."""
+    provider = Provider(spans.append)
+    provider.get_tracer("library").start_span("work").end()
+    (span,) = spans
+    assert span.scope == Scope("library")
+    document = json.loads(written(OtlpFormat(RESOURCE), [span]))
+    (group,) = document["resourceSpans"][0]["scopeSpans"]
+    assert group["scope"] == {"name": "library"}
+    assert "otel.scope.version" not in zipkin(span)[0]["tags"]
