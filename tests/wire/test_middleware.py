@@ -342,6 +342,14 @@ async def test_signals_make_no_exchange(app: Any, told: Told, get: Any) -> None:
     async def note(request: Request, response: HTTPResponse) -> None:
         told.append("middleware")
 
+    @app.on_request
+    async def note_request(request: Request) -> None:
+        told.append("request middleware")
+
+    @app.signal("http.routing.after")
+    async def routed(request: Request, route: Any, kwargs: Any, handler: Any) -> None:
+        told.append(f"routed {route is request.route} {kwargs} {callable(handler)}")
+
     @app.signal("http.handler.before")
     async def before(request: Request) -> None:
         told.append("before")
@@ -356,7 +364,8 @@ async def test_signals_make_no_exchange(app: Any, told: Told, get: Any) -> None:
         response.headers["x-signal"] = "seen"
 
     answer = await get(app)
-    assert told == ["before", "handler", "after", "middleware", "response 200"] * 2
+    first = ["routed True {} True", "request middleware"]
+    assert told == [*first, "before", "handler", "after", "middleware", "response 200"] * 2
     assert answer.headers["x-signal"] == "seen"
     assert told.exchanges == 0
 
@@ -402,6 +411,39 @@ async def test_a_signal_that_fails(app: Any, told: Told, get: Any) -> None:
 
     answer = await get(app)
     assert (answer.status, answer.body) == (503, b"handled")
+
+
+async def test_a_signal_before_the_middleware_that_fails(app: Any, told: Told, get: Any) -> None:
+    """Request middleware may respond in the place of the error handler, as on Sanic."""
+    add_handler(app, told)
+
+    @app.signal("http.routing.after")
+    async def fail(request: Request, **_: Any) -> None:
+        raise ServerError("told to fail")
+
+    @app.on_request
+    async def respond(request: Request) -> HTTPResponse:
+        return text("middleware", 203)
+
+    answer = await get(app)
+    assert (answer.status, answer.body) == (203, b"middleware")
+    assert told == []
+
+
+async def test_a_signal_may_give_arguments(app: Any, told: Told, get: Any) -> None:
+    """A handler of ``http.routing.after`` that changes ``request.match_info`` changes what the
+    handler is called with; sanic-ext injects so."""
+
+    @app.signal("http.routing.after")
+    async def inject(request: Request, **_: Any) -> None:
+        request.match_info.update(given="injected")
+
+    @app.get("/")
+    async def handler(request: Request, **given: Any) -> HTTPResponse:
+        return text(given["given"])
+
+    assert (await get(app)).body == b"injected"
+    assert told.exchanges == 0
 
 
 async def test_a_route_is_decided_again(app: Any, told: Told, get: Any) -> None:

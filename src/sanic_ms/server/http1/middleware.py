@@ -25,11 +25,12 @@ from sanic_ms.values.route import Direct
 
 __all__ = ["DELIVERED", "SIGNALS", "HandlerChain"]
 
+_ROUTED: Final = "http.routing.after"
 _BEFORE: Final = "http.handler.before"
 _AFTER: Final = "http.handler.after"
 _RESPONSE: Final = "http.lifecycle.response"
 
-SIGNALS: Final = frozenset({_BEFORE, _AFTER, _RESPONSE})
+SIGNALS: Final = frozenset({_ROUTED, _BEFORE, _AFTER, _RESPONSE})
 """The signals that a `HandlerChain` dispatches."""
 
 DELIVERED: Final = object()
@@ -150,8 +151,25 @@ class HandlerChain:
             The body of the usual response as bytes, or a response; `DELIVERED` or None where the
             `Exchange` has sent it, or has it.
         """
+        if _ROUTED in self._signals and not await self._announce_route(request, path):
+            return DELIVERED
         request._request_middleware_started = True
         return await self._serve_from(request, 0)
+
+    async def _announce_route(self, request: Any, path: dict[str, Any]) -> bool:
+        """Dispatch the signal that comes before the middleware.
+
+        Returns:
+            False where its handler has failed, and an error was sent.
+        """
+        kwargs = dict(path)
+        context = {"route": request.route, "kwargs": kwargs, "handler": self._handler}
+        try:
+            await self._dispatch(_ROUTED, request=request, **context)
+        except Exception as exc:
+            await request.stream.fail(exc)  # whose request middleware may respond, as on Sanic
+            return False
+        return True
 
     async def _serve_from(
         self, request: Any, index: int, pending: Awaitable[Any] | None = None

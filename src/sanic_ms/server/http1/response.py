@@ -72,9 +72,9 @@ def encode_headers(headers: Iterable[tuple[Any, Any]]) -> bytes:
             text = value
         else:
             text = cookie_text(value) if isinstance(value, Cookie) else str(value)
-        if not _NAME.fullmatch(name):
-            raise UnsafeResponse(f"Invalid response header name {name!r}")
-        if _CONTROL.search(text):
+        if name not in _names:
+            _check_name(name)
+        if not text.isprintable() and _CONTROL.search(text):
             raise UnsafeResponse(f"Response header {name!r} has a control character in its value")
         if '"' in text and name.lower() == "content-disposition":
             text = quote_filename(text)
@@ -99,6 +99,18 @@ def _find_whole(cls: type) -> bool:
     if whole and "<locals>" not in cls.__qualname__:  # a class made per request is not kept
         _whole.add(cls)
     return whole
+
+
+_names: set[str] = set()  # those that were found good
+_MOST_NAMES: Final = 1024
+
+
+def _check_name(name: Any) -> None:
+    if not _NAME.fullmatch(name):
+        raise UnsafeResponse(f"Invalid response header name {name!r}")
+    if len(_names) >= _MOST_NAMES:  # names made per request
+        _names.clear()
+    _names.add(name)
 
 
 class ResponseHeads:
