@@ -42,6 +42,7 @@ PACKAGES = {
     "telemetry": Package(1, "", "opentelemetry prometheus_client aiohttp"),
     # It makes a span current, for which OpenTelemetry's own functions are the interface.
     "loggers": Package(1, "telemetry", "opentelemetry"),
+    "inline": Package(1, "loggers"),
     "utils": Package(1, "resilience"),
     "container": Package(1),
     "commands": Package(1),

@@ -103,7 +103,6 @@ def test_a_value_is_written_as_one_would(value: Any, text: str) -> None:
         {"a": object()},
         datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=1))),
     ],
-    ids=repr,
 )
 def test_what_has_no_source_says_so(value: Any) -> None:
     """The field is asked what the database would get instead."""

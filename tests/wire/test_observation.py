@@ -228,12 +228,13 @@ async def test_a_client_that_leaves_is_seen_as_499(
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/broken", 499), ("/missing", 499), ("/users/7", 200)]
+    ("path", "status"), [("/odd", 499), ("/broken", 500), ("/missing", 404), ("/users/7", 200)]
 )
 async def test_a_client_that_is_gone_at_once_is_seen_once(
     path: str, status: int, watched: Watched, in_memory: Callable[..., Awaitable[Any]]
 ) -> None:
-    """Also where the handler has failed already, and what answers for it has not begun."""
+    """Also where the handler has failed already, and the coroutine that handles its exception
+    has not begun. The other responses were sent before it went."""
     transport = await in_memory(watched.app)
     transport.protocol.data_received(f"GET {path} HTTP/1.1\r\n".encode() + HOST + b"\r\n")
     transport.protocol.connection_lost(None)

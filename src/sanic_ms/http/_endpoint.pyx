@@ -16,7 +16,7 @@ import msgspec
 from sanic.response import BaseHTTPResponse, ResponseStream
 
 from sanic_ms.exception import ServerError
-from sanic_ms.http.waiting import result_of, waits
+from sanic_ms.inline import result_of, waits
 from sanic_ms.shapes import ShapeMismatch
 
 

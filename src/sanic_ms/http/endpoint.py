@@ -28,7 +28,7 @@ from sanic_ms.http.request import Request
 from sanic_ms.http.response import endpoint_response
 from sanic_ms.http.response_checks import RouteChecks
 from sanic_ms.http.returned import has_status, is_tuple, returned_error
-from sanic_ms.http.waiting import needs_task, result_of
+from sanic_ms.inline import needs_task, result_of
 from sanic_ms.native.compiled import compiled
 from sanic_ms.shapes import ENCODER, Projector, ShapeMismatch, filler, projector, to_type
 from sanic_ms.shapes.signature import REQUIRED, Parameter, Signature, where

@@ -9,20 +9,24 @@ here is made there as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable, iscoroutine
 from time import perf_counter
+from traceback import format_exc
 from typing import Any
 
+from sanic.exceptions import SanicException
 from sanic.request import Request
-from sanic.response import BaseHTTPResponse, HTTPResponse, JSONResponse
+from sanic.response import BaseHTTPResponse, HTTPResponse
 
 from sanic_ms.server.http1.access_log import log_answer
 from sanic_ms.server.http1.head import KEEP_ALIVE, UNTRACED
+from sanic_ms.server.http1.middleware import DELIVERED
 from sanic_ms.server.http1.receiver import Receiver
-from sanic_ms.server.http1.response import BODILESS, ResponseHeads
+from sanic_ms.server.http1.response import BODILESS, ResponseHeads, is_whole
 from sanic_ms.server.http1.routes import Plan
 from sanic_ms.server.http1.state import HEAD, IDLE, PARTING
+from sanic_ms.telemetry.instrumentation import Observation, failure_of
 from sanic_ms.telemetry.tracing.server import ServerSpan
 
 __all__ = ["COPIED", "FastPath"]
@@ -78,7 +82,19 @@ class FastPath(Receiver):
         failure: BaseException | None,
     ) -> None:
         """Answer in a task where a handler without one gave no whole response, or failed."""
-        if iscoroutine(response):
+        if failure is not None:
+            error = failure
+            response, failure = self._answer_error(request, plan, span, failure)
+            if response is DELIVERED:
+                if self._paused_at:
+                    self._go_on_later()
+                else:
+                    self._next(bool(self._flags & KEEP_ALIVE))
+                return
+            if failure is None:
+                self.loop.create_task(self._serve_error(request, plan, span, response, error))
+                return
+        elif iscoroutine(response):
             plan.at_once = None  # a plain function that leads to others which wait
         # Not the connection's own before it runs: who cancels a task before that ends it without a
         # step, and the request has begun.
@@ -108,7 +124,118 @@ class FastPath(Receiver):
             if self.is_gone and not (response is None or isawaitable(response)):
                 # The handler has ended: it went on when it was cancelled, and the write has failed.
                 failure = asyncio.CancelledError()
+        if failure is not None:
+            error = failure
+            response, failure = self._answer_error(request, plan, span, failure)
+            if response is DELIVERED:
+                if self._paused_at:
+                    await self._go_on()
+                else:
+                    self._next(bool(self._flags & KEEP_ALIVE))
+                return
+            if failure is None:
+                await self._serve_error(request, plan, span, response, error)
+                return
         await self._serve_rest(request, plan, span, response, failure)
+
+    # --- errors ----------------------------------------------------------------------------------
+
+    def _answer_error(
+        self, request: Request, plan: Plan, span: ServerSpan | None, failure: BaseException
+    ) -> tuple[Any, BaseException | None]:
+        """Let the application's error handler respond to an exception, and send that.
+
+        Returns:
+            `DELIVERED`, None: it was sent. A response, None: the handler gave it, and it needs a
+            task. None, an exception: the full path has to respond to that.
+        """
+        if (
+            not plan.takes_errors
+            or not isinstance(failure, Exception)
+            or self.exchange is not None
+            or self.is_gone
+            or getattr(request, "_response_middleware_started", False)
+        ):
+            return None, failure
+        try:
+            handler: Any = self.app.error_handler  # its methods have no annotations
+            try:
+                raise failure
+            except Exception:  # Sanic's error handler logs the exception that is being handled
+                response = handler.response(request, failure)
+            if response is None:
+                return None, failure
+            if plan.finish is None and self._deliver_error(request, plan, span, response):
+                return DELIVERED, None
+        except BaseException as exc:
+            return None, exc
+        return response, None
+
+    def _deliver_error(
+        self, request: Request, plan: Plan, span: ServerSpan | None, response: Any
+    ) -> bool:
+        """Send a whole response to an exception, and account for it.
+
+        Returns:
+            False where it is another kind of response, of which nothing was sent.
+        """
+        if self.exchange is not None or not is_whole(type(response)):
+            return False
+        self._answer(request, response)
+        status = response.status
+        if self.wire.access_log and plan.logged:
+            log_answer(self, request, status, len(response.body or b""), self._started)
+        if span is not None or plan.meter is not None:
+            seen = 499 if self.is_gone else status  # the write tells that the client has left
+            Observation(plan.meter, self._started, span).end(seen, failure_of(request))
+        return True
+
+    async def _serve_error(
+        self,
+        request: Request,
+        plan: Plan,
+        span: ServerSpan | None,
+        response: Any,
+        error: BaseException,
+    ) -> None:
+        """Send the error handler's response to an exception where it is awaited, or has
+        middleware."""
+        self._task = asyncio.current_task()
+        failure: BaseException | None = None
+        try:
+            if isawaitable(response):
+                response = await self._awaited_error(request, response, error)
+            if plan.finish is not None:
+                response = await plan.finish(request, response)
+            if self._deliver_error(request, plan, span, response):
+                if self._paused_at:
+                    await self._go_on()
+                else:
+                    self._next(bool(self._flags & KEEP_ALIVE))
+                return
+        except BaseException as exc:
+            failure = exc
+        await self._serve_rest(request, plan, span, response, failure)
+
+    async def _awaited_error(
+        self, request: Request, response: Awaitable[Any], error: BaseException
+    ) -> Any:
+        """The response of a coroutine function that handles exceptions; where that fails, what
+        `Sanic.handle_exception` responds then."""
+        try:
+            raise error
+        except BaseException:
+            try:
+                return await response
+            except SanicException as exc:
+                return self.app.error_handler.default(request, exc)
+            except Exception as exc:
+                text = "An error occurred while handling an error"
+                if self.app.debug:
+                    text = f"Error while handling error: {exc}\nStack: {format_exc()}"
+                return HTTPResponse(text, status=500)
+
+    # --- the usual response ----------------------------------------------------------------------
 
     def _open(self, request: Request, plan: Plan) -> ServerSpan | None:
         """Begin to measure a request of the fast path, and make it the current one."""
@@ -140,7 +267,7 @@ class FastPath(Receiver):
             heads = self._heads(request)
             self._write(request, plan.status, plan.head(heads), response)
             self._account(request, plan, span, plan.status, len(response))
-        elif cls in _plain or _is_plain(cls):
+        elif is_whole(cls):
             self._answer(request, response)
             self._account(request, plan, span, response.status, len(response.body or b""))
         else:
@@ -236,20 +363,6 @@ class FastPath(Receiver):
 # The slot itself, below any property of its name: a response that was never asked for its headers
 # may have None there.
 _slot_of_headers: Callable[[Any], Any] = vars(BaseHTTPResponse)["headers"].__get__
-
-_plain: set[type] = {HTTPResponse, JSONResponse}  # and the subclasses that were found to be so
-
-
-def _is_plain(cls: type) -> bool:
-    """Whether responses of this class are whole, and sent as Sanic sends them."""
-    plain = (
-        issubclass(cls, HTTPResponse)
-        and cls.send is BaseHTTPResponse.send
-        and cls.processed_headers is BaseHTTPResponse.processed_headers
-    )
-    if plain and "<locals>" not in cls.__qualname__:  # a class made per request is not kept
-        _plain.add(cls)
-    return plain
 
 
 def _length_told(response: HTTPResponse, body: bytes) -> int:

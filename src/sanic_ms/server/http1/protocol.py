@@ -22,6 +22,7 @@ from websockets.protocol import State
 
 from sanic_ms.server.http1.compiled_fast_path import CompiledFastPath
 from sanic_ms.server.http1.exchange import Exchange
+from sanic_ms.server.http1.middleware import DELIVERED
 from sanic_ms.server.http1.routes import Plan
 from sanic_ms.server.http1.state import IDLE, TUNNEL, states_of
 from sanic_ms.server.http1.websocket import WebSocket, handshake, log_websocket
@@ -192,6 +193,9 @@ class HttpProtocol(CompiledFastPath):
         """See an answer sent that is more than a whole response (as `Sanic.handle_request`)."""
         exchange = self.exchange_for(request)
         assert exchange is not None
+        if response is DELIVERED:
+            exchange.finish()
+            return
         if request.responded:
             if response is not None:
                 error_logger.error(
@@ -205,9 +209,11 @@ class HttpProtocol(CompiledFastPath):
         else:
             response = exchange.response
         if isinstance(response, BaseHTTPResponse):
+            await self.dispatch("http.lifecycle.response", request=request, response=response)
             await response.send(end_stream=True)
         elif isinstance(response, ResponseStream):
-            await response(request)
+            stream = await response(request)
+            await self.dispatch("http.lifecycle.response", request=request, response=stream)
             await response.eof()
         else:
             raise ServerError(f"Invalid response type {response!r} (need HTTPResponse)")

@@ -18,6 +18,7 @@ from httptools.parser.errors import HttpParserInvalidURLError
 from sanic.compat import Header
 from sanic.exceptions import BadRequest, PayloadTooLarge, SanicException
 from sanic.request import Request
+from sanic.response import BaseHTTPResponse
 
 from sanic_ms.server.http1.body import BodyReader, LengthBody
 from sanic_ms.server.http1.chunked import ChunkedBody
@@ -55,6 +56,7 @@ class Receiver(HttpConnection):
     """A connection that reads requests and starts a task for each.
 
     Attributes:
+        response: The response that middleware is called with on the fast path.
         websocket: Set once the connection has become a web socket.
     """
 
@@ -67,12 +69,14 @@ class Receiver(HttpConnection):
         "_scanned",
         "_served",
         "_started",
+        "response",
         "websocket",
     )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.websocket: WebSocket | None = None
+        self.response: BaseHTTPResponse | None = None
         self._request: Request | None = None
         # The version and headers of the last request that both parsers found good and usual, what
         # was found out about them, and the length of the body that they announce. Most clients send
@@ -413,6 +417,8 @@ class Receiver(HttpConnection):
             if self._started:
                 self.exchange.perft0 = self._started
             request.stream = self.exchange
+            if self.response is not None:
+                self.exchange.respond(self.response)
         return self.exchange
 
     def refuse(self, exc: BaseException, head: bytes = b"") -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sanic.compat import Header
 from sanic.cookies.response import Cookie
 from sanic.helpers import STATUS_CODES
+from sanic.response import BaseHTTPResponse, HTTPResponse, JSONResponse
 
 from sanic_ms.server.http1.errors import UnsafeResponse
 from sanic_ms.server.http1.quoting import cookie_text, quote_filename
@@ -20,6 +21,7 @@ __all__ = [
     "BODILESS",
     "ResponseHeads",
     "encode_headers",
+    "is_whole",
     "status_line",
 ]
 
@@ -70,14 +72,45 @@ def encode_headers(headers: Iterable[tuple[Any, Any]]) -> bytes:
             text = value
         else:
             text = cookie_text(value) if isinstance(value, Cookie) else str(value)
-        if not _NAME.fullmatch(name):
-            raise UnsafeResponse(f"Invalid response header name {name!r}")
-        if _CONTROL.search(text):
+        if name not in _names:
+            _check_name(name)
+        if not text.isprintable() and _CONTROL.search(text):
             raise UnsafeResponse(f"Response header {name!r} has a control character in its value")
         if '"' in text and name.lower() == "content-disposition":
             text = quote_filename(text)
         lines.append(f"{name}: {text}\r\n")
     return "".join(lines).encode(errors="surrogateescape")
+
+
+_whole: set[type] = {HTTPResponse, JSONResponse}  # and the subclasses that were found to be so
+
+
+def is_whole(cls: type) -> bool:
+    """Whether responses of this class are whole, and sent as Sanic sends them."""
+    return cls in _whole or _find_whole(cls)
+
+
+def _find_whole(cls: type) -> bool:
+    whole = (
+        issubclass(cls, HTTPResponse)
+        and cls.send is BaseHTTPResponse.send
+        and cls.processed_headers is BaseHTTPResponse.processed_headers
+    )
+    if whole and "<locals>" not in cls.__qualname__:  # a class made per request is not kept
+        _whole.add(cls)
+    return whole
+
+
+_names: set[str] = set()  # those that were found good
+_MOST_NAMES: Final = 1024
+
+
+def _check_name(name: Any) -> None:
+    if not _NAME.fullmatch(name):
+        raise UnsafeResponse(f"Invalid response header name {name!r}")
+    if len(_names) >= _MOST_NAMES:  # names made per request
+        _names.clear()
+    _names.add(name)
 
 
 class ResponseHeads:

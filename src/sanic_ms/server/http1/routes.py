@@ -10,6 +10,7 @@ from sanic.exceptions import SanicException
 from sanic.request import Request
 from sanic_routing.route import Route
 
+from sanic_ms.server.http1.middleware import SIGNALS, HandlerChain
 from sanic_ms.server.http1.patterns import Patterns
 from sanic_ms.server.http1.response import BODILESS, ResponseHeads
 from sanic_ms.telemetry.instrumentation import Instrumentation, RouteInstrumentation
@@ -40,20 +41,34 @@ EVENTS = (
     "http.routing.after",
     "http.handler.before",
     "http.handler.after",
+    "http.middleware.before",
+    "http.middleware.after",
 )
+_OF_ERRORS = ("server.exception.report", "http.lifecycle.exception")
+_ON_FAST_PATH = SIGNALS | {"http.lifecycle.complete"}  # that one is about the connection
 _MAX_PLANS = 4096
 
 
 def listeners(app: Sanic[Any, Any]) -> frozenset[str]:
     """The events of a request's life that somebody registered a signal for."""
-    heard = set()
-    for event in EVENTS:
-        try:
-            app.signal_router.get(event)
-        except Exception:  # sanic_routing.NotFound, or a router that was not finalized
-            continue
-        heard.add(event)
-    return frozenset(heard)
+    return _handled(app, EVENTS)
+
+
+def _handled(app: Sanic[Any, Any], events: tuple[str, ...]) -> frozenset[str]:
+    names = {signal.name for signal in app.signal_router.routes}
+    return frozenset(event for event in events if event in names or _is_handled(app, event))
+
+
+def _is_handled(app: Sanic[Any, Any], event: str) -> bool:
+    """Whether a signal with a parameter in its name takes an event.
+
+    The router alone does not tell: it finds ``http.lifecycle.response`` for its neighbours as well.
+    """
+    try:
+        group, *_ = app.signal_router.get(event)
+    except Exception:  # sanic_routing.NotFound, or a router that was not finalized
+        return False
+    return any(signal.ctx.trigger for signal in group.routes)
 
 
 def is_logged(route: Route | None) -> bool:
@@ -92,6 +107,8 @@ class Plan:
         begin, answer: What is called in its place in a task; None: the handler itself.
         is_direct: Whether they are there, so that the body comes as bytes.
         status, content_type: Of the usual answer then.
+        finish: ``await finish(request, response)`` calls what acts on each response, or is None.
+        takes_errors: Whether the response to an exception may be sent on the fast path.
         has_body: Whether that is sent with its body.
         ignores_body: Whether the route was declared to read no body (Sanic's default for GET).
         streams: Whether the handler reads a body while it comes; one that is there already is its
@@ -110,6 +127,7 @@ class Plan:
         "at_once",
         "begin",
         "content_type",
+        "finish",
         "handler",
         "has_body",
         "ignores_body",
@@ -123,6 +141,7 @@ class Plan:
         "spans",
         "status",
         "streams",
+        "takes_errors",
         "target_at",
         "timed",
     )
@@ -146,10 +165,12 @@ class Plan:
         self.at_once: Callable[[Request, dict[str, Any]], Any] | None = None
         self.begin: Callable[[Request, dict[str, Any]], Awaitable[Any]] | None = None
         self.answer: Callable[[Request, Any], Any] | None = None
+        self.finish: Callable[[Request, Any], Awaitable[Any]] | None = None
+        self.takes_errors = False
         self.status, self.content_type = 200, None
-        direct: Direct | None = getattr(handler, DIRECT, None)
-        self.is_direct = direct is not None and direct.endpoint is handler
-        if direct is not None and self.is_direct:
+        direct = _direct_of(handler)
+        self.is_direct = direct is not None
+        if direct is not None:
             _, self.begin, self.answer, self.at_once, self.status, self.content_type, _ = direct
         self.timed: Plan | None = None
         self.has_body = method != "HEAD" and self.status not in BODILESS
@@ -163,6 +184,12 @@ class Plan:
         """Call the handler by a function that keeps its deadline, in a task."""
         self.begin, self.at_once = begin, None
 
+    def surround(self, chain: HandlerChain) -> None:
+        """Call a chain, which calls the handler, in its place."""
+        self.at_once = chain.serve_inline if chain.is_inline else None
+        self.begin, self.answer = chain.serve, _as_it_is
+        self.finish = chain.finish if chain.has_finish else None
+
     def head(self, heads: ResponseHeads) -> bytes:
         """The head of the usual answer, as `ResponseHeads.usual` makes it: most answers of a route
         have the same."""
@@ -172,11 +199,21 @@ class Plan:
         return self._head
 
 
+def _direct_of(handler: Any) -> Direct | None:
+    direct: Direct | None = getattr(handler, DIRECT, None)
+    return direct if direct is not None and direct.endpoint is handler else None
+
+
+def _as_it_is(request: Request, value: Any) -> Any:
+    """`Plan.answer` of a chain, which gives the response itself."""
+    return value
+
+
 class Routes:
     """The plans of one application.
 
-    Only what needs nothing but its handler has a plan: no middleware, no signals, no streaming, no
-    web socket, no routing by host. The rest goes through ``app.handle_request``.
+    Streams, web sockets, routing by host and the signals that come before a route is known have no
+    plan: they go through ``app.handle_request``.
 
     Args:
         app: The application.
@@ -192,6 +229,7 @@ class Routes:
         "_plain",
         "_router_source",
         "_signal_source",
+        "_takes_errors",
         "heard",
         "plans",
     )
@@ -204,7 +242,7 @@ class Routes:
         self._may_be_plain = plain
         self._router_source: object = None
         self._signal_source: object = None
-        self._plain = False
+        self._plain = self._takes_errors = False
         self.heard: frozenset[str] = frozenset()
         self.plans: dict[bytes, Plan] = {}
         self._patterns = Patterns(())
@@ -221,10 +259,13 @@ class Routes:
                     route.handler = guard_websocket(route.handler)
             self._patterns = Patterns(self._app.router.routes)
             self.heard = listeners(self._app)
+            self._takes_errors = type(
+                self._app
+            ).handle_exception is Sanic.handle_exception and not _handled(self._app, _OF_ERRORS)
             by_host = any(route.requirements for route in self._app.router.routes)
             handle = type(self._app).handle_request
             own = handle is not Sanic.handle_request and not hasattr(handle, "observes_only")
-            self._plain = self._may_be_plain and not (self.heard or by_host or own)
+            self._plain = self._may_be_plain and not (self.heard - _ON_FAST_PATH or by_host or own)
 
     def plan(self, key: bytes, method: str, path: str) -> Plan | None:
         """The plan for a method and path, remembered under ``key``; None: take the full path.
@@ -271,9 +312,7 @@ class Routes:
         extra = route.extra
         if (
             handler is None
-            or getattr(extra, "request_middleware", True)  # a route that was not finalized
-            or extra.response_middleware
-            or self._app.response_middleware
+            or not hasattr(extra, "request_middleware")  # a route that was not finalized
             or getattr(handler, "is_stream", None) not in (None, BODY_MAY_BE_THERE)
             or hasattr(handler, "is_websocket")
         ):
@@ -282,11 +321,26 @@ class Routes:
         if self._observer is not None:
             watch = _watch_of(self._observer, method, route)
         plan = Plan(method, route, handler, params, watch)
+        plan.takes_errors = self._takes_errors
+        before = extra.request_middleware
+        after = extra.response_middleware or self._app.response_middleware
+        signals = self.heard & SIGNALS
+        is_timed = deadline_of(route, method) is not None
         timed = getattr(handler, DIRECT).timed if plan.is_direct else None
+        if before or after or signals:
+            # The deadline counts for them too, and a form may have to be received after them: that
+            # is for the full path. So are requests with a deadline of their own: `timed` is None.
+            if is_timed or plan.streams:
+                return None
+            plan.surround(
+                HandlerChain(self._app, handler, _direct_of(handler), before, after, signals)
+            )
+            return plan
         if timed is not None:
             plan.timed = Plan(method, route, handler, params, watch)
+            plan.timed.takes_errors = self._takes_errors
             plan.timed.keep_deadline(timed(has_timeout=True))
-        if deadline_of(route, method) is not None:
+        if is_timed:
             if timed is None:
                 return None
             plan.keep_deadline(timed(has_timeout=False))

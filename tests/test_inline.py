@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sanic_ms.http.waiting import needs_task, result_of
+from sanic_ms.inline import needs_task, result_of
 from sanic_ms.loggers import logger
 
 
