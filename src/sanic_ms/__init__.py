@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sanic_ms.lifecycle import Health as Health
     from sanic_ms.service import Plugin as Plugin
     from sanic_ms.service import Service as Service
+    from sanic_ms.values.page import Cursor as Cursor
+    from sanic_ms.values.page import CursorPagination as CursorPagination
+    from sanic_ms.values.page import Offset as Offset
+    from sanic_ms.values.page import OffsetPagination as OffsetPagination
     from sanic_ms.values.page import Page as Page
     from sanic_ms.values.page import Pagination as Pagination
 
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Component",
+    "Cursor",
+    "CursorPagination",
     "Health",
+    "Offset",
+    "OffsetPagination",
     "Page",
     "Pagination",
     "Plugin",
@@ -49,7 +57,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Component": "sanic_ms.lifecycle",
+    "Cursor": "sanic_ms.values.page",
+    "CursorPagination": "sanic_ms.values.page",
     "Health": "sanic_ms.lifecycle",
+    "Offset": "sanic_ms.values.page",
+    "OffsetPagination": "sanic_ms.values.page",
     "Page": "sanic_ms.values.page",
     "Pagination": "sanic_ms.values.page",
     "Plugin": "sanic_ms.service",

@@ -44,7 +44,7 @@ from sanic_ms.shapes.signature import (
     where,
 )
 from sanic_ms.telemetry.tracing import is_share
-from sanic_ms.values.page import Page
+from sanic_ms.values.page import PAGINATIONS, Pagination
 from sanic_ms.values.path import PathParameter, path_parameters
 from sanic_ms.values.route import (
     CompiledRoute,
@@ -440,13 +440,15 @@ def _describe(
     spec, signature = operation.spec, operation.signature
     by_source: dict[str, dict[str, tuple[Any, Any]]] = {"path": {}, "query": {}, "header": {}}
     body = spec.body
-    pages = any(entry.source == "page" for entry in signature.parameters)
+    pagination = signature.pagination
     for entry in signature.parameters:
         if entry.source == "body":
             body = entry.annotation
             spec = replace(spec, body_required=entry.required)
         elif entry.source == "page":
-            by_source["query"].update(_page_parameters())
+            by_source["query"].update(_page_parameters(entry.annotation))
+            if signature.returns is None:
+                pagination = PAGINATIONS[entry.annotation]
         elif entry.source != "service":
             by_source[entry.source][entry.wire_name] = (entry.annotation, _default(entry))
     path = path_parameters(route)
@@ -469,7 +471,8 @@ def _describe(
         ),
         body=body,
         produces=spec.produces if spec.produces is not None else signature.returns,
-        paginated=signature.paginated or (pages and signature.returns is None),
+        paginated=pagination is not None,
+        pagination=pagination or Pagination,
         group=origin.group,
         doc=inspect.getdoc(operation.handler) or "",
     )
@@ -481,8 +484,8 @@ def _path_shape(entry: PathParameter, declared: Any) -> Any:
     return declared if reads_text and declared not in (str, Any) else entry.shape
 
 
-def _page_parameters() -> dict[str, tuple[Any, Any]]:
-    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(Page)}
+def _page_parameters(page: Any) -> dict[str, tuple[Any, Any]]:
+    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(page)}
 
 
 def _default(entry: Parameter) -> Any:
