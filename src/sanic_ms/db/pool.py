@@ -431,14 +431,18 @@ class ConnectionPool(Component):
 
     # --- for other modules of the package -------------------------------------------------------
 
+    @property
+    def is_mariadb(self) -> bool:
+        """Whether the database is MariaDB; False before the first connection."""
+        return self._driver is not None and self._driver.is_mariadb
+
     def build(self, statement: object, args: Arguments) -> BuiltQuery:
         """A statement of any kind as SQL text, with the conversion of its rows.
 
         Raises:
             StatementError: it is of no kind, or cannot be written for this database.
         """
-        mariadb = self._driver is not None and self._driver.is_mariadb
-        return build(statement, args, self.statements.dialect, mariadb=mariadb)
+        return build(statement, args, self.statements.dialect, mariadb=self.is_mariadb)
 
     async def checkout(self, timeout: float | None) -> Session:
         """A session for the caller alone, waited for if need be."""
