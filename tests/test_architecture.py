@@ -99,7 +99,7 @@ EXTRAS = {
     "pytest": ["cli/tests.py", "testing/plugin.py", "testing/async_fixtures.py"],
     "pytest_cov": ["cli/tests.py"],
     "schemathesis": ["testing/contract.py"],
-    "sqlalchemy": ["db/builders/sqlalchemy_*.py"],
+    "sqlalchemy": ["db/builders/sqlalchemy_*.py", "repository/sqlalchemy_table.py"],
     "time_machine": ["testing/frozen.py"],
     "yaml": ["telemetry/logging/files.py"],
 }
