@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.db.base import Row
 from sanic_ms.db.builders import BuiltQuery
-from sanic_ms.repository.paging import OrderColumn, fetch_behind, fetch_window, parse_order
+from sanic_ms.repository.paging import Order, OrderColumn, fetch_behind, fetch_window, parse_order
 from sanic_ms.values.page import (
     Cursor,
     CursorPagination,
@@ -90,19 +91,25 @@ async def fetch_page(
         StatementError: the query cannot be run, or does not select a column of the order.
         ValueError: ``order_by`` has an empty name, or one twice.
     """
+    spelled = order_by if isinstance(order_by, str) else tuple(order_by)
+    pool = db if isinstance(db, ConnectionPool) else db.pool
+    return await page_of(db, page, pool.build(query, args), _order(spelled, key, nullable), None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _order(order_by: str | tuple[str, ...], key: str, nullable: bool) -> Order:
     parsed = parse_order(order_by)
     order = [OrderColumn(name, down, nullable and name != key) for name, down in parsed]
     if key not in dict(parsed):
         order.append(OrderColumn(key, bool(parsed) and parsed[-1][1], nullable=False))
-    pool = db if isinstance(db, ConnectionPool) else db.pool
-    return await page_of(db, page, pool.build(query, args), tuple(order), None)
+    return Order(tuple(order))
 
 
 async def page_of(
     db: Database,
     page: Page | Offset | Cursor,
     query: BuiltQuery,
-    order: tuple[OrderColumn, ...],
+    order: Order,
     make: Callable[[Row], Any] | None,
 ) -> tuple[list[Any], Any]:
     """The rows of a page and its pagination.

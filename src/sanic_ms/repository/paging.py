@@ -19,7 +19,7 @@ from sanic_ms.exception import BadRequest, DataError
 from sanic_ms.repository.cursors import decode_cursor, encode_cursor
 from sanic_ms.repository.table import Table, quoted
 
-__all__ = ["OrderColumn", "fetch_behind", "fetch_window", "order_of", "parse_order"]
+__all__ = ["Order", "OrderColumn", "fetch_behind", "fetch_window", "order_of", "parse_order"]
 
 _NO_LIMIT: Final = 2**63 - 1
 _TOTAL, _IS_ROW = "sm_total", "sm_row"
@@ -38,6 +38,23 @@ class OrderColumn:
     name: str
     descending: bool = False
     nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """The order of a list. It is made once for each spelling, and texts are kept by its identity.
+
+    Attributes:
+        columns: The most important first.
+    """
+
+    columns: tuple[OrderColumn, ...]
+
+    @property
+    def text(self) -> str:
+        """The order as it is written: ``-age,id``."""
+        return ",".join(f"{'-' if column.descending else ''}{column.name}"
+                        for column in self.columns)  # fmt: skip
 
 
 def parse_order(order_by: str | Sequence[str]) -> list[tuple[str, bool]]:
@@ -61,7 +78,7 @@ def parse_order(order_by: str | Sequence[str]) -> list[tuple[str, bool]]:
 
 def order_of(
     table: Table, order_by: str | Sequence[str], dialect: Dialect, *, is_total: bool = False
-) -> tuple[OrderColumn, ...]:
+) -> Order:
     """The columns of an order of a table's rows, with the primary key behind them.
 
     Args:
@@ -70,6 +87,14 @@ def order_of(
     Raises:
         ValueError: a column does not exist, or the order cannot be total.
     """
+    spelled = order_by if isinstance(order_by, str) else tuple(order_by)
+    return _order_of(table, spelled, dialect, is_total)
+
+
+@functools.lru_cache(maxsize=1024)
+def _order_of(
+    table: Table, order_by: str | tuple[str, ...], dialect: Dialect, is_total: bool
+) -> Order:
     order: list[OrderColumn] = []
     descending = False
     for name, descending in parse_order(order_by):
@@ -87,13 +112,13 @@ def order_of(
         floats = [column.name for column in order if table.columns[column.name].type is float]
         if floats:
             raise ValueError(f"{table.label}: a float ({floats[0]}) equals no number on MySQL")
-    return tuple(order)
+    return Order(tuple(order))
 
 
 async def fetch_window(
     db: ConnectionPool | Connection,
     query: BuiltQuery,
-    order: tuple[OrderColumn, ...],
+    order: Order,
     limit: int | None,
     offset: int,
 ) -> tuple[list[Row], int]:
@@ -120,7 +145,7 @@ async def fetch_window(
 async def fetch_behind(
     db: ConnectionPool | Connection,
     query: BuiltQuery,
-    order: tuple[OrderColumn, ...],
+    order: Order,
     limit: int,
     cursor: str | None,
 ) -> tuple[list[Row], str | None]:
@@ -131,8 +156,8 @@ async def fetch_behind(
         ValueError: the query does not select a column of the order.
     """
     dialect, args = _dialect(db), list(query.args)
-    key = ",".join(f"{'-' if column.descending else ''}{column.name}" for column in order)
-    values = None if cursor is None else decode_cursor(key, cursor, len(order))
+    key, columns = order.text, order.columns
+    values = None if cursor is None else decode_cursor(key, cursor, len(columns))
     nulls = () if values is None else tuple(value is None for value in values)
     text = _behind_text(query.text, order, dialect, len(args) + 1, nulls)
     behind = [value for value in values or () if value is not None]
@@ -148,10 +173,10 @@ async def fetch_behind(
         return query.rows(rows), None
     del rows[limit:]
     last = rows[-1]
-    missing = [column.name for column in order if column.name not in last]
+    missing = [column.name for column in columns if column.name not in last]
     if missing:
         raise ValueError(f"the query does not select {', '.join(missing)}, which it is ordered by")
-    following = encode_cursor(key, [last[column.name] for column in order])
+    following = encode_cursor(key, [last[column.name] for column in columns])
     return query.rows(rows), following
 
 
@@ -164,22 +189,22 @@ def _dialect(db: ConnectionPool | Connection) -> Dialect:
 # --- text ----------------------------------------------------------------------------------------
 
 
-def _order_text(order: tuple[OrderColumn, ...], dialect: Dialect, source: str) -> str:
+def _order_text(order: Order, dialect: Dialect, source: str) -> str:
     """``ORDER BY`` of the columns of a subquery; empty without any."""
     names = ", ".join(
         f"{source}.{quoted(column.name, dialect)}{' DESC' if column.descending else ''}"
-        for column in order
+        for column in order.columns
     )
     return f" ORDER BY {names}" if names else ""
 
 
 @functools.lru_cache(maxsize=1024)
-def _ordered_text(text: str, order: tuple[OrderColumn, ...], dialect: Dialect) -> str:
+def _ordered_text(text: str, order: Order, dialect: Dialect) -> str:
     return f"SELECT sm_rows.* FROM ({text}) AS sm_rows{_order_text(order, dialect, 'sm_rows')}"
 
 
 @functools.lru_cache(maxsize=1024)
-def _window_text(text: str, order: tuple[OrderColumn, ...], dialect: Dialect, start: int) -> str:
+def _window_text(text: str, order: Order, dialect: Dialect, start: int) -> str:
     """The total stands on the left of an outer join, so that it is there where no row is."""
     inner = _order_text(order, dialect, "sm_rows")
     return (
@@ -194,7 +219,7 @@ def _window_text(text: str, order: tuple[OrderColumn, ...], dialect: Dialect, st
 @functools.lru_cache(maxsize=1024)
 def _behind_text(
     text: str,
-    order: tuple[OrderColumn, ...],
+    order: Order,
     dialect: Dialect,
     start: int,
     nulls: tuple[bool, ...],
@@ -209,18 +234,16 @@ def _behind_text(
     )
 
 
-def _behind(
-    order: tuple[OrderColumn, ...], dialect: Dialect, start: int, nulls: tuple[bool, ...]
-) -> str:
+def _behind(order: Order, dialect: Dialect, start: int, nulls: tuple[bool, ...]) -> str:
     columns, number = [], start
-    for column, is_null in zip(order, nulls, strict=True):
+    for column, is_null in zip(order.columns, nulls, strict=True):
         columns.append(_Place(column, dialect, None if is_null else f"${number}"))
         number += not is_null
-    is_uniform = len({column.descending for column in order}) == 1
-    if is_uniform and dialect != "mysql" and not any(column.nullable for column in order):
+    is_uniform = len({column.descending for column in order.columns}) == 1
+    if is_uniform and dialect != "mysql" and not any(column.nullable for column in order.columns):
         # What an index answers at once; MySQL reads the whole index for it.
         names = ", ".join(place.name for place in columns)
-        marks = ", ".join(f"${start + index}" for index in range(len(order)))
+        marks = ", ".join(f"${start + index}" for index in range(len(columns)))
         return f"({names}) {columns[0].operator} ({marks})"
     either = []
     for index, place in enumerate(columns):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from sanic_ms.db.base import Row
 
@@ -50,8 +49,8 @@ def _struct_maker(type_: type[msgspec.Struct]) -> Callable[[Row], Any]:
     )
 
 
-def items_of(data: Any) -> Iterator[tuple[str, Any]]:
-    """The names and values that data holds, but for those that are `UNSET`.
+def items_of(data: Any) -> Iterable[tuple[str, Any]]:
+    """The names and values that data holds.
 
     Args:
         data: A mapping, a Struct, a dataclass, or a pydantic model, of which the fields that were
@@ -61,13 +60,13 @@ def items_of(data: Any) -> Iterator[tuple[str, Any]]:
         TypeError: it is none of these.
     """
     if isinstance(data, Mapping):
-        pairs: Any = data.items()
-    elif isinstance(data, msgspec.Struct):
-        pairs = ((name, getattr(data, name)) for name in data.__struct_fields__)
+        return data.items()
+    if isinstance(data, msgspec.Struct):
+        names: Iterable[str] = data.__struct_fields__
     elif dataclasses.is_dataclass(data) and not isinstance(data, type):
-        pairs = ((entry.name, getattr(data, entry.name)) for entry in dataclasses.fields(data))
+        names = [entry.name for entry in dataclasses.fields(data)]
     elif hasattr(type(data), "model_fields"):
-        pairs = ((name, getattr(data, name)) for name in data.model_fields_set)
+        names = data.model_fields_set
     else:
         raise TypeError(f"the data of a row are a mapping or a Struct, not {type(data).__name__}")
-    return ((name, value) for name, value in pairs if value is not UNSET)
+    return [(name, getattr(data, name)) for name in names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sanic_ms.db.base import Row
@@ -15,6 +16,8 @@ __all__ = ["Lookup", "TableStatements", "statements_of"]
 
 # Column combinations whose statements are kept: a partial update has one for each set of fields.
 _KEPT: Final = 512
+
+_PLAIN_TYPES: Final = frozenset((int, str, float, bool, type(None), datetime))
 
 Statement = tuple[str, Sequence[Any]]
 """SQL text and its values."""
@@ -78,7 +81,7 @@ class TableStatements:
         self.conversion = table.conversion(dialect)
         self._quoted = {name: quoted(name, dialect) for name in table.columns}
         self._bind = {name: table.binder(name, dialect) for name in table.columns}
-        self._plain = {name: table.is_plain(name, dialect) for name in table.columns}
+        self._computed = {name for name in table.columns if not table.is_plain(name, dialect)}
         self._lookups: dict[Any, Lookup] = {}
         keep = functools.lru_cache(maxsize=_KEPT)
         self._insert_text = keep(self._write_insert)
@@ -260,13 +263,18 @@ class TableStatements:
 
     def is_plain(self, names: Iterable[str]) -> bool:
         """Whether values of these columns are written as placeholders alone."""
-        return all(self._plain[name] for name in names)
+        return self._computed.isdisjoint(names)
 
     def _is_expressed(self, values: Mapping[str, Any]) -> bool:
         """Whether the library must write the statement: for an expression, or a column whose
         values are not one placeholder."""
-        plain, is_expression = self._plain, self.table.is_expression
-        return any(not plain[name] or is_expression(value) for name, value in values.items())
+        is_expression, is_computed = self.table.is_expression, self._computed
+        for name, value in values.items():
+            if type(value) not in _PLAIN_TYPES and is_expression(value):
+                return True
+            if name in is_computed:
+                return True
+        return False
 
     def _write_insert(self, names: tuple[str, ...]) -> str:
         columns = ", ".join(self._quoted[name] for name in names)

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from msgspec import UNSET
+
 from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.db.base import Row
 from sanic_ms.exception import StaleVersion
@@ -141,7 +143,9 @@ class RowWriter:
         """
         values: dict[str, Any] = {}
         names = self._table.names
-        for key, value in items_of(data):
+        for key, value in data.items() if type(data) is dict else items_of(data):
+            if value is UNSET:
+                continue
             name = names.get(key)
             if name is None:
                 name = self._table.column(key).name
@@ -169,13 +173,14 @@ class RowWriter:
         label = self._table.label
         where = dict(zip(lookup.columns, lookup.parts(key), strict=True))
         for name in self._table.primary_key:
-            if name in values and (name not in where or values[name] != where[name]):
-                raise ValueError(f"{label}: an update does not change the primary key {name!r}")
-            values.pop(name, None)
+            if name in values:
+                if name not in where or values[name] != where[name]:
+                    raise ValueError(f"{label}: an update does not change the primary key {name!r}")
+                del values[name]
         for name in lookup.columns:
-            if self._table.is_expression(values.get(name)):
+            if name in values and self._table.is_expression(values[name]):
                 raise ValueError(f"{label}: {name} finds the row, so it cannot be computed")
-        return where, tuple(values.get(name, value) for name, value in where.items())
+        return where, tuple([values.get(name, value) for name, value in where.items()])
 
     async def _unchanged(
         self,
