@@ -109,6 +109,12 @@ class Repository(Generic[T]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._table.label} on {self._pool.name!r}>"
 
+    @property
+    def db(self) -> Database:
+        """What the statements run on, for methods of a subclass with SQL of their own: the pool, or
+        the connection of `using`."""
+        return self._db
+
     def using(self, db: Database) -> Self:
         """The same repository on a connection: inside of the caller's transaction.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def maker_of(type_: Any) -> Callable[[Row], Any] | None:
     Raises:
         TypeError: it is something else.
     """
-    if type_ is dict or isinstance(getattr(type_, "__origin__", None), type):
+    if type_ is dict or typing.get_origin(type_) is dict:
         return None
     if isinstance(type_, type):
         if issubclass(type_, dict) or hasattr(type_, "__total__"):

@@ -24,6 +24,7 @@ __all__ = [
 
 MAX_PAGE_SIZE = 100
 
+_Text = Annotated[str, Meta(max_length=4096)]
 _Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE_SIZE, description="rows in a page")]
 
 
@@ -77,9 +78,7 @@ class Cursor(msgspec.Struct, frozen=True):
         limit: Rows in a page, 1 to 100; default 20.
     """
 
-    cursor: Annotated[
-        str | None, Meta(max_length=4096, description="the `next` of the page before")
-    ] = None
+    cursor: Annotated[_Text | None, Meta(description="the `next` of the page before")] = None
     limit: _Limit = 20
 
     def of(self, next: str | None) -> CursorPagination:
