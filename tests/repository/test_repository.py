@@ -112,7 +112,7 @@ async def test_rows_may_be_of_several_kinds_of_class(pool: ConnectionPool) -> No
         assert await Repository(User, pool, type=type_).get(1) == expected
     for wrong in (int, list[int], "UserRow", User):
         with pytest.raises(TypeError, match="rows can be a Struct"):
-            Repository(User, pool, type=wrong)  # type: ignore[call-overload]
+            Repository(User, pool, type=wrong)  # type: ignore[arg-type]
 
 
 async def test_a_class_may_stand_between(pool: ConnectionPool) -> None:
