@@ -20,7 +20,7 @@ from sanic_ms import Cursor, CursorPagination, Offset, OffsetPagination, Page, P
 from sanic_ms.db import ConnectionPool
 from sanic_ms.exception import BadRequest, DataError, StatementError
 from sanic_ms.repository import Repository, fetch_page
-from sanic_ms.repository.cursors import decode_cursor, encode_cursor
+from sanic_ms.repository.cursors import _checksum, decode_cursor, encode_cursor
 
 People = Repository[dict[str, Any]]
 AGES = [30, 10, None, 20, 10, None, 30, 10]
@@ -232,6 +232,20 @@ async def test_an_error_of_the_condition_is_not_the_cursors(
         await eight.page(Cursor(cursor, 3), {"age": "old"})
     with pytest.raises(DataError):
         await eight.page(Cursor(None, 3), {"age": "old"})
+
+
+def test_a_cursor_that_nests_deeply_is_400() -> None:
+    """What somebody makes up with a right checksum is refused, whatever it holds."""
+    for payload in (
+        b"[" * 2500 + b"]" * 500,
+        b"[[[1, 2, 3]]]",
+        b'[[["x"], "y"]]',
+        b'{"a": 1}',
+        b"1",
+    ):
+        data = _checksum("id", payload) + payload
+        with pytest.raises(BadRequest):
+            decode_cursor("id", base64.urlsafe_b64encode(data).rstrip(b"=").decode(), 1)
 
 
 def test_cursors_keep_values() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.repository.conftest import counted
 
 from sanic_ms.db import ConnectionPool
-from sanic_ms.exception import NotFound
+from sanic_ms.exception import NotFound, StatementError
 from sanic_ms.repository import Repository
 
 People = Repository[dict[str, Any]]
@@ -256,3 +256,47 @@ async def test_a_composite_primary_key_is_a_tuple(pool: ConnectionPool) -> None:
                 await seats.get(key)
     finally:
         await pool.execute(f"DROP TABLE {table}")
+
+
+async def test_json_is_compared_by_an_expression(any_database_url: str) -> None:
+    """Databases do not agree on its form, so a plain comparison is a mistake; NULL is fine."""
+
+    class Entry(peewee.Model):
+        data = peewee.JSONField(null=True)
+
+        class Meta:
+            table_name = f"entries_{uuid.uuid4().hex[:8]}"
+
+    pool = ConnectionPool(any_database_url)
+    await pool.start()
+    entries = Repository(Entry, pool)
+    try:
+        for wrong in (
+            lambda: entries.get_by(data={"a": 1}),
+            lambda: entries.get({"a": 1}, by="data"),
+            lambda: entries.count(data=[1]),
+        ):
+            with pytest.raises(TypeError, match="data has no plain values to compare"):
+                await wrong()
+        with pytest.raises(StatementError):  # there is no table: it was sent
+            await entries.count(data=None)
+    finally:
+        await pool.stop()
+
+
+async def test_a_row_that_a_trigger_swallows(
+    people: People, pool: ConnectionPool, table: str
+) -> None:
+    """`create` says that there is no row to give."""
+    if pool.statements.dialect != "postgresql":
+        pytest.skip("a trigger cannot do that there")
+    await pool.execute(
+        f"CREATE FUNCTION swallow_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RETURN NULL; END $$"
+    )
+    await pool.execute(
+        f"CREATE TRIGGER swallow BEFORE INSERT ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION swallow_{table}()"
+    )
+    with pytest.raises(StatementError, match="cannot be read"):
+        await people.create({"name": "ann"})

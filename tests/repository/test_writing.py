@@ -236,6 +236,7 @@ class TestVersions:
         return repository
 
     async def test_each_update_counts(self, people: People) -> None:
+        """A new row has version 1, and each update adds 1, whoever writes the statement."""
         row = await people.create({"name": "ann"})
         assert row["version"] == 1
         row = await people.update(row["id"], {"age": 1, "version": 1}, required=True)
@@ -244,6 +245,7 @@ class TestVersions:
         assert (row["version"], row["data"]) == (3, [1])
 
     async def test_a_stale_version_is_a_conflict(self, people: People) -> None:
+        """409, and nothing is written, also where there is nothing to write."""
         row = await people.create({"name": "ann"})
         await people.update(row["id"], {"age": 1, "version": 1})
         for data in ({"age": 2}, {"data": [1]}, {}):
@@ -256,17 +258,20 @@ class TestVersions:
         assert await people.update(row["id"], {"version": 2}) == now
 
     async def test_a_missing_row_is_not_stale(self, people: People) -> None:
+        """It is None or 404, as without a version."""
         assert await people.update(99, {"age": 2, "version": 1}) is None
         with pytest.raises(NotFound):
             await people.update(99, {"age": 2, "version": 1}, required=True)
 
     async def test_the_version_must_be_passed(self, people: People) -> None:
+        """An update without it is a mistake of the program."""
         row = await people.create({"name": "ann"})
         for data in ({"age": 1}, {"age": 1, "version": None}):
             with pytest.raises(ValueError, match="the 'version' that was read"):
                 await people.update(row["id"], data)
 
-    async def test_of_two_at_once_one_wins(self, people: People) -> None:
+    async def test_of_several_at_once_one_wins(self, people: People) -> None:
+        """The others are stale."""
         row = await people.create({"name": "ann"})
         done = await asyncio.gather(
             *(people.update(row["id"], {"age": n, "version": 1}) for n in range(4)),
@@ -276,6 +281,7 @@ class TestVersions:
         assert (await people.get(row["id"], required=True))["version"] == 2
 
     async def test_upsert_counts_too(self, people: People) -> None:
+        """It asks for no version, and the one in its data is not written."""
         first = await people.upsert({"name": "ann", "version": 7}, by="name")
         again = await people.upsert({"name": "ann", "age": 1}, by="name")
         assert (first["version"], again["version"]) == (1, 2)

@@ -233,6 +233,7 @@ async def list_people(
     assert_type(await people.page(Page()), tuple[list[User], Pagination])
     assert_type(await people.page(Offset()), tuple[list[User], OffsetPagination])
     assert_type(await Loader(people).get(1), User | None)
+    assert_type(await Loader(people).get(1, required=True), User)
     async with request.app.db.transaction(request) as tx:
         assert_type(people.using(tx), People)
     return await people.page(page)

@@ -8,7 +8,6 @@ may be seen.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
@@ -80,7 +79,7 @@ def decode_cursor(order: str, cursor: str, count: int) -> list[Any]:
         values = [_decode(value) for value in msgspec.json.decode(payload, type=list[Any])]
         if len(values) != count:
             raise ValueError("another number of values")
-    except (ValueError, TypeError, KeyError, ArithmeticError, binascii.Error) as exc:
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as exc:
         raise BadRequest("the cursor is not one of this list") from exc
     return values
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from sanic_ms.context import current_request
 from sanic_ms.exception import NotFound
@@ -55,6 +55,12 @@ class Loader(Generic[T]):
         self._repository = repository
         self._by = by
         self._batch: _Batch[T] | None = None
+
+    @overload
+    async def get(self, key: Any, *, required: Literal[True]) -> T: ...
+
+    @overload
+    async def get(self, key: Any, *, required: bool = False) -> T | None: ...
 
     async def get(self, key: Any, *, required: bool = False) -> T | None:
         """The row of a key; None if there is none. Each caller has a row of its own.

@@ -124,6 +124,7 @@ class TableStatements:
             columns = tuple(table.column(name).name for name in names)
             if not columns:
                 raise ValueError("by=(): the name of a column, or a tuple of names")
+        self._require_comparable(columns)
         is_unique = table.is_unique(columns)
         text = f"{self.select} WHERE {self.equal(columns, 1)}"
         if not is_unique:
@@ -143,6 +144,15 @@ class TableStatements:
             return tuple(map(self.bind, columns, key))
 
         return bind
+
+    def _require_comparable(self, names: Iterable[str]) -> None:
+        """Values of JSON and the like are compared by an expression of the library."""
+        for name in names:
+            if name in self._computed:
+                raise TypeError(
+                    f"{self.table.label}: {name} has no plain values to compare: write the "
+                    "condition as an expression"
+                )
 
     def bind(self, name: str, value: Any) -> Any:
         """A value as the driver takes it for a column."""
@@ -182,6 +192,7 @@ class TableStatements:
 
         An empty list matches no row. The text is empty where there is no condition.
         """
+        self._require_comparable(name for name, value in values.items() if value is not None)
         parts: list[str] = []
         args: list[Any] = []
         for name, value in values.items():

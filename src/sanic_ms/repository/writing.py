@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.db.base import Row
-from sanic_ms.exception import StaleVersion
+from sanic_ms.exception import StaleVersion, StatementError
 from sanic_ms.repository.shapes import items_of
 from sanic_ms.repository.statements import Lookup, TableStatements
 from sanic_ms.repository.table import Table
@@ -228,5 +228,9 @@ def _unit(db: Database) -> Any:
 
 
 def _there(row: Row | None) -> Row:
-    assert row is not None  # the statement has written it
+    if row is None:
+        raise StatementError(
+            "the row that was written cannot be read: a trigger or a policy hides it, or (upsert() "
+            "on MySQL) a row with the same value of another unique index was changed"
+        )
     return row
