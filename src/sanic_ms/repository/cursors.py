@@ -22,6 +22,7 @@ from sanic_ms.exception import BadRequest
 __all__ = ["decode_cursor", "encode_cursor"]
 
 _CHECKSUM: Final = 6  # bytes
+_PAYLOAD: Final = msgspec.json.Decoder(list)
 _LONGEST: Final = 4096  # characters, as `Cursor.cursor` allows
 _ENCODE: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
     float: ("f", repr),
@@ -76,7 +77,7 @@ def decode_cursor(order: str, cursor: str, count: int) -> list[Any]:
         checksum, payload = data[:_CHECKSUM], data[_CHECKSUM:]
         if checksum != _checksum(order, payload):
             raise ValueError("another checksum")
-        values = [_decode(value) for value in msgspec.json.decode(payload, type=list[Any])]
+        values = [_decode(value) for value in _PAYLOAD.decode(payload)]
         if len(values) != count:
             raise ValueError("another number of values")
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as exc:
