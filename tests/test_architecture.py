@@ -101,7 +101,7 @@ EXTRAS = {
     "pytest_cov": ["cli/tests.py"],
     "redis": ["redis/client.py"],
     "schemathesis": ["testing/contract.py"],
-    "sqlalchemy": ["db/builders/sqlalchemy_*.py"],
+    "sqlalchemy": ["db/builders/sqlalchemy_*.py", "repository/sqlalchemy_table.py"],
     "time_machine": ["testing/frozen.py"],
     "yaml": ["telemetry/logging/files.py"],
 }

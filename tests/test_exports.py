@@ -23,6 +23,10 @@ PROMISED = {
             "Health",
             "Page",
             "Pagination",
+            "Offset",
+            "OffsetPagination",
+            "Cursor",
+            "CursorPagination",
             "load_config",
             "Plugin",
             "command",
@@ -34,6 +38,7 @@ PROMISED = {
     "sanic_ms.exception": ["NotFound", "ServerError"],
     "sanic_ms.loggers": ["logger"],
     "sanic_ms.migrations": ["MigrationModel", "db", "db_manager", "info"],
+    "sanic_ms.repository": ["Loader", "Repository", "fetch_page"],
     "sanic_ms.tests": ["APITestCase"],
     "sanic_ms.utils": ["async_execute", "async_request", "jsonify"],
 }

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sanic_ms.service import Plugin as Plugin
     from sanic_ms.service import Service as Service
     from sanic_ms.values.depends import Depends as Depends
+    from sanic_ms.values.page import Cursor as Cursor
+    from sanic_ms.values.page import CursorPagination as CursorPagination
+    from sanic_ms.values.page import Offset as Offset
+    from sanic_ms.values.page import OffsetPagination as OffsetPagination
     from sanic_ms.values.page import Page as Page
     from sanic_ms.values.page import Pagination as Pagination
 
@@ -33,8 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Component",
+    "Cursor",
+    "CursorPagination",
     "Depends",
     "Health",
+    "Offset",
+    "OffsetPagination",
     "Page",
     "Pagination",
     "Plugin",
@@ -51,8 +59,12 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Component": "sanic_ms.lifecycle",
+    "Cursor": "sanic_ms.values.page",
+    "CursorPagination": "sanic_ms.values.page",
     "Depends": "sanic_ms.values.depends",
     "Health": "sanic_ms.lifecycle",
+    "Offset": "sanic_ms.values.page",
+    "OffsetPagination": "sanic_ms.values.page",
     "Page": "sanic_ms.values.page",
     "Pagination": "sanic_ms.values.page",
     "Plugin": "sanic_ms.service",

@@ -11,6 +11,7 @@
     └── HTTPError                        an error with an HTTP answer
         ├── ClientError                  4xx
         │   ├── BadRequest 400 … UnavailableForLegalReasons 451
+        │   ├── Conflict 409             ── StaleVersion
         │   └── ValidationError 422      with one entry for each wrong field
         └── ServerError 500
             ├── NotImplementedByServer 501 … NetworkAuthenticationRequired 511
@@ -95,6 +96,7 @@ __all__ = [
     "ServiceCallError",
     "ServiceTimeout",
     "ServiceUnavailable",
+    "StaleVersion",
     "StatementError",
     "StorageFull",
     "TooEarly",
@@ -397,6 +399,10 @@ class Conflict(ClientError):
     """409: the request contradicts the state of the resource."""
 
     status = 409
+
+
+class StaleVersion(Conflict):
+    """409: a row was changed since the version that an update is based on was read."""
 
 
 class Gone(ClientError):

@@ -11,7 +11,15 @@ import msgspec
 import pytest
 from sanic import Request
 
-from sanic_ms import Page, Pagination, doc
+from sanic_ms import (
+    Cursor,
+    CursorPagination,
+    Offset,
+    OffsetPagination,
+    Page,
+    Pagination,
+    doc,
+)
 from sanic_ms.context import current_request
 from sanic_ms.http import Header, Path, Query
 from sanic_ms.http.described_routes import describe_routes
@@ -393,3 +401,40 @@ async def test_services_are_injected(app: CompiledApp) -> None:
     handler.__annotations__["greeter"] = Greeter
     app.add_route(handler, "/")
     assert (await app.call("get", "/")).json["data"] == "hello"
+
+
+async def test_an_offset_and_a_cursor_are_pages_too(app: CompiledApp) -> None:
+    """Each is read from the query, and has a pagination of its own beside the data."""
+
+    @app.get("/rows")
+    async def by_row(request: Any, part: Offset) -> tuple[list[int], OffsetPagination]:
+        return [part.offset, part.limit], part.of(45)
+
+    @app.get("/feed")
+    async def behind(request: Any, place: Cursor) -> tuple[list[City], CursorPagination]:
+        return [{"id": 1, "name": "x"}], place.of((place.cursor and None) or "abc")  # type: ignore
+
+    @app.get("/plain")
+    async def plain(request: Any, place: Cursor = Cursor(limit=7)) -> Any:  # noqa: B008
+        return [place.limit], place.of(None)
+
+    answer = await app.call("get", "/rows?offset=40&limit=5")
+    assert answer.json == {
+        "code": 0,
+        "data": [40, 5],
+        "pagination": {"offset": 40, "limit": 5, "total": 45},
+    }
+    answer = await app.call("get", "/feed")
+    assert answer.json == {
+        "code": 0,
+        "data": [{"id": 1}],
+        "pagination": {"limit": 20, "next": "abc"},
+    }
+    assert (await app.call("get", "/plain")).json["pagination"] == {"limit": 7, "next": None}
+    for wrong in (
+        "/rows?offset=-1",
+        "/rows?limit=101",
+        "/feed?limit=0",
+        f"/feed?cursor={'x' * 4097}",
+    ):
+        assert (await app.call("get", wrong)).status == 422

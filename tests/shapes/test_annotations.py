@@ -62,7 +62,7 @@ class City(msgspec.Struct):
 )
 def test_the_shape_of_what_is_returned(annotation: Any, shape: Any, paginated: bool) -> None:
     """Without responses, statuses and headers; None where nothing is said of the data."""
-    assert read_returns(annotation) == (shape, paginated)
+    assert read_returns(annotation) == (shape, Pagination if paginated else None)
 
 
 def named() -> file:  # type: ignore[name-defined]  # noqa: F821

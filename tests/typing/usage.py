@@ -9,11 +9,25 @@ import msgspec
 from sanic import Blueprint
 from sanic.response import HTTPResponse, text
 
-from sanic_ms import Depends, Page, Pagination, Request, Service, Settings, doc
+from sanic_ms import (
+    Cursor,
+    CursorPagination,
+    Depends,
+    Offset,
+    OffsetPagination,
+    Page,
+    Pagination,
+    Request,
+    Service,
+    Settings,
+    doc,
+)
 from sanic_ms.client import Client
 from sanic_ms.config import load_settings
 from sanic_ms.db import Connection, ConnectionPool
+from sanic_ms.db import Row as DBRow
 from sanic_ms.exception import NotFound
+from sanic_ms.repository import Loader, Repository, fetch_page
 from sanic_ms.service.background import BackgroundTask
 from sanic_ms.utils import run_blocking
 
@@ -252,3 +266,45 @@ async def beside_requests(app: Shop) -> None:
     assert_type(app.background(beside_requests, app, supervise=True), BackgroundTask[Any])
     function = app.worker_process(beside_requests)
     assert_type(await function(app), None)
+
+
+# --- repositories --------------------------------------------------------------------------------
+
+
+class People(Repository[User]):
+    model = object()
+
+    async def named(self, name: str) -> User | None:
+        return await self.get_by(name=name)
+
+
+plain.provide(People)
+
+
+@plain.get("/people")
+async def list_people(
+    request: Request, people: People, page: Cursor
+) -> tuple[list[User], CursorPagination]:
+    assert_type(await people.get(1), User | None)
+    assert_type(await people.get(1, required=True), User)
+    assert_type(await people.get_many([1]), list[User | None])
+    assert_type(await people.create({"name": "ann"}), User)
+    assert_type(await people.update(1, NewUser("ann")), User | None)
+    assert_type(await people.update(1, {"name": "ann"}, required=True), User)
+    assert_type(await people.list(order_by="-name"), tuple[list[User], int])
+    assert_type(await people.page(Page()), tuple[list[User], Pagination])
+    assert_type(await people.page(Offset()), tuple[list[User], OffsetPagination])
+    assert_type(await Loader(people).get(1), User | None)
+    assert_type(await Loader(people).get(1, required=True), User)
+    async with request.app.db.transaction(request) as tx:
+        assert_type(people.using(tx), People)
+    return await people.page(page)
+
+
+async def use_tables(db: ConnectionPool, model: type) -> None:
+    assert_type(Repository(model, db), Repository[DBRow])
+    assert_type(Repository(model, db, type=User), Repository[User])
+    assert_type(
+        await fetch_page(db, Cursor(), "SELECT 1 AS id"), tuple[list[DBRow], CursorPagination]
+    )
+    assert_type(People(db), People)

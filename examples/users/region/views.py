@@ -5,6 +5,7 @@ from sanic import Blueprint
 from models import City, Province
 from sanic_ms import Page, Pagination, doc
 from sanic_ms.exception import NotFound
+from sanic_ms.repository import fetch_page
 
 provinces = Blueprint("province", url_prefix="/provinces")
 cities = Blueprint("city", url_prefix="/cities")
@@ -45,10 +46,8 @@ async def get_city(request, id):
 @cities.get("/", name="list_cities")
 @doc.summary("The cities, a page at a time")
 async def list_cities(request, page: Page) -> tuple[list[CityAnswer], Pagination]:
-    db = request.app.db
-    total = await db.fetchval("SELECT count(*) FROM cities")
-    rows = await db.fetch(f"{CITY_SQL} ORDER BY c.id LIMIT $1 OFFSET $2", page.limit, page.offset)
-    return [with_province(row) for row in rows], page.of(total)
+    rows, pagination = await fetch_page(request.app.db, page, CITY_SQL)
+    return [with_province(row) for row in rows], pagination
 
 
 @cities.post("/", name="create_city")

@@ -8,6 +8,7 @@ from sanic_ms.cache import cached
 from sanic_ms.exception import NotFound
 from sanic_ms.loggers import logger
 from sanic_ms.models import utcnow
+from sanic_ms.repository import fetch_page
 from sanic_ms.utils import async_request
 
 users = Blueprint("user", url_prefix="/users")
@@ -85,15 +86,7 @@ class UserRow:
 @users.get("/", name="list_users")
 @doc.summary("The users, a page at a time")
 async def list_users(request, page: Page, min_age: int = 0) -> tuple[list[UserRow], Pagination]:
-    db = request.app.db
-    total = await db.fetchval("SELECT count(*) FROM users WHERE age >= $1", min_age)
-    rows = await db.fetch(
-        "SELECT * FROM users WHERE age >= $1 ORDER BY id LIMIT $2 OFFSET $3",
-        min_age,
-        page.limit,
-        page.offset,
-    )
-    return rows, page.of(total)
+    return await fetch_page(request.app.db, page, "SELECT * FROM users WHERE age >= $1", min_age)
 
 
 @users.put("/<id:int>", name="update_user")

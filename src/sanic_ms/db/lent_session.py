@@ -60,6 +60,11 @@ class LentSession(msgspec.Struct, eq=False):  # whose constructor runs in C: one
     # --- for other modules of the package -------------------------------------------------------
 
     @property
+    def pool(self) -> ConnectionPool:
+        """The pool that has lent it."""
+        return self._pool
+
+    @property
     def pool_name(self) -> str:
         """The name of the pool that has lent it."""
         return self._pool.name

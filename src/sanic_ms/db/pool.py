@@ -135,6 +135,7 @@ class ConnectionPool(Component):
         self._reads: Reads | None = None
         self._pid = 0
         self._driver: Driver | None = None
+        self.is_mariadb = False  # until the first connection has told
         prepare_peewee()
 
     # --- life ------------------------------------------------------------------------------------
@@ -181,6 +182,7 @@ class ConnectionPool(Component):
             waited = None if self._metrics is None else self._metrics.waited
             self._sessions = Sessions(self.name, driver, self._limits, self.statements, waited)
             await self._sessions.open()
+            self.is_mariadb = driver.is_mariadb
         except BaseException as exc:
             await self._shut()
             if isinstance(exc, DatabaseError):
@@ -217,9 +219,7 @@ class ConnectionPool(Component):
         if sessions is not None:
             await sessions.shut()
 
-    async def close(self) -> None:
-        """The same as `stop`."""
-        await self.stop()
+    close = stop
 
     async def check(self) -> Health:
         """Whether the database answers, within half a second.
@@ -453,8 +453,7 @@ class ConnectionPool(Component):
         Raises:
             StatementError: it is of no kind, or cannot be written for this database.
         """
-        mariadb = self._driver is not None and self._driver.is_mariadb
-        return build(statement, args, self.statements.dialect, mariadb=mariadb)
+        return build(statement, args, self.statements.dialect, mariadb=self.is_mariadb)
 
     async def checkout(self, timeout: float | None) -> Session:
         """A session for the caller alone, waited for if need be."""

@@ -14,7 +14,7 @@ from sanic_routing.route import Route
 
 from sanic_ms.http.routes import RouteOperation
 from sanic_ms.shapes.signature import Parameter
-from sanic_ms.values.page import Page
+from sanic_ms.values.page import PAGINATIONS, Pagination
 from sanic_ms.values.path import PathParameter, path_parameters
 from sanic_ms.values.route import DocumentedRoute, compiled_route, origin_of, template_of
 
@@ -41,19 +41,21 @@ def _describe(
     by_source: dict[str, dict[str, tuple[Any, Any]]] = defaultdict(dict)
     files = {e.wire_name: e.rules for e in signature.parameters if e.source == "file"}
     body = spec.body
-    pages = any(entry.source == "page" for entry in signature.parameters)
+    pagination = signature.pagination
     for entry in signature.parameters:
         if entry.source == "body":
             body = entry.annotation
             spec = replace(spec, body_required=entry.required)
         elif entry.source == "page":
-            by_source["query"].update(_page_parameters())
+            by_source["query"].update(_page_parameters(entry.annotation))
+            if signature.returns is None:
+                pagination = PAGINATIONS[entry.annotation]
         elif entry.source != "service":
             source = "form" if entry.source == "file" else entry.source
             by_source[source][entry.wire_name] = (entry.annotation, _default(entry))
     for entry in () if operation.injection is None else operation.injection.parameters:
         if entry.source == "page":
-            by_source["query"].update(_page_parameters())
+            by_source["query"].update(_page_parameters(entry.annotation))
         else:  # what the handler says of the same one counts
             shape = (entry.annotation, _default(entry))
             by_source[entry.source].setdefault(entry.wire_name, shape)
@@ -80,7 +82,8 @@ def _describe(
         ),
         body=body,
         produces=spec.produces if spec.produces is not None else signature.returns,
-        paginated=signature.paginated or (pages and signature.returns is None),
+        paginated=pagination is not None,
+        pagination=pagination or Pagination,
         group=origin.group,
         doc=inspect.getdoc(operation.handler) or "",
     )
@@ -92,8 +95,8 @@ def _path_shape(entry: PathParameter, declared: Any) -> Any:
     return declared if reads_text and declared not in (str, Any) else entry.shape
 
 
-def _page_parameters() -> dict[str, tuple[Any, Any]]:
-    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(Page)}
+def _page_parameters(page: Any) -> dict[str, tuple[Any, Any]]:
+    return {entry.name: (entry.type, entry.default) for entry in msgspec.structs.fields(page)}
 
 
 def _default(entry: Parameter) -> Any:

@@ -32,7 +32,7 @@ from sanic_ms.inline import needs_task, result_of
 from sanic_ms.native.compiled import compiled
 from sanic_ms.shapes import ENCODER, Projector, ShapeMismatch, filler, projector, to_type
 from sanic_ms.shapes.signature import REQUIRED, Parameter, Signature, where
-from sanic_ms.values.page import Pagination
+from sanic_ms.values.page import PAGINATIONS
 from sanic_ms.values.route import DIRECT, Direct, RouteSpec
 
 __all__ = ["EMPTY_STATUSES", "Endpoint", "compile_endpoint"]
@@ -44,6 +44,7 @@ EMPTY_STATUSES = frozenset((204, 205, 304))
 
 _compiled = compiled("sanic_ms.http._endpoint")
 _RESPONSES = (BaseHTTPResponse, ResponseStream)
+_PAGINATIONS = tuple(PAGINATIONS.values())
 
 
 def compile_endpoint(
@@ -185,7 +186,7 @@ def _compile_answer(
     # What a handler is annotated to return is believed: where that is a page, or nothing at all,
     # the pagination may be a dict, as in the first generation.
     is_other = signature.returns is not None and not signature.paginated
-    pages = Pagination if is_other else (Pagination, Mapping)
+    pages = _PAGINATIONS if is_other else (*_PAGINATIONS, Mapping)
     may_have_status = not is_tuple(signature.returns) and not is_tuple(spec.produces)
     success, success_page = envelope.success, envelope.success_page
 

@@ -14,14 +14,14 @@ from sanic_ms.exception import HTTPError, LifecycleError
 from sanic_ms.http.endpoint import EMPTY_STATUSES
 from sanic_ms.http.envelope import Envelope
 from sanic_ms.http.errors import EnvelopeErrorHandler
-from sanic_ms.values.page import Pagination
+from sanic_ms.values.page import CursorPagination, OffsetPagination, Pagination
 
 __all__ = ["failure", "success"]
 
 
 def success(
     data: Any = None,
-    pagination: Pagination | Mapping[str, Any] | None = None,
+    pagination: Pagination | OffsetPagination | CursorPagination | Mapping[str, Any] | None = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTTPResponse:

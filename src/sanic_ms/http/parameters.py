@@ -34,7 +34,6 @@ from sanic_ms.shapes import (
     to_type,
 )
 from sanic_ms.shapes.signature import REQUIRED, Parameter
-from sanic_ms.values.page import Page
 
 __all__ = ["Reader", "compile_object", "compile_parameter", "object_fields"]
 
@@ -45,13 +44,13 @@ _SEQUENCES = (list, set, frozenset, tuple)
 
 
 def compile_parameter(parameter: Parameter) -> Reader:
-    """A function that reads one scalar, list or `Page` parameter from its part of the request.
+    """A function that reads one scalar, list or page parameter from its part of the request.
 
     Raises:
         TypeError: its type is one that no text can become.
     """
     if parameter.source == "page":
-        return compile_object(Page, "query", default=parameter.default)
+        return compile_object(parameter.annotation, "query", default=parameter.default)
     if parameter.source == "file":
         return compile_file(parameter)
     name, default = parameter.wire_name, parameter.default

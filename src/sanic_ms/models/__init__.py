@@ -7,5 +7,6 @@ queries, and migrations bind nothing but the copies that stand in the migration 
 from sanic_ms.models.clock import utcnow
 from sanic_ms.models.database import peewee_database
 from sanic_ms.models.discovery import find_models
+from sanic_ms.models.stamps import on_update
 
-__all__ = ["find_models", "peewee_database", "utcnow"]
+__all__ = ["find_models", "on_update", "peewee_database", "utcnow"]

@@ -15,6 +15,7 @@ from sanic_ms.openapi.forms import form_body, without_none
 from sanic_ms.openapi.raised import by_status, describe_errors, error_examples
 from sanic_ms.openapi.schemas import Schema, Schemas
 from sanic_ms.shapes import describe, enc_hook
+from sanic_ms.values.page import Pagination
 from sanic_ms.values.route import DocumentedRoute, EnvelopeSchema, ResponseSpec
 
 __all__ = ["ERRORS", "Operations"]
@@ -167,12 +168,13 @@ class Operations:
         spec = route.spec
         status = spec.produces_status
         main = spec.responses.get(status) or ResponseSpec()
-        responses = {status: self._success(status, main, route.produces, route.paginated)}
+        pagination = route.pagination if route.paginated else None
+        responses = {status: self._success(status, main, route.produces, pagination)}
         for code, answer in spec.responses.items():
             if code == status:
                 continue
             if code < 400:
-                responses[code] = self._success(code, answer, answer.shape, False)
+                responses[code] = self._success(code, answer, answer.shape, None)
             else:
                 responses[code] = self._declared_error(code, answer)
         own = list(self._own_errors(route))
@@ -185,7 +187,7 @@ class Operations:
         return {str(code): responses[code] for code in sorted(responses)}
 
     def _success(
-        self, status: int, answer: ResponseSpec, shape: Any, paginated: bool
+        self, status: int, answer: ResponseSpec, shape: Any, pagination: type | None
     ) -> dict[str, Any]:
         out: dict[str, Any] = {"description": answer.description or reason(status)}
         if status in _EMPTY or status < 200:
@@ -198,9 +200,12 @@ class Operations:
             out["content"] = {answer.content_type: {"schema": schema}}
             return out
         data = None if shape is None else self.schemas.of(shape, "output")
-        if paginated and data is not None and self.schemas.resolve(data).get("type") != "array":
+        if pagination and data is not None and self.schemas.resolve(data).get("type") != "array":
             data = {"type": "array", "items": data}  # the shape of one row was declared
-        drawn = self.envelope.success_schema(data, paginated)
+        drawn = self.envelope.success_schema(data, pagination is not None)
+        if pagination not in (None, Pagination) and "pagination" in drawn.get("properties", {}):
+            schema = self.schemas.of(pagination, "output")
+            drawn = {**drawn, "properties": {**drawn["properties"], "pagination": schema}}
         out["content"] = {self.envelope.content_type: {"schema": drawn}}
         return out
 

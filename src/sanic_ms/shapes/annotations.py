@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Never, NoReturn, Union
 
 from sanic_ms.shapes.scalars import is_scalar
-from sanic_ms.values.page import Pagination
+from sanic_ms.values.page import PAGINATIONS
 
 __all__ = ["is_no_type", "names_response", "read_returns", "resolve", "where"]
 
@@ -86,8 +86,9 @@ def names_response(function: Callable[..., Any]) -> bool:
     return callable(getattr(sanic_response, last, None)) if last else False
 
 
-def read_returns(annotation: Any) -> tuple[Any, bool]:
-    """The shape of the data that a handler returns, None for none, and whether it is a page."""
+def read_returns(annotation: Any) -> tuple[Any, type | None]:
+    """The shape of the data that a handler returns, None for none, and the class of its pagination,
+    None where it is no page."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         # `City | HTTPResponse`: what is no response still has its shape.
         members = typing.get_args(annotation)
@@ -97,15 +98,15 @@ def read_returns(annotation: Any) -> tuple[Any, bool]:
         return read_returns(typing.get_args(annotation)[-1])
     annotation = _without_status(annotation)
     if annotation in (None, type(None), Any, Never, NoReturn) or _is_response(annotation):
-        return None, False
+        return None, None
     arguments = typing.get_args(annotation)
     if (
         typing.get_origin(annotation) is tuple
         and len(arguments) == 2
-        and arguments[1] is Pagination
+        and arguments[1] in PAGINATIONS.values()
     ):
-        return arguments[0], True
-    return annotation, False
+        return arguments[0], arguments[1]
+    return annotation, None
 
 
 def _without_status(annotation: Any) -> Any:

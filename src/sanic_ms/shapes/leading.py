@@ -12,7 +12,7 @@ from sanic_ms.shapes.annotations import resolve, where
 from sanic_ms.shapes.classes import has_fields
 from sanic_ms.shapes.markers import split_marker
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
-from sanic_ms.values.page import Page
+from sanic_ms.values.page import is_page
 
 __all__ = ["check_leading"]
 
@@ -86,7 +86,7 @@ def _is_another(
     annotation, marker = split_marker(hints[name])
     return (
         marker is not None
-        or annotation is Page
+        or is_page(annotation)
         or is_scalar(annotation)
         or is_service(annotation)
         or has_fields(typing.get_origin(annotation) or annotation)

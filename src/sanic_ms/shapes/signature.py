@@ -39,7 +39,7 @@ from sanic_ms.shapes.markers import (
 from sanic_ms.shapes.scalars import is_scalar, type_of_default
 from sanic_ms.shapes.wrappers import HandedIn, Layers, handed_in, peel
 from sanic_ms.values.depends import Depends
-from sanic_ms.values.page import Page
+from sanic_ms.values.page import is_page
 
 __all__ = [
     "REQUIRED",
@@ -110,7 +110,7 @@ class Signature:
         parameters: Those that the framework fills, in order; a path parameter that the handler
             takes with no annotation is not among them, Sanic passes it.
         returns: The annotation of the data that it returns, None where there is none.
-        paginated: It returns ``(rows, pagination)``.
+        pagination: The class of the pagination in ``(rows, pagination)``, where it returns that.
         path_names: The names of the path's parameters.
         path_is_encoded: They come percent-encoded, as Sanic leaves parts of the path.
         left_out: Names of the path that are not passed: a dependency reads them.
@@ -122,13 +122,18 @@ class Signature:
 
     parameters: tuple[Parameter, ...] = ()
     returns: Any = None
-    paginated: bool = False
+    pagination: type | None = None
     path_names: frozenset[str] = field(default_factory=frozenset)
     path_is_encoded: bool = False
     left_out: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shared: str = ""
+
+    @property
+    def paginated(self) -> bool:
+        """Whether it returns ``(rows, pagination)``."""
+        return self.pagination is not None
 
     @property
     def takes_files(self) -> bool:
@@ -150,10 +155,11 @@ def read_signature(
     """Read a handler's signature.
 
     A parameter named in the path comes from the path; one whose type the container knows is a
-    service; `Page` is the page; a number, text, date, enum or a list of those is a query
-    parameter; an object is the body. `Query`, `Header`, `Path` and `Body` in an ``Annotated`` say
-    otherwise. Without an annotation the default says the type: ``limit=10`` is an integer of the
-    query. A parameter that a decorator hands in is left to it, unless it has such a marker.
+    service; `Page`, `Offset` and `Cursor` are the page; a number, text, date, enum or a list of
+    those is a query parameter; an object is the body. `Query`, `Header`, `Path` and `Body` in an
+    ``Annotated`` say otherwise. Without an annotation the default says the type: ``limit=10`` is an
+    integer of the query. A parameter that a decorator hands in is left to it, unless it has such a
+    marker.
 
     Args:
         handler: The function as the user wrote it, with its decorators.
@@ -241,12 +247,12 @@ class _SignatureReader:
                 "both bodies (provide() the type if it is a service, mark one with Query(), or "
                 f"say {_SAY_SO} if a decorator hands one in)"
             )
-        returns, paginated = read_returns(self._hints.get("return"))
+        returns, pagination = read_returns(self._hints.get("return"))
         self._warn_of_returns()
         return Signature(
             tuple(found),
             returns,
-            paginated,
+            pagination,
             self._path_names,
             left_out=left_out,
             warnings=tuple(self._warnings),
@@ -447,7 +453,7 @@ def classify(
         return Parameter(name, source, annotation, wire_name, default, is_marked=True)
     if name in path_names:
         return Parameter(name, "path", annotation, name, default)
-    if annotation is Page:
+    if is_page(annotation):
         return Parameter(name, "page", annotation, name, default)
     if is_service(annotation):
         return Parameter(name, "service", annotation, name, default)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sanic_ms.exception import HTTPError
 from sanic_ms.values.depends import Depends
+from sanic_ms.values.page import Pagination
 from sanic_ms.values.path import segment_of
 
 __all__ = [
@@ -267,6 +268,7 @@ class DocumentedRoute:
         body: The declared shape of the body, from the decorator or from the annotation.
         produces: The declared shape of the answer, likewise.
         paginated: The answer carries a pagination beside the data.
+        pagination: The class of that.
         group: The blueprint's name, ``""`` outside one.
         doc: The handler's docstring.
     """
@@ -285,6 +287,7 @@ class DocumentedRoute:
     body: Any = None
     produces: Any = None
     paginated: bool = False
+    pagination: type = Pagination
     group: str = ""
     doc: str = ""
 
