@@ -26,6 +26,7 @@ class Worker:
         self, job: Any, number: int, *, clock: Any, on_word: Callable[..., None], on_end: Any
     ) -> None:
         self.number = number
+        self.job = job
         self.name = f"worker {number} ({len(MADE)})"
         self.ready: float | None = None
         self.started = self.heard = clock.time()
@@ -94,7 +95,7 @@ async def three(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """A master whose three workers serve; it is told to stop at the end."""
     MADE.clear()
     monkeypatch.setattr(module, "WorkerProcess", Worker)
-    job: Any = SimpleNamespace(place=SimpleNamespace(close=lambda unlink: None))
+    job: Any = SimpleNamespace(place=SimpleNamespace(close=lambda unlink: None), function="")
     times = StopTimes(delay=0, grace=1, last=1)
     ready = asyncio.Event()
     master = Supervisor(
