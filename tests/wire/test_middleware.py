@@ -333,9 +333,25 @@ async def test_a_stream_is_left_to_the_full_path(
 
         return ResponseStream(write)
 
-    answer = await get(app)
-    assert answer.body == b"streamed"
-    assert told == ["ResponseStream"] * 2
+    for times in (1, 2):  # the first, and one that finds the plan as the first has left it
+        assert (await get(app, times)).body == b"streamed"
+    assert told == ["ResponseStream"] * 3
+
+
+@pytest.mark.parametrize("where", ["request", "response"])
+async def test_a_stream_of_middleware(app: Any, told: Told, get: Any, where: str) -> None:
+    """Middleware may respond with a stream, whether or not its chain has a task."""
+    add_handler(app, told)
+
+    async def write(response: Any) -> None:
+        await response.write("streamed")
+
+    async def stream(request: Request, response: Any = None) -> ResponseStream:
+        return ResponseStream(write)
+
+    app.register_middleware(stream, where)
+    for times in (1, 2):
+        assert (await get(app, times)).body == b"streamed"
 
 
 async def test_signals_make_no_exchange(app: Any, told: Told, get: Any) -> None:
