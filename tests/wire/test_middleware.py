@@ -333,25 +333,30 @@ async def test_a_stream_is_left_to_the_full_path(
 
         return ResponseStream(write)
 
-    for times in (1, 2):  # the first, and one that finds the plan as the first has left it
-        assert (await get(app, times)).body == b"streamed"
-    assert told == ["ResponseStream"] * 3
+    answer = await get(app)
+    assert answer.body == b"streamed"
+    assert told == ["ResponseStream"] * 2
 
 
-@pytest.mark.parametrize("where", ["request", "response"])
-async def test_a_stream_of_middleware(app: Any, told: Told, get: Any, where: str) -> None:
-    """Middleware may respond with a stream, whether or not its chain has a task."""
-    add_handler(app, told)
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_stream_without_a_task(app: Any, told: Told, get: Any, early: bool) -> None:
+    """Of a handler, or of middleware that responds in its place: each time, the first as well."""
 
     async def write(response: Any) -> None:
         await response.write("streamed")
 
-    async def stream(request: Request, response: Any = None) -> ResponseStream:
+    @app.on_request
+    async def respond(request: Request) -> ResponseStream | None:
+        return ResponseStream(write) if early else None
+
+    @app.get("/")
+    async def handler(request: Request) -> ResponseStream:
+        told.append("handler")
         return ResponseStream(write)
 
-    app.register_middleware(stream, where)
     for times in (1, 2):
         assert (await get(app, times)).body == b"streamed"
+    assert len(told) == (0 if early else 3)
 
 
 async def test_signals_make_no_exchange(app: Any, told: Told, get: Any) -> None:
