@@ -12,6 +12,7 @@ import pytest
 import sanic.exceptions
 
 import sanic_ms.doc as doc
+from sanic_ms import Service
 from sanic_ms.exception import Conflict, Forbidden, NotFound
 from sanic_ms.values.route import ResponseSpec, RouteSpec, route_spec
 
@@ -158,6 +159,8 @@ def test_contradictions_are_refused_with_the_handlers_name(decorators: Any) -> N
         (lambda: doc.exclude(lambda request: None), "with brackets"),  # type: ignore[arg-type]
         (lambda: doc.summary("a")(City), "decorate its methods"),
         (lambda: doc.summary("a")(3), "decorates a handler"),  # type: ignore[type-var]
+        (lambda: doc.deadline(2)(Service("doc-on-an-application")), "decorates a handler"),
+        (lambda: doc.depends(print)(Service("depends-on-an-application")), "write app.depends"),
     ],
 )
 def test_wrong_use_is_refused_at_import(make: Callable[[], Any], message: str) -> None:

@@ -102,6 +102,24 @@ async def test_a_failure_is_logged_with_its_name(
     assert records[0].exc_info is not None
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_exit_is_a_failure(
+    running: Service, caplog: pytest.LogCaptureFixture, is_async: bool
+) -> None:
+    """One task does not end the process, whose requests go on: it has failed as with any error."""
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    async def leave_later() -> None:
+        leave()
+
+    task = running.background(leave_later if is_async else leave, name="leaver")
+    with pytest.raises(RuntimeError, match=r"^leaver raised SystemExit\(3\)$"):
+        await task
+    assert "the background task leaver failed" in caplog.text
+
+
 async def test_cancelling(running: Service, caplog: pytest.LogCaptureFixture) -> None:
     """A waiter that is cancelled leaves the task alone. One that is cancelled itself ends without a
     line in the log; twice is once, and one that has ended stays as it is."""

@@ -31,7 +31,7 @@ class Work:
         self.ended = asyncio.Event()
         self.outcome: str | None = None
         self.request: weakref.ref[Any] | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     async def handle(self, request: Any) -> Any:
         """Wait until told to go on."""
@@ -60,8 +60,8 @@ def make(way: str, work: Work, *, shielded: bool, **settings: Any) -> Service:
     app.configure(access_log=False, **settings)
     if way == "full path":
 
-        @app.on_request
-        async def pass_on(request: Any) -> None: ...
+        @app.signal("http.routing.before")  # one that the fast path does not dispatch
+        async def pass_on(**context: Any) -> None: ...
 
     async def handler(request: Any) -> Any:
         return await work.handle(request)
@@ -201,6 +201,31 @@ async def test_what_it_raises_is_logged(way: str) -> None:
         assert "handler" in line["message"]
         assert "failed" in line["message"]
         assert "ValueError: no stock" in line["exception"]["stack"]
+
+
+@WAYS
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_an_exit_does_not_end_the_process(way: str, leaves: bool) -> None:
+    """It is an error of one handler, as without the shield; the next request is served."""
+    work = Work()
+    work.failure = SystemExit(3)
+    app = make(way, work, shielded=True)
+    async with serving(app) as (running, port):
+        with recorded_logs(app) as logs:
+            reader, writer = await ask(port, "Connection: close")
+            await wait(work.begun)
+            if leaves:
+                await leave(writer, running)
+            work.go_on.set()
+            if not leaves:
+                assert b" 500 " in await reader.read()
+                writer.close()
+            await until(lambda: errors(logs))
+        assert "SystemExit(3)" in errors(logs)[0]["exception"]["stack"]
+        work.failure = None
+        reader, writer = await ask(port, "Connection: close")
+        assert b" 200 " in await reader.read()
+        writer.close()
 
 
 @WAYS

@@ -338,6 +338,27 @@ async def test_a_stream_is_left_to_the_full_path(
     assert told == ["ResponseStream"] * 2
 
 
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_stream_without_a_task(app: Any, told: Told, get: Any, early: bool) -> None:
+    """Of a handler, or of middleware that responds in its place: each time, the first as well."""
+
+    async def write(response: Any) -> None:
+        await response.write("streamed")
+
+    @app.on_request
+    async def respond(request: Request) -> ResponseStream | None:
+        return ResponseStream(write) if early else None
+
+    @app.get("/")
+    async def handler(request: Request) -> ResponseStream:
+        told.append("handler")
+        return ResponseStream(write)
+
+    for times in (1, 2):
+        assert (await get(app, times)).body == b"streamed"
+    assert len(told) == (0 if early else 3)
+
+
 async def test_signals_make_no_exchange(app: Any, told: Told, get: Any) -> None:
     """The signals around a handler and of the response, in Sanic's order and with its context."""
     add_handler(app, told)

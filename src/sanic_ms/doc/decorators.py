@@ -339,7 +339,7 @@ def spec_for(handler: Callable[..., Any], name: str) -> RouteSpec:
         raise TypeError(f"@doc.{name} on the class {handler.__name__}: decorate its methods")
     if isinstance(handler, staticmethod | classmethod):
         handler = handler.__func__
-    if not callable(handler):
+    if not callable(handler) or _is_application(handler):
         raise TypeError(f"@doc.{name} decorates a handler, not {handler!r}")
     try:
         return route_spec(handler)
@@ -347,6 +347,13 @@ def spec_for(handler: Callable[..., Any], name: str) -> RouteSpec:
         raise TypeError(
             f"@doc.{name} cannot be kept on {handler!r}: decorate the function where it is written"
         ) from exc
+
+
+def _is_application(handler: Any) -> bool:
+    """Whether it is an application, which can be called as well: by an ASGI server."""
+    from sanic import Sanic  # here, since the declarations of a route do not load a server
+
+    return isinstance(handler, Sanic)
 
 
 def _name(handler: Callable[..., Any]) -> str:

@@ -39,10 +39,12 @@ def depends(*functions: Callable[..., Any] | Depends) -> Callable[[Target], Targ
 
     def decorate(target: Target) -> Target:
         # Here, since the declarations of a route do not load a server.
-        from sanic import Blueprint
+        from sanic import Blueprint, Sanic
         from sanic.blueprints import BlueprintGroup
         from sanic.views import HTTPMethodView
 
+        if isinstance(target, Sanic):
+            raise TypeError("doc.depends on the application: write app.depends(…)")
         if isinstance(target, BlueprintGroup):
             for blueprint in target:
                 decorate(blueprint)

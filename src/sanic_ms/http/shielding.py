@@ -9,6 +9,7 @@ from typing import Any
 from sanic_ms.http.deadlines import RequestDeadline
 from sanic_ms.http.request import Request
 from sanic_ms.resilience import current_deadline
+from sanic_ms.values.handlers import as_failure
 
 __all__ = ["shield"]
 
@@ -27,10 +28,13 @@ def shield(endpoint: Callable[..., Awaitable[Any]], name: str) -> Callable[..., 
 
     async def work(request: Request, path: dict[str, Any]) -> Any:
         deadline = current_deadline()
-        if deadline is None:
-            return await endpoint(request, **path)
-        async with deadline:  # nobody else looks at it once the client has gone
-            return await endpoint(request, **path)
+        try:
+            if deadline is None:
+                return await endpoint(request, **path)
+            async with deadline:  # nobody else looks at it once the client has gone
+                return await endpoint(request, **path)
+        except (SystemExit, KeyboardInterrupt) as exc:
+            raise as_failure(exc) from exc  # out of a task they would end the process
 
     async def shielded(request: Request, **path: Any) -> Any:
         task = asyncio.create_task(work(request, path), name=name)

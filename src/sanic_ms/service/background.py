@@ -151,10 +151,13 @@ class BackgroundTask(Generic[T]):
             result.set_result(task.result())
 
     async def _run(self) -> Any:
-        if self._is_async:
-            return await self._call()
-        value = await current_calls().run_in_thread(self._call, self.name)
-        return await value if inspect.isawaitable(value) else value
+        try:
+            if self._is_async:
+                return await self._call()
+            value = await current_calls().run_in_thread(self._call, self.name)
+            return await value if inspect.isawaitable(value) else value
+        except SystemExit as exc:  # out of a task it would end the process, with all its requests
+            raise RuntimeError(f"{self.name} raised {exc!r}") from exc
 
     async def _supervise(self) -> None:
         failures = 0

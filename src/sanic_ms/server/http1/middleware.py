@@ -17,7 +17,7 @@ from sanic import Sanic
 from sanic.exceptions import ServerError
 from sanic.log import error_logger
 from sanic.middleware import Middleware
-from sanic.response import HTTPResponse
+from sanic.response import HTTPResponse, ResponseStream
 
 from sanic_ms.inline import needs_task, result_of
 from sanic_ms.server.http1.response import is_whole
@@ -104,14 +104,14 @@ class HandlerChain:
             response = middleware(request)
             if response is None:
                 continue
-            if isawaitable(response):
+            if _is_pending(response):
                 return self._serve_from(request, index, response)
             if response:
                 _check(response)
                 break
         else:
             response = self._handle_inline(request, request.match_info)  # type: ignore[misc]
-            if isawaitable(response):
+            if _is_pending(response):
                 return self._finish_later(request, response)
         if not self._response_middleware:
             return response
@@ -125,7 +125,7 @@ class HandlerChain:
                 replacement = middleware(request, response)
                 if replacement is None:
                     continue
-                if isawaitable(replacement):
+                if _is_pending(replacement):
                     return self._respond(request, response, index, replacement)
                 if replacement:
                     response = _replace(request, replacement)
@@ -184,7 +184,7 @@ class HandlerChain:
         for middleware in self._request_middleware[index:]:
             response = middleware(request) if pending is None else pending
             pending = None
-            if isawaitable(response):
+            if _is_pending(response):
                 response = await response
             if response:
                 _check(response)
@@ -242,7 +242,7 @@ class HandlerChain:
                 for middleware in self._response_middleware[index:]:
                     replacement = middleware(request, response) if pending is None else pending
                     pending = None
-                    if isawaitable(replacement):
+                    if _is_pending(replacement):
                         replacement = await replacement
                     if replacement:
                         response = _replace(request, replacement)
@@ -296,6 +296,11 @@ class _LazyStream:
 def _function_of(middleware: _Function) -> _Function:
     """The function that Sanic's `Middleware` calls."""
     return middleware.func if type(middleware) is Middleware else middleware
+
+
+def _is_pending(result: Any) -> bool:
+    """Whether it has to be awaited. A stream, which can be, is a response."""
+    return isawaitable(result) and not isinstance(result, ResponseStream)
 
 
 def _inline(function: _Function) -> _Function:
