@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from sanic_ms import Request, Service, doc
+from sanic_ms import Depends, Request, Service, doc
 from sanic_ms.cache import Cache, cached
 from sanic_ms.cache.keys import CallKey
-from sanic_ms.context import service_context
+from sanic_ms.context import RequestContext, service_context
 from sanic_ms.exception import LifecycleError, NotFound
 from sanic_ms.testing import TestClient
 
@@ -241,6 +241,66 @@ async def test_declared_parts_stop_the_start(app: Service) -> None:
         app.compile()
 
 
+class Caller(msgspec.Struct):
+    """A service of the request: who asks."""
+
+    name: str
+
+
+async def caller_of(request: RequestContext) -> Caller:
+    return Caller(request.token or "nobody")
+
+
+async def name_of(caller: Caller) -> str:
+    return caller.name
+
+
+async def test_a_service_of_the_request_stops_the_start(app: Service) -> None:
+    """It may be that of one caller, and is no part of the key."""
+    app.provide(Caller, caller_of, scope="request")
+
+    @app.get("/a")
+    @cached(ttl=60)
+    async def a(request: Request, caller: Caller, size: int = 1) -> Any:
+        return caller.name
+
+    with pytest.raises(LifecycleError, match=r"'caller' is made for each request.*key="):
+        app.compile()
+
+
+async def test_each_caller_has_responses_of_their_own(app: Service) -> None:
+    """What `Depends` gives is part of the key; ``key=`` may name it; elsewhere a service of the
+    request is an error of the call, and nothing is kept."""
+    app.provide(Caller, caller_of, scope="request")
+
+    @cached(ttl=60)
+    async def load(caller: Caller, size: int) -> str:
+        return caller.name
+
+    @app.get("/a")
+    @cached(ttl=60)
+    async def a(request: Request, name: Annotated[str, Depends(name_of)], size: int = 1) -> Any:
+        return name
+
+    @app.get("/b")
+    @cached(ttl=60, key="{caller.name}")
+    async def b(request: Request, caller: Caller, size: int = 1) -> Any:
+        return caller.name
+
+    @app.get("/c")
+    async def c(request: Request, caller: Caller) -> Any:
+        return await load(caller, 1)
+
+    async with TestClient(app) as client:
+        for path in ("/a", "/b"):
+            for name in ("ann", "bob", "ann"):
+                answer = await client.get(path, headers={"Authorization": f"Bearer {name}"})
+                assert answer.json["data"] == name
+        assert app.cache.counts.of("load") == 4
+        assert (await client.get("/c")).status == 500
+        assert app.cache.counts.of("load") == 4
+
+
 async def test_a_key_lets_the_handler_through(app: Service) -> None:
     """One response for all."""
 
@@ -274,4 +334,4 @@ def test_services_of_two_processes_have_the_same_keys(app: Service) -> None:
     with service_context(app):
         key = CallKey(Cities.count.__wrapped__, None)  # type: ignore[attr-defined]
         arguments = key.arguments((Cities(), "be", Source()), {})
-        assert key.key(arguments, app.is_injected) == f'{__name__}.Cities.count:"be"'
+        assert key.key(arguments, app) == f'{__name__}.Cities.count:"be"'

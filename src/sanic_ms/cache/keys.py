@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 import msgspec
 
 from sanic_ms.context import current_request
 from sanic_ms.shapes import ENCODER
 
-__all__ = ["CallKey", "formatted"]
+__all__ = ["CallKey", "ServiceTypes", "formatted", "of_request_text"]
 
 _LONGEST = 200  # characters of values that stand in a key as they are
 
-KeepsOut = Callable[[Any], bool]
+
+class ServiceTypes(Protocol):
+    """Knows which types are those of services; a `Service` does."""
+
+    def is_injected(self, annotation: Any) -> bool:
+        """Whether a parameter of this type gets a service or the request."""
+
+    def is_of_request(self, annotation: Any) -> bool:
+        """Whether a parameter of this type gets a service that is made for each request."""
 
 
 class CallKey:
@@ -54,16 +62,16 @@ class CallKey:
         bound.apply_defaults()
         return bound.arguments
 
-    def key(self, arguments: Mapping[str, Any], is_service: KeepsOut) -> str:
+    def key(self, arguments: Mapping[str, Any], types: ServiceTypes) -> str:
         """The key of a call.
 
         Args:
             arguments: See `arguments`.
-            is_service: Whether a type is that of a request or an injected service, which are no
-                part of a key.
+            types: Says what is a request or an injected service, which are no part of a key.
 
         Raises:
-            TypeError: a value is no data; the text says what to do.
+            TypeError: a value is no data, or a service that is made for each request; the text
+                says what to do.
         """
         if callable(self._written):
             written = self._written(**arguments)
@@ -73,7 +81,7 @@ class CallKey:
         values = [
             self._encoded(name, value)
             for name, value in arguments.items()
-            if not self._is_left_out(name, value, is_service)
+            if not self._is_left_out(name, value, types)
         ]
         text = ",".join(values)
         if len(text) > _LONGEST:
@@ -85,10 +93,13 @@ class CallKey:
         returned = self._types().get("return")
         return None if returned in (Any, None, type(None)) else returned
 
-    def _is_left_out(self, name: str, value: Any, is_service: KeepsOut) -> bool:
+    def _is_left_out(self, name: str, value: Any, types: ServiceTypes) -> bool:
         if name == self._self or (value is not None and value is current_request.get()):
             return True
-        return is_service(self._types().get(name))
+        annotation = self._types().get(name)
+        if types.is_of_request(annotation):
+            raise TypeError(f"cached({self.name}): {of_request_text(name)}")
+        return types.is_injected(annotation)
 
     def _types(self) -> dict[str, Any]:
         if self._hints is None:
@@ -110,6 +121,15 @@ class CallKey:
                 "provide() its type if it is a service"
             ) from exc
         return f"{name}={data.decode()}" if kind is inspect.Parameter.VAR_KEYWORD else data.decode()
+
+
+def of_request_text(name: str) -> str:
+    """What is wrong with a parameter that gets a service which is made for each request."""
+    return (
+        f"{name!r} is made for each request, and services are no part of the key, so that one "
+        "caller would get what is another's: take the data of it that matter as a parameter "
+        "(Depends gives one to a handler), or give key="
+    )
 
 
 def formatted(template: str, arguments: Mapping[str, Any]) -> str:
