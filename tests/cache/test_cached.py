@@ -13,7 +13,7 @@ from msgspec import Meta
 from sanic_ms import Depends, Request, Service, doc
 from sanic_ms.cache import Cache, cached
 from sanic_ms.cache.keys import CallKey
-from sanic_ms.context import RequestContext, service_context
+from sanic_ms.context import service_context
 from sanic_ms.exception import LifecycleError, NotFound
 from sanic_ms.testing import TestClient
 
@@ -169,6 +169,65 @@ async def test_a_key_of_ones_own(running: Service) -> None:
         await no_text(1)
 
 
+async def test_the_values_of_a_written_key_keep_apart(running: Service) -> None:
+    """One that holds the separator is not taken for two."""
+
+    @cached(ttl=60, key="{tenant}:{item:>3}")
+    async def of_tenant(tenant: str, item: str) -> list[str]:
+        return [tenant, item]
+
+    for call in (["a:b", "c"], ["a", "b:c"], ['a":"b', "c"], ["a", 'b":"c'], ["a", "  c"]):
+        assert await of_tenant(*call) == call
+    assert await of_tenant("a", "c") == ["a", "  c"]  # the same text
+
+
+class Named:
+    """A base class whose methods its heirs answer in their own way."""
+
+    name = "named"
+
+    @cached(ttl=60)
+    async def get(self, number: int) -> str:
+        return f"{self.name} {number}"
+
+    @cached(ttl=60, key="{number}")
+    async def read(self, number: int) -> str:
+        return f"{self.name} {number}"
+
+    @classmethod
+    @cached(ttl=60)
+    async def make(cls, number: int) -> str:
+        return f"{cls.name} {number}"
+
+
+class Heir(Named):
+    name = "heir"
+
+
+async def test_an_inherited_method_has_values_of_its_own(running: Service) -> None:
+    """Each class that inherits it has its keys; objects of one class share theirs."""
+    for kind in (Named, Heir, Named, Heir):
+        assert await kind().get(1) == f"{kind.name} 1"
+        assert await kind().read(1) == f"{kind.name} 1"
+        assert await kind.make(1) == f"{kind.name} 1"
+    assert running.cache.counts.of("load") == 6
+    key = Named.get.key(None, 1)  # type: ignore[attr-defined]
+    assert await running.cache.get(key) == "named 1"
+
+
+async def test_the_key_of_a_handler_is_that_of_no_request(app: Service) -> None:
+    """Annotated or not."""
+
+    @app.get("/a/<number:int>")
+    @cached(ttl=60)
+    async def a(request, number: int) -> int:  # type: ignore[no-untyped-def]
+        return number
+
+    async with TestClient(app) as client:
+        await client.get("/a/7")
+        assert await app.cache.get(a.key(None, 7)) == 7  # type: ignore[attr-defined]
+
+
 async def test_it_needs_a_service() -> None:
     """Outside of one there is no cache."""
     with pytest.raises(LifecycleError, match="no service runs here"):
@@ -247,7 +306,7 @@ class Caller(msgspec.Struct):
     name: str
 
 
-async def caller_of(request: RequestContext) -> Caller:
+async def caller_of(request: Request) -> Caller:
     return Caller(request.token or "nobody")
 
 

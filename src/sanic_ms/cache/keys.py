@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
+import string
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, get_type_hints
 
@@ -51,6 +53,8 @@ class CallKey:
         owner = function.__qualname__.rpartition(".")[0]
         is_method = bool(owner) and not owner.endswith("<locals>")
         self._self = first if is_method and first in ("self", "cls") else None
+        self._owner = f"{function.__module__}.{owner}"
+        self._escapes = isinstance(written, str) and _count_fields(written) > 1
 
     def arguments(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call by parameter, defaults too.
@@ -73,11 +77,12 @@ class CallKey:
             TypeError: a value is no data, or a service that is made for each request; the text
                 says what to do.
         """
+        name = f"{self.name}:{self._heir(arguments)}"
         if callable(self._written):
             written = self._written(**arguments)
-            return f"{self.name}:{_checked(written)}"
+            return f"{name}{_checked(written)}"
         if self._written is not None:
-            return f"{self.name}:{formatted(self._written, arguments)}"
+            return f"{name}{formatted(self._written, arguments, escapes=self._escapes)}"
         values = [
             self._encoded(name, value)
             for name, value in arguments.items()
@@ -86,17 +91,28 @@ class CallKey:
         text = ",".join(values)
         if len(text) > _LONGEST:
             text = hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
-        return f"{self.name}:{text}"
+        return f"{name}{text}"
 
     def returned(self) -> Any:
         """What the function is annotated to return; None where that says nothing."""
         returned = self._types().get("return")
         return None if returned in (Any, None, type(None)) else returned
 
+    def _heir(self, arguments: Mapping[str, Any]) -> str:
+        """The class of ``self`` where it has inherited the method: its values are its own."""
+        owner = None if self._self is None else arguments[self._self]
+        if owner is None:
+            return ""
+        kind = owner if isinstance(owner, type) else type(owner)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        return "" if name == self._owner else f"{name}:"
+
     def _is_left_out(self, name: str, value: Any, types: ServiceTypes) -> bool:
         if name == self._self or (value is not None and value is current_request.get()):
             return True
         annotation = self._types().get(name)
+        if annotation is None and value is None and name == "request":
+            return True  # of a handler: ``handler.invalidate(None, …)``
         if types.is_of_request(annotation):
             raise TypeError(f"cached({self.name}): {of_request_text(name)}")
         return types.is_injected(annotation)
@@ -132,13 +148,30 @@ def of_request_text(name: str) -> str:
     )
 
 
-def formatted(template: str, arguments: Mapping[str, Any]) -> str:
+class _Escaping(string.Formatter):
+    """Writes each value between quotes, so that none takes what stands behind it for its own:
+    ``a:b`` and ``c`` in ``{x}:{y}`` are not ``a`` and ``b:c``."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return json.dumps(super().format_field(value, format_spec))
+
+
+def _count_fields(template: str) -> int:
+    return sum(name is not None for _, name, _, _ in string.Formatter().parse(template))
+
+
+def formatted(template: str, arguments: Mapping[str, Any], *, escapes: bool = False) -> str:
     """A text with the values of parameters in the place of their names.
+
+    Args:
+        escapes: Values stand between quotes.
 
     Raises:
         TypeError: it names what is no parameter.
     """
     try:
+        if escapes:
+            return _Escaping().vformat(template, (), arguments)
         return template.format_map(arguments)
     except (LookupError, AttributeError, ValueError) as exc:
         raise TypeError(f"cached: {template!r} cannot be written: {exc!r}") from exc
