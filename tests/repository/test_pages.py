@@ -410,3 +410,18 @@ async def test_a_float_is_no_place_on_mysql(people: People, pool: ConnectionPool
         await people.create_many({"name": f"n{n}", "rating": n / 10} for n in range(5))
         pages = await walk(people, 2, "-rating")
         assert [len(page) for page in pages] == [2, 2, 1]
+
+
+async def test_a_row_behind_itself_is_an_error() -> None:
+    """Where a database rounds what it gives, as SQLite a decimal, a walk ends."""
+    pool = ConnectionPool("sqlite://:memory:")
+    await pool.start()
+    try:
+        await pool.execute("CREATE TABLE shares (id INTEGER PRIMARY KEY, share NUMERIC(10, 5))")
+        await pool.execute("INSERT INTO shares VALUES (1, 6.0 / 7), (2, 2)")
+        text = "SELECT id, share FROM shares"
+        _, first = await fetch_page(pool, Cursor(None, 1), text, order_by="share")
+        with pytest.raises(ValueError, match=r"comes after itself.*share,id"):
+            await fetch_page(pool, Cursor(first.next, 1), text, order_by="share")
+    finally:
+        await pool.stop()

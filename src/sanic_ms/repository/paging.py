@@ -171,7 +171,8 @@ async def fetch_behind(
 
     Raises:
         BadRequest: the cursor is none of this list.
-        ValueError: the query does not select a column of the order.
+        ValueError: the query does not select a column of the order, or the last row is the one
+            that the cursor stands for.
     """
     dialect, args = dialect_of(db), list(query.args)
     key, columns = order.text, order.columns
@@ -196,6 +197,11 @@ async def fetch_behind(
     if missing:
         raise ValueError(f"the query does not select {', '.join(missing)}, which it is ordered by")
     following = encode_cursor(key, [last[column.name] for column in columns])
+    if following == cursor:  # the same page again and again
+        raise ValueError(
+            f"a row comes after itself in the order {key}: its values are not given as the "
+            "database compares them"
+        )
     return query.rows(rows), following
 
 
