@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -320,3 +321,46 @@ async def test_tags_are_no_text(cache: Cache) -> None:
     """``tags="cities"`` would be six tags."""
     with pytest.raises(TypeError, match="list of texts"):
         await cache.load("a", Source(), ttl=60, tags="cities")
+
+
+async def test_a_load_that_waits_for_itself_is_an_error(make_cache: MakeCache) -> None:
+    """Alone, through another one, and where two begin at the same time; the keys load afterwards,
+    and what a load has begun may ask for its key later."""
+    cache = await make_cache()
+    both = asyncio.Barrier(2)
+
+    async def itself() -> Any:
+        return await cache.load("a", itself, ttl=60)
+
+    async def first() -> Any:
+        await both.wait()
+        return await cache.load("b", second, ttl=60)
+
+    async def second() -> Any:
+        await both.wait()
+        return await cache.load("a", first, ttl=60)
+
+    async with asyncio.timeout(30):
+        with pytest.raises(RecursionError, match="waits for a, which waits for it"):
+            await cache.load("a", itself, ttl=60)
+        results = await asyncio.gather(
+            cache.load("a", first, ttl=60), cache.load("b", second, ttl=60), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [RecursionError] * 2
+
+        later: list[asyncio.Task[Any]] = []
+        ended = asyncio.Event()
+
+        async def ask() -> Any:
+            await ended.wait()
+            await cache.delete("a")
+            return await cache.load("a", Source("new"), ttl=60)
+
+        async def begins() -> Any:
+            later.append(asyncio.create_task(ask()))
+            inner = [cache.load("c", Source("c"), ttl=60) for _ in range(2)]
+            return "old", *await asyncio.gather(*inner)
+
+        assert await cache.load("a", begins, ttl=60) == ("old", "c", "c")
+        ended.set()
+        assert await later[0] == "new"

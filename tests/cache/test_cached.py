@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from sanic_ms import Request, Service, doc
+from sanic_ms import Depends, Request, Service, doc
 from sanic_ms.cache import Cache, cached
 from sanic_ms.cache.keys import CallKey
 from sanic_ms.context import service_context
@@ -169,6 +169,65 @@ async def test_a_key_of_ones_own(running: Service) -> None:
         await no_text(1)
 
 
+async def test_the_values_of_a_written_key_keep_apart(running: Service) -> None:
+    """One that holds the separator is not taken for two."""
+
+    @cached(ttl=60, key="{tenant}:{item:>3}")
+    async def of_tenant(tenant: str, item: str) -> list[str]:
+        return [tenant, item]
+
+    for call in (["a:b", "c"], ["a", "b:c"], ['a":"b', "c"], ["a", 'b":"c'], ["a", "  c"]):
+        assert await of_tenant(*call) == call
+    assert await of_tenant("a", "c") == ["a", "  c"]  # the same text
+
+
+class Named:
+    """A base class whose methods its heirs answer in their own way."""
+
+    name = "named"
+
+    @cached(ttl=60)
+    async def get(self, number: int) -> str:
+        return f"{self.name} {number}"
+
+    @cached(ttl=60, key="{number}")
+    async def read(self, number: int) -> str:
+        return f"{self.name} {number}"
+
+    @classmethod
+    @cached(ttl=60)
+    async def make(cls, number: int) -> str:
+        return f"{cls.name} {number}"
+
+
+class Heir(Named):
+    name = "heir"
+
+
+async def test_an_inherited_method_has_values_of_its_own(running: Service) -> None:
+    """Each class that inherits it has its keys; objects of one class share theirs."""
+    for kind in (Named, Heir, Named, Heir):
+        assert await kind().get(1) == f"{kind.name} 1"
+        assert await kind().read(1) == f"{kind.name} 1"
+        assert await kind.make(1) == f"{kind.name} 1"
+    assert running.cache.counts.of("load") == 6
+    key = Named.get.key(None, 1)  # type: ignore[attr-defined]
+    assert await running.cache.get(key) == "named 1"
+
+
+async def test_the_key_of_a_handler_is_that_of_no_request(app: Service) -> None:
+    """Annotated or not."""
+
+    @app.get("/a/<number:int>")
+    @cached(ttl=60)
+    async def a(request, number: int) -> int:  # type: ignore[no-untyped-def]
+        return number
+
+    async with TestClient(app) as client:
+        await client.get("/a/7")
+        assert await app.cache.get(a.key(None, 7)) == 7  # type: ignore[attr-defined]
+
+
 async def test_it_needs_a_service() -> None:
     """Outside of one there is no cache."""
     with pytest.raises(LifecycleError, match="no service runs here"):
@@ -241,6 +300,66 @@ async def test_declared_parts_stop_the_start(app: Service) -> None:
         app.compile()
 
 
+class Caller(msgspec.Struct):
+    """A service of the request: who asks."""
+
+    name: str
+
+
+async def caller_of(request: Request) -> Caller:
+    return Caller(request.token or "nobody")
+
+
+async def name_of(caller: Caller) -> str:
+    return caller.name
+
+
+async def test_a_service_of_the_request_stops_the_start(app: Service) -> None:
+    """It may be that of one caller, and is no part of the key."""
+    app.provide(Caller, caller_of, scope="request")
+
+    @app.get("/a")
+    @cached(ttl=60)
+    async def a(request: Request, caller: Caller, size: int = 1) -> Any:
+        return caller.name
+
+    with pytest.raises(LifecycleError, match=r"'caller' is made for each request.*key="):
+        app.compile()
+
+
+async def test_each_caller_has_responses_of_their_own(app: Service) -> None:
+    """What `Depends` gives is part of the key; ``key=`` may name it; elsewhere a service of the
+    request is an error of the call, and nothing is kept."""
+    app.provide(Caller, caller_of, scope="request")
+
+    @cached(ttl=60)
+    async def load(caller: Caller, size: int) -> str:
+        return caller.name
+
+    @app.get("/a")
+    @cached(ttl=60)
+    async def a(request: Request, name: Annotated[str, Depends(name_of)], size: int = 1) -> Any:
+        return name
+
+    @app.get("/b")
+    @cached(ttl=60, key="{caller.name}")
+    async def b(request: Request, caller: Caller, size: int = 1) -> Any:
+        return caller.name
+
+    @app.get("/c")
+    async def c(request: Request, caller: Caller) -> Any:
+        return await load(caller, 1)
+
+    async with TestClient(app) as client:
+        for path in ("/a", "/b"):
+            for name in ("ann", "bob", "ann"):
+                answer = await client.get(path, headers={"Authorization": f"Bearer {name}"})
+                assert answer.json["data"] == name
+        assert app.cache.counts.of("load") == 4
+        assert (await client.get("/c")).status == 500
+        assert app.cache.counts.of("load") == 4
+
+
 async def test_a_key_lets_the_handler_through(app: Service) -> None:
     """One response for all."""
 
@@ -274,4 +393,4 @@ def test_services_of_two_processes_have_the_same_keys(app: Service) -> None:
     with service_context(app):
         key = CallKey(Cities.count.__wrapped__, None)  # type: ignore[attr-defined]
         arguments = key.arguments((Cities(), "be", Source()), {})
-        assert key.key(arguments, app.is_injected) == f'{__name__}.Cities.count:"be"'
+        assert key.key(arguments, app) == f'{__name__}.Cities.count:"be"'

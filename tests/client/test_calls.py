@@ -18,6 +18,7 @@ from sanic_ms.client import Client, Timeout
 from sanic_ms.context import current_request
 from sanic_ms.exception import LifecycleError, ServiceCallError
 from sanic_ms.utils import async_execute, async_request
+from sanic_ms.values import CursorPagination, OffsetPagination, Pagination
 
 Serve = Callable[..., Awaitable[str]]
 Connect = Callable[..., Client]
@@ -238,19 +239,42 @@ async def test_typed_documents_without_an_envelope(serve: Serve, connect: Connec
     assert await client.get_json("/x", type=list[City]) == [City(1, "Rome")]
 
 
-async def test_pagination_is_read_from_the_envelope(serve: Serve, connect: Connect) -> None:
-    """`res.pagination` is the envelope's; None without one; an error when it is of another form."""
-    page = {"page": 2, "page_size": 20, "total": 45, "pages": 3}
-    client = connect(await serve(answering({"code": 0, "data": [], "pagination": page})))
+@pytest.mark.parametrize(
+    "pagination",
+    [
+        Pagination(page=2, page_size=20, total=45, pages=3),
+        OffsetPagination(offset=20, limit=20, total=45),
+        CursorPagination(limit=20, next="abc"),
+        CursorPagination(limit=20, next=None),
+    ],
+)
+async def test_pagination_is_read_from_the_envelope(
+    serve: Serve, connect: Connect, pagination: Any
+) -> None:
+    """`res.pagination` is the envelope's, of each kind, once the body was read."""
+    document = {"code": 0, "data": [], "pagination": msgspec.to_builtins(pagination)}
+    client = connect(await serve(answering(document)))
     async with client.get("/x") as res:
         with pytest.raises(LifecycleError, match="not read yet"):
             _ = res.pagination
         assert await res.json() == []
-        assert res.pagination is not None
-        assert res.pagination.total == 45
-    client = connect(await serve(answering({"code": 0, "data": []})))
+        assert res.pagination == pagination
+
+
+@pytest.mark.parametrize("more", [{}, {"pagination": None}])
+async def test_no_pagination_is_none(serve: Serve, connect: Connect, more: Any) -> None:
+    """`res.pagination` is None where the envelope has none, and where it is null."""
+    client = connect(await serve(answering({"code": 0, "data": [], **more})))
     assert (await client.get("/x")).pagination is None
-    client = connect(await serve(answering({"code": 0, "data": [], "pagination": {"page": "a"}})))
+
+
+@pytest.mark.parametrize("pagination", [5, [], {}, {"page": "a"}, {"offset": 1}, {"next": 1}])
+async def test_a_pagination_of_another_form_is_an_error(
+    serve: Serve, connect: Connect, pagination: Any
+) -> None:
+    """`res.pagination` of no kind that we know says so."""
+    document = {"code": 0, "data": [], "pagination": pagination}
+    client = connect(await serve(answering(document)))
     with pytest.raises(ServiceCallError, match="pagination"):
         _ = (await client.get("/x")).pagination
 

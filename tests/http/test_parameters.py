@@ -21,7 +21,7 @@ from sanic_ms import (
     doc,
 )
 from sanic_ms.context import current_request
-from sanic_ms.http import Header, Path, Query
+from sanic_ms.http import Cookie, Header, Path, Query
 from sanic_ms.http.described_routes import describe_routes
 
 if TYPE_CHECKING:
@@ -327,15 +327,40 @@ async def test_items_of_a_list_are_named_with_the_parameter(app: CompiledApp) ->
     ]
 
 
-async def test_a_header_that_is_not_utf8_is_the_callers_fault(app: CompiledApp) -> None:
-    """Not a failure of the service."""
+class Session(msgspec.Struct):
+    x_a: str
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Annotated[str, Header("x-a")],
+        Annotated[str | None, Header("x-a")],
+        Annotated[int, Header("x-a")],
+        Annotated[Literal["a", "b"], Header("x-a")],
+        Annotated[list[str], Header("x-a")],
+        Annotated[Session, Header()],
+        Annotated[str, Cookie("x_a")],
+        Annotated[list[str], Cookie("x_a")],
+        Annotated[Session, Cookie()],
+    ],
+)
+async def test_a_header_or_cookie_that_is_not_utf8_is_the_callers_fault(
+    app: CompiledApp, parameter: Any
+) -> None:
+    """Of each type: no half of a surrogate reaches the handler, and text in UTF-8 does."""
 
     @app.get("/")
-    async def handler(request: Any, x_a: Annotated[Literal["a", "b"], Header()]) -> Any:
-        return x_a
+    async def handler(request: Any, value: Any) -> Any:
+        return value
 
-    answer = await app.call("get", "/", headers={"x-a": b"\xff"})
-    assert (answer.status, answer.json["code"]) == (422, 10422)
+    handler.__annotations__["value"] = parameter
+
+    headers = {"x-a": b"\xff", "cookie": b"x_a=\xff"}
+    answer = await app.call("get", "/", headers=headers)
+    assert (answer.status, answer.json["errors"][0]["type"]) == (422, "not_utf8")
+    answer = await app.call("get", "/", headers={"x-a": "é".encode(), "cookie": "x_a=é".encode()})
+    assert "not_utf8" not in str(answer.json)
 
 
 async def test_the_current_request_is_known_below(app: CompiledApp) -> None:

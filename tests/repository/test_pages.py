@@ -331,6 +331,32 @@ async def test_fetch_page_of_any_query(
     assert rows[-1] == await eight.get(seen[-1])  # with the values that the library's types say
 
 
+@pytest.mark.parametrize("page", [Page(), Offset(1, 3), Cursor(None, 3)])
+async def test_fetch_page_takes_the_values_of_the_text(
+    eight: People, pool: ConnectionPool, table: str, page: Any
+) -> None:
+    """One that is missing is not taken from the page, which is the client's. A comment at the end
+    ends there."""
+    text = f"SELECT id, name FROM {table} WHERE id > $1 AND id < $2 -- the middle"
+    for args in ((), (2,), (2, 5, 6)):
+        with pytest.raises(StatementError, match=f"takes 2 arguments and got {len(args)}"):
+            await fetch_page(pool, page, text, *args)
+    rows, _ = await fetch_page(pool, page, text, 2, 5)
+    assert {row["id"] for row in rows} <= {3, 4}
+    with pytest.raises(TypeError, match="order_by=5: names of columns"):
+        await fetch_page(pool, page, text, 2, 5, order_by=5)  # type: ignore[call-overload]
+
+
+async def test_a_column_object_is_no_name(people: People, column: Callable[[str], Any]) -> None:
+    """The error says what is."""
+    wrong: list[Any] = [column("name"), column("name").desc(), 5, None]
+    for order_by in wrong:
+        with pytest.raises(TypeError, match="names of columns"):
+            await people.list(order_by=order_by)
+    with pytest.raises(TypeError, match="the name of a column, or a tuple of names"):
+        await people.get("a", by=column("name"))
+
+
 async def test_fetch_page_of_a_grouped_query(
     eight: People, pool: ConnectionPool, table: str
 ) -> None:
@@ -384,3 +410,18 @@ async def test_a_float_is_no_place_on_mysql(people: People, pool: ConnectionPool
         await people.create_many({"name": f"n{n}", "rating": n / 10} for n in range(5))
         pages = await walk(people, 2, "-rating")
         assert [len(page) for page in pages] == [2, 2, 1]
+
+
+async def test_a_row_behind_itself_is_an_error() -> None:
+    """Where a database rounds what it gives, as SQLite a decimal, a walk ends."""
+    pool = ConnectionPool("sqlite://:memory:")
+    await pool.start()
+    try:
+        await pool.execute("CREATE TABLE shares (id INTEGER PRIMARY KEY, share NUMERIC(10, 5))")
+        await pool.execute("INSERT INTO shares VALUES (1, 6.0 / 7), (2, 2)")
+        text = "SELECT id, share FROM shares"
+        _, first = await fetch_page(pool, Cursor(None, 1), text, order_by="share")
+        with pytest.raises(ValueError, match=r"comes after itself.*share,id"):
+            await fetch_page(pool, Cursor(first.next, 1), text, order_by="share")
+    finally:
+        await pool.stop()

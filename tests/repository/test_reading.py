@@ -85,6 +85,12 @@ async def test_get_many_is_in_the_order_of_its_keys(people: People, pool: Connec
     assert rows[4]["name"] == "bob"
 
 
+async def test_get_many_takes_no_single_text(people: People) -> None:
+    """Its letters are no keys."""
+    with pytest.raises(TypeError, match="give a list of keys"):
+        await people.get_many("ann", by="name")
+
+
 async def test_get_many_of_nothing_sends_nothing(people: People, pool: ConnectionPool) -> None:
     """No key, or none but None, is no statement."""
     with counted(pool) as texts:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from sanic_ms.cache.cache import Cache
-from sanic_ms.cache.keys import CallKey, formatted
+from sanic_ms.cache.keys import CallKey, ServiceTypes, formatted, of_request_text
 from sanic_ms.cache.policy import DEFAULT_STALE, MOST_LIFE, CachePolicy
 from sanic_ms.context import current_service
 from sanic_ms.values.handlers import HANDLER_CHECK
@@ -19,12 +19,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Host(Protocol):
+class _Host(ServiceTypes, Protocol):
     """A service, as far as the decorator knows it."""
 
     cache: Cache
-
-    def is_injected(self, annotation: Any) -> bool: ...
 
 
 def cached(
@@ -65,8 +63,9 @@ def cached(
         TypeError, ValueError: an argument is wrong, or what is decorated is no async function.
 
     A call raises `LifecycleError` where no service runs, and `TypeError` where a value of a
-    parameter is no data. A handler that declares no parameters stops the start of its service,
-    unless ``key=`` is given: all its responses would be one.
+    parameter is no data, or is a service that is made for each request: it may be that of one
+    caller. Handlers with such a parameter, or that declare none at all, stop the start of their
+    service, unless ``key=`` is given: the response of one caller would be that of others.
     """
     if stale is None:
         stale = min(DEFAULT_STALE, max(0.0, MOST_LIFE - ttl))
@@ -104,7 +103,7 @@ def _decorated(
 
     def key_of(*args: P.args, **keywords: P.kwargs) -> str:
         """The key of a call."""
-        return keys.key(keys.arguments(args, keywords), _service().is_injected)
+        return keys.key(keys.arguments(args, keywords), _service())
 
     async def invalidate(*args: P.args, **keywords: P.kwargs) -> None:
         """Drop the value of a call."""
@@ -114,13 +113,13 @@ def _decorated(
     async def wrapper(*args: P.args, **keywords: P.kwargs) -> R:
         service = _service()
         arguments = keys.arguments(args, keywords)
-        key = keys.key(arguments, service.is_injected)
+        key = keys.key(arguments, service)
         value: R = await service.cache.load_with(
             key, lambda: function(*args, **keywords), policy_of(arguments)
         )
         return value
 
-    def check(parameters: Collection[str], has_parts: bool) -> None:
+    def check(parameters: Collection[str], has_parts: bool, of_request: Sequence[str]) -> None:
         if has_key:
             return
         if has_parts:
@@ -133,6 +132,8 @@ def _decorated(
                 "cached: the handler declares no parameters, so all its responses would be one: "
                 "declare what it reads, or give key="
             )
+        if of_request:
+            raise TypeError(f"cached: {of_request_text(of_request[0])}")
 
     setattr(wrapper, HANDLER_CHECK, check)
     wrapper.key = key_of  # type: ignore[attr-defined]

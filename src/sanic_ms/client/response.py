@@ -11,7 +11,7 @@ import msgspec
 from sanic_ms.client.base import ServiceRequest, ServiceResponse
 from sanic_ms.client.errors import remote_error
 from sanic_ms.exception import LifecycleError, ServiceCallError
-from sanic_ms.values import Pagination
+from sanic_ms.values import CursorPagination, OffsetPagination, Pagination
 
 __all__ = ["Response"]
 
@@ -84,8 +84,10 @@ class Response:
         return self._body
 
     @property
-    def pagination(self) -> Pagination | None:
+    def pagination(self) -> Pagination | OffsetPagination | CursorPagination | None:
         """The envelope's pagination; None where there is none. Known once the answer was read.
+
+        Its class is that of the page which the route takes: `Page`, `Offset` or `Cursor`.
 
         Raises:
             LifecycleError: the answer has not been read yet.
@@ -94,7 +96,8 @@ class Response:
         if not self.body:
             return None
         try:
-            return msgspec.json.decode(self.body, type=_Paged).pagination
+            found = msgspec.json.decode(self.body, type=_Paged).pagination
+            return None if found is None else msgspec.convert(found, _pagination_of(found))
         except (ValueError, RecursionError) as exc:
             raise self._not_understood(f"a pagination that does not fit: {exc}") from exc
 
@@ -276,7 +279,16 @@ class _Envelope(msgspec.Struct):
 
 
 class _Paged(msgspec.Struct):
-    pagination: Pagination | None = None
+    pagination: dict[str, Any] | None = None
+
+
+def _pagination_of(
+    found: dict[str, Any],
+) -> type[Pagination] | type[OffsetPagination] | type[CursorPagination]:
+    """The kind of a pagination, by the key that only this kind has."""
+    if "offset" in found:
+        return OffsetPagination
+    return CursorPagination if "next" in found else Pagination
 
 
 def _is_envelope(document: Any) -> bool:

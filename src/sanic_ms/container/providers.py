@@ -98,6 +98,10 @@ class Providers:
         """Whether a parameter of the type is filled by the container."""
         return key in self or self.is_request(key)
 
+    def is_of_request(self, key: Any) -> bool:
+        """Whether a service of the type is made for each request."""
+        return key in self and self._providers[key].scope == "request"
+
     def function(self, key: Depends) -> ServiceProvider | None:
         """What stands for a function of `Depends`; None usually."""
         return self._functions.get(key) if self._functions else None

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable, Iterator, Set
 from typing import Any, Union
 
+from sanic_ms.container import Container
 from sanic_ms.shapes import describe, to_type
 from sanic_ms.shapes.classes import has_fields, is_plain_class
 from sanic_ms.shapes.signature import Signature, where
@@ -113,18 +114,22 @@ def _model_of(shape: Any) -> tuple[bool, type] | None:
     return (False, shape) if has_fields(shape) or is_plain_class(shape) else None
 
 
-def check_decorators(declared: Callable[..., Any], signature: Signature, spec: RouteSpec) -> None:
+def check_decorators(
+    declared: Callable[..., Any], signature: Signature, spec: RouteSpec, container: Container
+) -> None:
     """Let the decorators on a handler check it that cannot be used on every one.
 
     Raises:
         TypeError: one of them cannot be used on this handler.
     """
     names = [entry.name for entry in signature.parameters if entry.source != "service"]
+    is_of_request = container.providers.is_of_request
+    of_request = [entry.name for entry in signature.parameters if is_of_request(entry.annotation)]
     has_parts = any((spec.body, spec.query, spec.path, spec.headers))
     for entry in objects_of(declared):
         check = vars(entry).get(HANDLER_CHECK) if hasattr(entry, "__dict__") else None
         if check is not None:
             try:
-                check(names, has_parts)
+                check(names, has_parts, of_request)
             except TypeError as exc:
                 raise TypeError(f"{where(declared)}: {exc}") from None

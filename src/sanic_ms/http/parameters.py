@@ -82,7 +82,7 @@ def compile_parameter(parameter: Parameter) -> Reader:
             return default
         try:
             value = convert(raw)
-        except (msgspec.ValidationError, UnicodeError, TypeError):
+        except (msgspec.ValidationError, TypeError):
             if empty_is_none and is_empty(raw):
                 return None
             return _convert(raw, kind, where, errors)  # once more, to find all that is wrong
@@ -172,22 +172,16 @@ def _converter(kind: Any) -> Callable[[Any], Any]:
 
 
 def _convert(raw: Any, kind: Any, where: str, errors: list[FieldError]) -> Any:
-    if isinstance(raw, _Repeated):
-        text = f"is given {raw.count} times and takes one value"
-        errors.append(FieldError(where, text, REPEATED))
+    if isinstance(raw, _Unreadable):
+        errors.append(FieldError(where, raw.message, raw.type))
         return None
     if isinstance(raw, dict):
-        repeated = {name: value for name, value in raw.items() if isinstance(value, _Repeated)}
-        for name, value in repeated.items():
-            text = f"is given {value.count} times and takes one value"
-            errors.append(FieldError(name, text, REPEATED))
-        if repeated:
+        wrong = {name: value for name, value in raw.items() if isinstance(value, _Unreadable)}
+        errors.extend(FieldError(name, value.message, value.type) for name, value in wrong.items())
+        if wrong:
             return None
     try:
         return msgspec.convert(raw, kind, strict=False, dec_hook=dec_hook)
-    except UnicodeError:
-        errors.append(FieldError(where, "is not text in UTF-8", NOT_UTF8))
-        return None
     except TypeError:  # "sNaN" has no hash, so that no set holds it
         errors.append(FieldError(where, "expected a finite number", "finite_number"))
         return None
@@ -199,20 +193,35 @@ def _convert(raw: Any, kind: Any, where: str, errors: list[FieldError]) -> Any:
         return None
 
 
-class _Repeated:
-    """A parameter that takes one value and came several times: which one is meant is a guess that
-    two servers in a row would make differently."""
+class _Unreadable:
+    """What stands for a value that cannot be read, and why."""
 
-    __slots__ = ("count",)
+    __slots__ = ("message", "type")
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, message: str, type: str) -> None:
+        self.message = message
+        self.type = type
 
 
 def _one_or_all(values: list[Any] | None, is_list: bool) -> Any:
     if is_list or not values:
         return values or None
-    return values[0] if len(values) == 1 else _Repeated(len(values))
+    if len(values) == 1:
+        return values[0]
+    # Which one is meant is a guess that two servers in a row would make differently.
+    return _Unreadable(f"is given {len(values)} times and takes one value", REPEATED)
+
+
+def _utf8(raw: Any) -> Any:
+    """The text or texts of a header, where they are UTF-8: Sanic keeps other bytes as halves of
+    surrogates, which no database and no answer takes."""
+    for text in raw if type(raw) is list else (raw,):
+        if type(text) is str and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                return _Unreadable("is not text in UTF-8", NOT_UTF8)
+    return raw
 
 
 def _from_query(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
@@ -228,7 +237,7 @@ def _from_query(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any
 
 def _from_header(name: str, is_list: bool) -> Callable[[Request, Mapping[str, Any]], Any]:
     def take(request: Request, path: Mapping[str, Any]) -> Any:
-        return _one_or_all(request.headers.getall(name, None), is_list)
+        return _utf8(_one_or_all(request.headers.getall(name, None), is_list))
 
     return take
 
@@ -238,7 +247,7 @@ def _from_cookie(name: str, is_list: bool) -> Callable[[Request, Mapping[str, An
         values = request.cookies.getlist(name)
         # A browser sends the cookie of the longer path first (RFC 6265, section 5.4), and no page
         # can keep it from sending both.
-        return (values if is_list else values[0]) if values else None
+        return _utf8(values if is_list else values[0]) if values else None
 
     return take
 

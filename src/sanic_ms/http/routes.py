@@ -439,7 +439,7 @@ def _read(
         )
     except UnfilledParameter as exc:
         return RouteOperation(declared, Signature(path_names=path_names), spec, str(exc))
-    check_decorators(declared, signature, spec)
+    check_decorators(declared, signature, spec, container)
     # What the whole of a class view declares is a default, and no contradiction.
     check_produces(declared, signature, declared_spec(declared))
     is_encoded = not route.unquote  # else `decode_path` has done it

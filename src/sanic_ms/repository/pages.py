@@ -9,7 +9,17 @@ from typing import Any, overload
 from sanic_ms.db import Connection, ConnectionPool
 from sanic_ms.db.base import Row
 from sanic_ms.db.builders import BuiltQuery
-from sanic_ms.repository.paging import Order, OrderColumn, fetch_behind, fetch_window, parse_order
+from sanic_ms.db.sql.placeholders import Dialect
+from sanic_ms.db.sql.statement import Statement
+from sanic_ms.repository.paging import (
+    Order,
+    OrderColumn,
+    dialect_of,
+    fetch_behind,
+    fetch_window,
+    parse_order,
+    spelled,
+)
 from sanic_ms.values.page import (
     Cursor,
     CursorPagination,
@@ -88,12 +98,23 @@ async def fetch_page(
 
     Raises:
         BadRequest: the cursor is none of this list.
-        StatementError: the query cannot be run, or does not select a column of the order.
+        StatementError: the query cannot be run, or does not select a column of the order, or the
+            text has another number of values.
+        TypeError: ``order_by`` is no text or sequence.
         ValueError: ``order_by`` has an empty name, or one twice.
     """
-    spelled = order_by if isinstance(order_by, str) else tuple(order_by)
     pool = db if isinstance(db, ConnectionPool) else db.pool
-    return await page_of(db, page, pool.build(query, args), _order(spelled, key, nullable), None)
+    built = pool.build(query, args)
+    if isinstance(query, str):
+        # A value that is missing would be taken from those of the page, and so from the client.
+        _statement(query, dialect_of(pool)).check(built.args)
+    order = _order(spelled(order_by), key, nullable)
+    return await page_of(db, page, built, order, None)
+
+
+@functools.lru_cache(maxsize=1024)
+def _statement(text: str, dialect: Dialect) -> Statement:
+    return Statement(text, dialect, prove=False)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -91,8 +91,20 @@ def order_of(
     Raises:
         ValueError: a column does not exist, or the order cannot be total.
     """
-    spelled = order_by if isinstance(order_by, str) else tuple(order_by)
-    return _order_of(table, spelled, dialect, is_total)
+    return _order_of(table, spelled(order_by), dialect, is_total)
+
+
+def spelled(order_by: str | Sequence[str]) -> str | tuple[str, ...]:
+    """An order as what can be remembered.
+
+    Raises:
+        TypeError: it is neither text nor a sequence, but an expression of a library, say.
+    """
+    if isinstance(order_by, str):
+        return order_by
+    if not isinstance(order_by, Sequence):
+        raise TypeError(f"order_by={order_by!r}: names of columns, with - for descending")
+    return tuple(order_by)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -132,7 +144,7 @@ async def fetch_window(
         limit: The most rows; None: all that are left.
         offset: Rows to skip.
     """
-    dialect, args = _dialect(db), list(query.args)
+    dialect, args = dialect_of(db), list(query.args)
     if limit is None and not offset:
         rows = await db.fetch(_ordered_text(query.text, order, dialect), *args)
         return query.rows(rows), len(rows)
@@ -159,9 +171,10 @@ async def fetch_behind(
 
     Raises:
         BadRequest: the cursor is none of this list.
-        ValueError: the query does not select a column of the order.
+        ValueError: the query does not select a column of the order, or the last row is the one
+            that the cursor stands for.
     """
-    dialect, args = _dialect(db), list(query.args)
+    dialect, args = dialect_of(db), list(query.args)
     key, columns = order.text, order.columns
     values = None if cursor is None else decode_cursor(key, cursor, len(columns))
     nulls = () if values is None else tuple(value is None for value in values)
@@ -184,10 +197,16 @@ async def fetch_behind(
     if missing:
         raise ValueError(f"the query does not select {', '.join(missing)}, which it is ordered by")
     following = encode_cursor(key, [last[column.name] for column in columns])
+    if following == cursor:  # the same page again and again
+        raise ValueError(
+            f"a row comes after itself in the order {key}: its values are not given as the "
+            "database compares them"
+        )
     return query.rows(rows), following
 
 
-def _dialect(db: ConnectionPool | Connection) -> Dialect:
+def dialect_of(db: ConnectionPool | Connection) -> Dialect:
+    """The dialect of a pool, or of a connection's."""
     pool = db if isinstance(db, ConnectionPool) else db.pool
     dialect: Dialect = pool.statements.dialect
     return dialect
@@ -207,7 +226,7 @@ def _order_text(order: Order, dialect: Dialect, source: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _ordered_text(text: str, order: Order, dialect: Dialect) -> str:
-    return f"SELECT sm_rows.* FROM ({text}) AS sm_rows{_order_text(order, dialect, 'sm_rows')}"
+    return f"SELECT sm_rows.* FROM ({text}\n) AS sm_rows{_order_text(order, dialect, 'sm_rows')}"
 
 
 @functools.lru_cache(maxsize=1024)
@@ -216,8 +235,8 @@ def _window_text(text: str, order: Order, dialect: Dialect, start: int, limit: i
     inner = _order_text(order, dialect, "sm_rows")
     return (
         f"SELECT sm_page.*, sm_count.{_TOTAL} "
-        f"FROM (SELECT count(*) AS {_TOTAL} FROM ({text}) AS sm_all) AS sm_count "
-        f"LEFT JOIN (SELECT sm_rows.*, 1 AS {_IS_ROW} FROM ({text}) AS sm_rows{inner} "
+        f"FROM (SELECT count(*) AS {_TOTAL} FROM ({text}\n) AS sm_all) AS sm_count "
+        f"LEFT JOIN (SELECT sm_rows.*, 1 AS {_IS_ROW} FROM ({text}\n) AS sm_rows{inner} "
         f"LIMIT {f'${start + 1}' if limit is None else limit} OFFSET ${start}) AS sm_page ON 1 = 1"
         f"{_order_text(order, dialect, 'sm_page')}"
     )
@@ -237,7 +256,7 @@ def _behind_text(
     condition = f" WHERE {_behind(order, dialect, start, nulls)}" if nulls else ""
     rows = f"${start + len(nulls) - sum(nulls)}" if limit is None else limit
     return (
-        f"SELECT sm_rows.* FROM ({text}) AS sm_rows{condition}"
+        f"SELECT sm_rows.* FROM ({text}\n) AS sm_rows{condition}"
         f"{_order_text(order, dialect, 'sm_rows')} LIMIT {rows}"
     )
 

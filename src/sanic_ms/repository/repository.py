@@ -171,7 +171,12 @@ class Repository(Generic[T]):
         Args:
             keys: Values as for `get`.
             by: As for `get`.
+
+        Raises:
+            TypeError: the keys are one text.
         """
+        if isinstance(keys, str | bytes):
+            raise TypeError(f"get_many({keys!r}): give a list of keys")
         statements = self._compile()
         rows = await fetch_many(self._db, statements, statements.lookup(by), list(keys))
         if self._make is None:

@@ -121,6 +121,8 @@ class TableStatements:
             columns = table.primary_key
         else:
             names = (by,) if isinstance(by, str) else by
+            if not isinstance(names, tuple):
+                raise TypeError(f"by={by!r}: the name of a column, or a tuple of names")
             columns = tuple(table.column(name).name for name in names)
             if not columns:
                 raise ValueError("by=(): the name of a column, or a tuple of names")

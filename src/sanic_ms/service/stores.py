@@ -85,6 +85,10 @@ class StoringSanic(Sanic[Any, Any]):
         """Whether a parameter of this type gets a service or the request."""
         return self.container.providers.is_service(annotation)
 
+    def is_of_request(self, annotation: Any) -> bool:
+        """Whether a parameter of this type gets a service that is made for each request."""
+        return self.container.providers.is_of_request(annotation)
+
     def _add_stores(self) -> None:
         """Let those that the settings name start and stop with the service."""
         if self.settings.db_url is not None:

@@ -14,8 +14,9 @@ __all__ = ["HANDLER_CHECK", "HandlerExit", "as_failure", "guard_websocket"]
 HANDLER_CHECK = "__sanic_ms_handler_check__"
 """The attribute by which a decorator checks the handlers that it is used on, at the start.
 
-Its function is called with the names of the parameters that come from the request, and with whether
-the handler declares further parts of it. It raises a `TypeError` that says what is wrong.
+Its function is called with the names of the parameters that come from the request, with whether
+the handler declares further parts of it, and with the names of those that get a service which is
+made for each request. It raises a `TypeError` that says what is wrong.
 """
 
 
