@@ -10,7 +10,7 @@ import pytest
 from tests.cache.conftest import MakeCache, Source, eventually
 
 from sanic_ms.cache import Cache, CachePolicy
-from sanic_ms.exception import LifecycleError, NotFound, ServiceUnavailable
+from sanic_ms.exception import GatewayTimeout, LifecycleError, NotFound, ServiceUnavailable
 
 
 class City(msgspec.Struct):
@@ -97,6 +97,18 @@ async def test_a_loader_that_fails_is_called_again(cache: Cache) -> None:
     assert source.calls == 1
     source.value = 1
     assert await cache.load("a", source, ttl=60) == 1
+
+
+async def test_a_load_that_hangs_is_given_up(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key is free again; a timeout of the loader's own is an error like any other."""
+    monkeypatch.setattr("sanic_ms.cache.loads.LONGEST_LOAD", 0.1)
+    hanging = Source()
+    hanging.go.clear()
+    with pytest.raises(GatewayTimeout, match="not loaded within"):
+        await cache.load("a", hanging, ttl=60)
+    assert await cache.load("a", Source(1), ttl=60) == 1
+    with pytest.raises(TimeoutError):
+        await cache.load("b", Source(TimeoutError()), ttl=60)
 
 
 async def test_a_stale_value_serves_where_the_loader_fails(

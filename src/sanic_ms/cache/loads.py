@@ -18,7 +18,7 @@ from sanic_ms.cache.policy import CachePolicy
 from sanic_ms.cache.shared import SharedStore, new_stamp
 from sanic_ms.cache.values import pack
 from sanic_ms.cache.wakeups import Wakeups
-from sanic_ms.exception import ClientError, RedisUnavailable
+from sanic_ms.exception import ClientError, GatewayTimeout, RedisUnavailable
 
 __all__ = ["Loader", "Loads"]
 
@@ -29,6 +29,9 @@ Loader = Callable[[], Awaitable[Any]]
 
 LOCK_LIFE = 10.0
 """Seconds after which another process may load what a process that died was loading."""
+
+LONGEST_LOAD = 60.0
+"""Seconds after which a load is cancelled: one that hangs must not keep its key for ever."""
 
 _AT_ONCE = 10  # loads of one space while Redis is away
 _MOST_SPACES = 1000
@@ -225,7 +228,15 @@ class Loads:
 
     async def _call(self, loader: Loader, policy: CachePolicy) -> Any:
         self._counts.add(policy.space, "load")
-        return await loader()
+        try:
+            async with asyncio.timeout(LONGEST_LOAD) as limit:
+                return await loader()
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise  # the loader's own
+            raise GatewayTimeout(
+                f"a cached value was not loaded within {LONGEST_LOAD:g} s"
+            ) from exc
 
     def _stale(self, key: str, policy: CachePolicy, stale: Entry | None, exc: Exception) -> Any:
         """A stale value in place of an error of the loader; an error that is the client's is no
