@@ -1,7 +1,7 @@
 """Handlers of every kind, on bare Sanic and on a service: the same application answers the same.
 
 Each case is an application that Sanic's documentation allows. It is built twice, and the same
-requests go to both; to the service on its fast path and, with a middleware, on its full path.
+requests go to both; to the service on its fast path and on its full path.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sanic import Blueprint, Sanic
 from sanic.response import json, text
 from sanic.router import Router
 from sanic.views import HTTPMethodView, stream
+from tests.paths import take_full_path
 
 from sanic_ms import Service
 from sanic_ms.testing import TestClient
@@ -583,7 +584,7 @@ async def test_a_handler_answers_as_on_sanic(name: str, full_path: bool) -> None
     service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False)
     CASES[name].build(service)
     if full_path:
-        service.register_middleware(lambda request: None, "request")
+        take_full_path(service)
     answers = []
     async with TestClient(service) as client:
         for method, path, options in CASES[name].requests:
@@ -658,7 +659,7 @@ async def test_a_router_of_the_applications_own_leads_to_endpoints(full_path: bo
     router: Any = OwnRouter()
     service = Service(f"service_{uuid.uuid4().hex}", configure_logging=False, router=router)
     if full_path:
-        service.register_middleware(lambda request: None, "request")
+        take_full_path(service)
 
     async def handler(request: Any, low: int = 0) -> Any:
         return [low, request.route.handler is handler]

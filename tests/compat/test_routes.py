@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from sanic import Blueprint, Sanic, json, text
 from sanic.views import HTTPMethodView
+from tests.paths import take_full_path
 
 from sanic_ms import Service, doc
 from sanic_ms.exception import ConfigError, LifecycleError
@@ -44,9 +45,7 @@ async def answers(build: Build, path: str, method: str = "get") -> list[tuple[in
     bare, fast, full = sanic(), service(), service()
     for app in (bare, fast, full):
         build(app)
-
-    @full.on_request
-    async def nothing(request: Any) -> None: ...
+    take_full_path(full)
 
     _, first = await getattr(bare.asgi_client, method)(path)
     found = [(first.status, first.text if first.status == 200 else "")]

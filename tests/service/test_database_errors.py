@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from tests.paths import take_full_path
 
 from sanic_ms import Service
 from sanic_ms.db import ConnectionPool
@@ -22,14 +23,11 @@ async def keep(request: Any, sql: str, *args: Any) -> int:
 
 
 def make(url: str, *, full: bool) -> Service:
-    """A service over a table ``items`` of its own database; with a middleware: on the full path."""
+    """A service over a table ``items`` of its own database."""
     app = Service(f"dberr_{uuid.uuid4().hex}", configure_logging=False)
     app.configure(db_url=url)
     if full:
-
-        @app.on_request
-        async def pass_on(request: Any) -> None:
-            return None
+        take_full_path(app)
 
     @app.post("/null", name="null")
     async def null(request: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import peewee as pw
 import pytest
+from tests.paths import take_full_path
 
 from sanic_ms import Service, doc
 from sanic_ms.testing import LiveServer
@@ -21,9 +22,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[LiveServer]:
     """A service whose routes read every part of a request."""
     app = Service(f"input-{uuid.uuid4().hex}")
     if request.param == "full path":
-
-        @app.on_request
-        async def look(request: Any) -> None: ...
+        take_full_path(app)
 
     @app.post("/body")
     @doc.consumes({"amount": Decimal, "n": int})

@@ -11,6 +11,7 @@ import pytest
 from sanic import Request
 from sanic.views import HTTPMethodView
 from tests.calls import call, call_asgi
+from tests.paths import take_full_path
 
 from sanic_ms import Page, Pagination, Service
 from sanic_ms.testing import TestClient
@@ -37,18 +38,14 @@ class View(HTTPMethodView):
 
 
 def make(*, full: bool = False, **settings: Any) -> Service:
-    """A service whose answers are named otherwise in Python, and some that lack a field. With a
-    middleware: on the full path."""
+    """A service whose answers are named otherwise in Python, and some that lack a field."""
     app = Service(f"output_{uuid.uuid4().hex}", configure_logging=False)
     app.configure(**settings)
     row, rows = dict(ROW), [dict(ROW), dict(ROW)]
     app.ctx.data = [row, rows]
 
     if full:
-
-        @app.on_request
-        async def pass_on(request: Any) -> None:
-            return None
+        take_full_path(app)
 
     @app.get("/one")
     async def one(request: Request) -> Out:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from tests.paths import take_full_path
 
 from sanic_ms import Service, doc
 from sanic_ms.resilience import current_deadline
@@ -59,9 +60,7 @@ def make(way: str, work: Work, *, shielded: bool, **settings: Any) -> Service:
         settings["server_protocol"] = "sanic"
     app.configure(access_log=False, **settings)
     if way == "full path":
-
-        @app.signal("http.routing.before")  # one that the fast path does not dispatch
-        async def pass_on(**context: Any) -> None: ...
+        take_full_path(app)
 
     async def handler(request: Any) -> Any:
         return await work.handle(request)
