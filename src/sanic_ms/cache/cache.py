@@ -107,11 +107,12 @@ class Cache(Component):
 
     def isolate(self) -> None:
         """Use keys that no other cache has, and delete them at the stop: so that each test begins
-        with an empty cache. The test kit calls it, before the start; a second call does nothing.
+        with an empty cache, and with counts at 0. The test kit calls it before each start.
         """
         if self._shared is not None and not self._is_isolated:
             self._shared.isolate()
         self._is_isolated = True
+        self.counts.clear()
 
     def measure(self, registry: Registry) -> None:
         """Show hits, misses and loads among the metrics.

@@ -19,7 +19,16 @@ from sanic_ms.exception import BadRequest, DataError
 from sanic_ms.repository.cursors import decode_cursor, encode_cursor
 from sanic_ms.repository.table import Table, quoted
 
-__all__ = ["Order", "OrderColumn", "fetch_behind", "fetch_window", "order_of", "parse_order"]
+__all__ = [
+    "Order",
+    "OrderColumn",
+    "dialect_of",
+    "fetch_behind",
+    "fetch_window",
+    "order_of",
+    "parse_order",
+    "spelled",
+]
 
 _NO_LIMIT: Final = 2**63 - 1
 # PostgreSQL plans a statement anew at each call where a placeholder hides how few rows are wanted:
