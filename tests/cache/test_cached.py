@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -273,6 +274,8 @@ async def test_a_handler(app: Service) -> None:
         for _ in range(2):
             assert (await client.get("/cities/404")).status == 404
         assert (await app.resolve(Source)).calls == 4
+        metrics = (await client.get("/metrics")).text
+        assert re.search(r'cache_events_total\{space="[^"]*read",event="load"\} 4', metrics)
 
 
 async def test_a_handler_that_declares_nothing_stops_the_start(app: Service) -> None:
