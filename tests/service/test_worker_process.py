@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -83,11 +84,13 @@ async def test_it_is_too_late_while_the_service_runs(app: Service) -> None:
 async def test_other_runners_refuse(app: Service) -> None:
     """A service that would silently lack its processes does not start."""
     app.worker_process(nothing)
-    server = await app.create_server(port=0, return_asyncio_server=True)
-    assert server is not None
-    await server.startup()  # type: ignore[no-untyped-call]
-    with pytest.raises(LifecycleError, match=r"only app.run\(\) and sanic-ms run start"):
-        await server.before_start()  # type: ignore[no-untyped-call]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server: Any = await app.create_server(sock=listener, return_asyncio_server=True)
+        await server.startup()
+        with pytest.raises(LifecycleError, match=r"only app.run\(\) and sanic-ms run start"):
+            await server.before_start()
+        server.server.close()
+        await server.server.wait_closed()
     with pytest.raises(SystemExit):
         app.run(single_process=True)
     with pytest.raises(ConfigError, match="needs processes"):
