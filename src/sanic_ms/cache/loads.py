@@ -124,12 +124,10 @@ class Loads:
     ) -> Any:
         """Load while Redis is away: so many at once, the rest wait or get a stale value."""
         self._counts.add(policy.space, "miss")
-        name = (
-            policy.space
-            if policy.space in self._spaces or (len(self._spaces) < _MOST_SPACES)
-            else ""
-        )
-        space = self._spaces.setdefault(name, asyncio.Semaphore(_AT_ONCE))
+        space = self._spaces.get(policy.space)
+        if space is None:
+            name = policy.space if len(self._spaces) < _MOST_SPACES else ""  # the rest share one
+            space = self._spaces.setdefault(name, asyncio.Semaphore(_AT_ONCE))
         if stale is not None and space.locked():
             self._counts.add(policy.space, "stale")
             return stale.value

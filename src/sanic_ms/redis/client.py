@@ -25,7 +25,7 @@ from redis.exceptions import (  # noqa: E402
 from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: E402
 from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: E402
 
-__all__ = ["InstrumentedRedis", "make_client"]
+__all__ = ["InstrumentedRedis", "Redis", "make_client"]
 
 T = TypeVar("T")
 

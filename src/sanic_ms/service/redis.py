@@ -38,7 +38,8 @@ def redis_of(settings: Settings, metrics: Registry, container: Container) -> Red
         raise ConfigError(f"REDIS_URL: {exc}") from None  # its cause may hold the password
     if settings.metrics:
         component.measure(metrics)
-    base = type(component.client).__mro__[1]
-    if base not in container:
-        container.provide(base, component.client)
+    from sanic_ms.redis.client import Redis  # after the check that the library is there
+
+    if Redis not in container:
+        container.provide(Redis, component.client)
     return component
